@@ -1,0 +1,120 @@
+"""One tree of errors, split by what the caller should do.
+
+LeanLlmError
+├── ConfigError            fix the configuration (all problems are listed at once)
+│   ├── StaleConfig        the resolved JSON is older than the YAML: run `lean-llm config resolve`
+│   └── TemplateError      a prompt template names a field that does not exist
+├── DataError              fix or replace a data file (file, row and remedy are named)
+├── ModelError             a model folder is damaged, incomplete or does not fit
+│   └── LookaheadError     the run starts before a model's data cutoff
+├── RecordError            a recorded run does not know the signal or bar it is asked for
+├── RetryableError         try again later
+│   ├── BackendUnavailable a language model or service did not answer
+│   └── MemoryUnavailable  Weaviate did not answer
+├── UnsupportedLeanApi     the embedded engine lacks this member of LEAN's API
+└── AlgorithmError         the user's algorithm raised (file and line are named)
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "AlgorithmError",
+    "BackendUnavailable",
+    "ConfigError",
+    "DataError",
+    "LeanLlmError",
+    "LookaheadError",
+    "MemoryUnavailable",
+    "ModelError",
+    "RecordError",
+    "RetryableError",
+    "StaleConfig",
+    "TemplateError",
+    "UnsupportedLeanApi",
+    "did_you_mean",
+]
+
+
+class LeanLlmError(Exception):
+    """Base of all errors of this package; its text is meant for a person."""
+
+    exit_code = 1
+
+
+class ConfigError(LeanLlmError):
+    """The configuration is wrong; `problems` holds every finding, not only the first."""
+
+    exit_code = 2
+
+    def __init__(self, problems: str | Iterable[str]) -> None:
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class StaleConfig(ConfigError):
+    """The resolved configuration does not belong to the YAML file beside it."""
+
+
+class TemplateError(ConfigError):
+    """A prompt template uses a field that does not exist."""
+
+
+class DataError(LeanLlmError):
+    """Market data is missing, damaged or inconsistent."""
+
+    exit_code = 3
+
+
+class ModelError(LeanLlmError):
+    """A model folder is damaged, incomplete or does not fit the request."""
+
+    exit_code = 4
+
+
+class LookaheadError(ModelError):
+    """A run would let a model see data of its own training period."""
+
+
+class RecordError(LeanLlmError):
+    """A recorded run (`--decisions-from`) does not know what it is asked for."""
+
+    exit_code = 5
+
+
+class RetryableError(LeanLlmError):
+    """Nothing is wrong with the request; try again."""
+
+    exit_code = 6
+
+
+class BackendUnavailable(RetryableError):
+    """A language model or validator service did not answer in time."""
+
+
+class MemoryUnavailable(RetryableError):
+    """The trade memory's server did not answer."""
+
+
+class UnsupportedLeanApi(LeanLlmError):
+    """The embedded engine does not have this member of LEAN's API."""
+
+    exit_code = 7
+
+    def __init__(self, member: str, hint: str = "") -> None:
+        self.member = member
+        super().__init__(f"{member} is not supported by the embedded engine{': ' + hint if hint else ''}")
+
+
+class AlgorithmError(LeanLlmError):
+    """The user's algorithm raised; the message names the user's own file and line."""
+
+    exit_code = 8
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ` (did you mean 'x'?)` for the nearest known name, or an empty string."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" (did you mean '{near[0]}'?)" if near else ""
