@@ -1,0 +1,66 @@
+"""The command tree. Each command's work lives elsewhere; here stand its options and its help."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from llm_plugin import __version__
+from llm_plugin.cli import backtest, data, explain, memory, models, project, servers
+from llm_plugin.cli.console import err
+from llm_plugin.errors import LeanLlmError
+
+__all__ = ["app", "run"]
+
+app = typer.Typer(
+    name="lean-llm",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="An LLM validator with memory for LEAN algorithms.",
+    epilog="Exit codes: 0 done, 1 failed, 2 configuration, 3 data, 4 model, 5 record, 6 try again, 7 API of LEAN that the "
+    "embedded engine lacks, 8 the algorithm raised, 130 stopped by Ctrl-C.",
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"lean-llm {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Options of the program itself."""
+
+
+for _module in (backtest, project, models, data, memory, servers, explain):
+    _module.register(app)
+
+
+def run() -> None:
+    """Run the program; an error of the package prints its message and ends with its exit code."""
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+    except typer.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        err.print("stopped")
+        sys.exit(130)
+    except LeanLlmError as error:
+        err.print(f"[bold red]{type(error).__name__}[/]: {_plain(str(error))}")
+        sys.exit(error.exit_code)
+    except Exception as error:
+        if type(error).__module__.startswith(("click", "typer")) and hasattr(error, "show"):
+            error.show()
+            sys.exit(getattr(error, "exit_code", 2))
+        raise
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", "\\[")

@@ -1,0 +1,1 @@
+"""A backtest run: prepare the models, run the arms, summarise, report."""

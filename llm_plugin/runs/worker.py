@@ -1,0 +1,98 @@
+"""One arm in a process of its own: `python -m llm_plugin.runs.worker SPEC.json`, progress as JSON lines on stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from llm_plugin.errors import LeanLlmError
+
+__all__ = ["PROGRESS_EVERY_SECONDS", "WorkerSpec", "main"]
+
+PROGRESS_EVERY_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSpec:
+    """What one arm runs; paths are absolute, dates ISO or empty for the algorithm's own."""
+
+    arm: str
+    project: str
+    data_folder: str
+    run_folder: str
+    config: str
+    parameters: dict[str, str] = field(default_factory=dict)
+    start: str = ""
+    end: str = ""
+
+    def write(self, path: Path) -> None:
+        """Write the specification as JSON."""
+        path.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> WorkerSpec:
+        """Read a specification written by `write`."""
+        return cls(**json.loads(path.read_text(encoding="utf-8")))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the arm of a specification file and return the exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    spec = WorkerSpec.read(Path(arguments[0]))
+    channel = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # whatever an algorithm prints goes to the worker's log, never between the progress lines
+    try:
+        _send(channel, "done", **_run(spec, channel))
+    except LeanLlmError as error:
+        _send(channel, "error", kind=type(error).__name__, message=str(error), exit_code=error.exit_code)
+        return error.exit_code
+    finally:
+        channel.close()
+    return 0
+
+
+def _run(spec: WorkerSpec, channel: Any) -> dict[str, Any]:
+    from llm_plugin.engine.runner import run_backtest
+
+    last = 0.0
+
+    def on_progress(progress: Any) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= PROGRESS_EVERY_SECONDS:
+            last = now
+            _send(channel, "progress", bars=progress.bars, fraction=progress.fraction, time=str(progress.time))
+
+    parameters = {**spec.parameters, "llm-config": spec.config, "llm-run-dir": spec.run_folder}
+    result = run_backtest(
+        Path(spec.project),
+        data_folder=Path(spec.data_folder),
+        results_folder=Path(spec.run_folder),
+        parameters=parameters,
+        start=date.fromisoformat(spec.start) if spec.start else None,
+        end=date.fromisoformat(spec.end) if spec.end else None,
+        on_progress=on_progress,
+    )
+    return {
+        "algorithm_id": result.algorithm_id,
+        "status": result.status,
+        "bars": result.bars,
+        "seconds": result.seconds,
+        "statistics": result.statistics,
+        "orders_hash": result.order_list_hash,
+        "error": result.error or "",
+    }
+
+
+def _send(channel: Any, event: str, **values: Any) -> None:
+    channel.write(json.dumps({"event": event, **values}) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
