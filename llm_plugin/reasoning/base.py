@@ -1,7 +1,7 @@
 """What a language model is to the validator: it scores legal actions, and says why afterwards.
 
-No text is parsed on the decision's path: the model's log-probabilities of the legal actions are the answer, so an illegal
-or unreadable one cannot occur. Standard library only.
+No text is parsed on the decision's path: the model's log-probabilities of the legal actions are the answer, so an
+illegal or unreadable one cannot occur. Standard library only.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class ActionScores:
             expectation, not frequency: a signal's probability above one half says that its expected net R is positive.
         action_mass: Probability that the model's next words are a legal action at all; a health figure.
         action: The choice: the most probable action, HOLD where the best two are tied.
-        profit_probability: Calibrated probability that the signal's replayed net R is above zero; NaN where the model has
-            no calibrator or the question offers no entry. A trade that wins seldom and much can be right at 0.4.
+        profit_probability: Calibrated probability that the signal's replayed net R is above zero; NaN where the model
+            has no calibrator or the question offers no entry. A trade that wins seldom and much can be right at 0.4.
         model_version: Which model answered.
         cached: True if the answer came from the cache.
     """

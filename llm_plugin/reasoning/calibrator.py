@@ -1,10 +1,11 @@
 """From scores to probabilities: how often does a signal with this margin pay?
 
-Fitted on its own slice of time, stored as JSON with the model generation, so that a threshold means the same after a swap.
+Fitted on its own slice of time and stored as JSON with the model generation: a threshold means the same after a swap.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
@@ -132,8 +133,7 @@ def _sigmoid(value: float) -> float:
 
 
 def _ascending(knots: Sequence[tuple[float, float]]) -> bool:
-    pairs = zip(knots, knots[1:], strict=False)
-    return bool(knots) and all(a[0] < b[0] and a[1] <= b[1] for a, b in pairs)
+    return bool(knots) and all(a[0] < b[0] and a[1] <= b[1] for a, b in itertools.pairwise(knots))
 
 
 def _interpolate(knots: Sequence[tuple[float, float]], margin: float) -> float:

@@ -32,7 +32,7 @@ class FakeModel:
         """Set the behaviour.
 
         Args:
-            rule: Gives weights (not necessarily normalised, above zero) to the legal actions; default: from the prompt's hash.
+            rule: Gives each legal action a weight above zero; default: from the prompt's hash.
             version: What `version` says.
             calibrator: What `calibrator` says.
             error: Raised by `score` from call number `fail_from_call` on.
