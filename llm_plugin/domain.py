@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 from enum import StrEnum
@@ -342,8 +342,10 @@ def decision_id(run_id: str, symbol_id: str, time_utc: datetime, kind: QuestionK
 
 def to_jsonable(value: Any) -> Any:
     """Turn a domain object into plain JSON types: times as ISO 8601 Z, NaN as null, timedelta as seconds."""
+    if type(value) is float:  # most values of a request are features: this test comes first for speed
+        return value if math.isfinite(value) else None
     if hasattr(value, "__dataclass_fields__"):
-        return {name: to_jsonable(item) for name, item in asdict(value).items()}
+        return {name: to_jsonable(getattr(value, name)) for name in value.__dataclass_fields__}
     if isinstance(value, StrEnum):
         return value.value
     if isinstance(value, datetime):

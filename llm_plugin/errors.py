@@ -10,7 +10,8 @@ LeanLlmError
 ├── RecordError            a recorded run does not know the signal or bar it is asked for
 ├── RetryableError         try again later
 │   ├── BackendUnavailable a language model or service did not answer
-│   └── MemoryUnavailable  Weaviate did not answer
+│   ├── MemoryUnavailable  Weaviate did not answer
+│   └── StoreUnavailable   the outcome store could not write or read
 ├── UnsupportedLeanApi     the embedded engine lacks this member of LEAN's API
 └── AlgorithmError         the user's algorithm raised (file and line are named)
 """
@@ -32,6 +33,7 @@ __all__ = [
     "RecordError",
     "RetryableError",
     "StaleConfig",
+    "StoreUnavailable",
     "TemplateError",
     "UnsupportedLeanApi",
     "did_you_mean",
@@ -96,6 +98,10 @@ class BackendUnavailable(RetryableError):
 
 class MemoryUnavailable(RetryableError):
     """The trade memory's server did not answer."""
+
+
+class StoreUnavailable(RetryableError):
+    """The outcome store could not write or read (full disk, lock, lost server); nothing was half-written."""
 
 
 class UnsupportedLeanApi(LeanLlmError):

@@ -1,0 +1,1 @@
+"""What decisions led to: the durable store, replays, shadow trades and exit rules."""
