@@ -1,0 +1,52 @@
+"""Configuration: `llm_config.yaml`, environment and command line, validated, with the origin of every value."""
+
+from __future__ import annotations
+
+from llm_plugin.settings._models import (
+    DevelopmentSettings,
+    ExitSettings,
+    FeaturesSettings,
+    FusionSettings,
+    LlmModelSettings,
+    LoggingSettings,
+    MemorySettings,
+    OutcomesSettings,
+    PromptsSettings,
+    ReasoningSettings,
+    RegimeWeights,
+    RiskSettings,
+    SessionSettings,
+    Settings,
+    SignalsSettings,
+    SizingSettings,
+    ValidatorSettings,
+)
+from llm_plugin.settings._render import default_yaml, render_reference
+from llm_plugin.settings._resolve import CONFIG_SCHEMA, ENV_PREFIX, Origin, Resolved, resolve
+
+__all__ = [
+    "CONFIG_SCHEMA",
+    "ENV_PREFIX",
+    "DevelopmentSettings",
+    "ExitSettings",
+    "FeaturesSettings",
+    "FusionSettings",
+    "LlmModelSettings",
+    "LoggingSettings",
+    "MemorySettings",
+    "Origin",
+    "OutcomesSettings",
+    "PromptsSettings",
+    "ReasoningSettings",
+    "RegimeWeights",
+    "Resolved",
+    "RiskSettings",
+    "SessionSettings",
+    "Settings",
+    "SignalsSettings",
+    "SizingSettings",
+    "ValidatorSettings",
+    "default_yaml",
+    "render_reference",
+    "resolve",
+]
