@@ -1,0 +1,605 @@
+"""Market data that user code sees: bars, ticks, corporate events.
+
+Prices are Python floats; `bar.exact("close")` is the exact Decimal. Bars of the feed read their columns lazily: a
+field that nobody asks for costs nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from llm_plugin.engine.enums import DelistingType, SplitType, TickType
+from llm_plugin.engine.lean_data import BarColumns
+from llm_plugin.engine.money import to_decimal
+from llm_plugin.engine.names import LeanObject
+from llm_plugin.engine.symbols import Symbol
+from llm_plugin.engine.zones import EPOCH, Zone
+
+__all__ = [
+    "Bar",
+    "BarBlock",
+    "BaseData",
+    "Delisting",
+    "Dividend",
+    "FeedQuoteBar",
+    "FeedTradeBar",
+    "QuoteBar",
+    "Split",
+    "SymbolChangedEvent",
+    "Tick",
+    "TradeBar",
+]
+
+_MINUTE = timedelta(minutes=1)
+_ZERO = timedelta(0)
+
+
+class BaseData(LeanObject):
+    """Anything with a symbol, a time and a value."""
+
+    __slots__ = ("_end_time", "is_fill_forward", "symbol", "time", "value")
+
+    def __init__(self, symbol: Symbol | None = None, time: datetime | None = None, value: float = 0.0) -> None:
+        self.symbol = symbol
+        self.time = time
+        self._end_time: datetime | None = None
+        self.value = value
+        self.is_fill_forward = False
+
+    @property
+    def end_time(self) -> Any:
+        """End of the period in the exchange's time zone; the start where no end was set."""
+        return self._end_time if self._end_time is not None else self.time
+
+    @end_time.setter
+    def end_time(self, moment: datetime) -> None:
+        self._end_time = moment
+
+    @property
+    def price(self) -> float:
+        """The value."""
+        return self.value
+
+    def exact(self, name: str = "value") -> Decimal:
+        """Return a price as LEAN's decimal."""
+        return to_decimal(getattr(self, name))
+
+
+class Bar(LeanObject):
+    """One side of a quote."""
+
+    __slots__ = ("close", "high", "low", "open")
+
+    def __init__(self, open: float = 0.0, high: float = 0.0, low: float = 0.0, close: float = 0.0) -> None:
+        self.open, self.high, self.low, self.close = open, high, low, close
+
+    def update(self, value: float) -> None:
+        """Extend the bar by one price."""
+        if self.open == 0:
+            self.open = self.high = self.low = value
+        self.high, self.low, self.close = max(self.high, value), min(self.low, value), value
+
+    def clone(self) -> Bar:
+        """Return a copy."""
+        return Bar(self.open, self.high, self.low, self.close)
+
+    def exact(self, name: str) -> Decimal:
+        """Return a price as LEAN's decimal."""
+        return to_decimal(getattr(self, name))
+
+
+class TradeBar(BaseData):
+    """Open, high, low, close, volume of trades."""
+
+    __slots__ = ("close", "high", "low", "open", "period", "volume")
+
+    def __init__(
+        self,
+        time: datetime | None = None,
+        symbol: Symbol | None = None,
+        open: float = 0.0,
+        high: float = 0.0,
+        low: float = 0.0,
+        close: float = 0.0,
+        volume: float = 0.0,
+        period: timedelta | None = None,
+    ) -> None:
+        self.symbol, self.time = symbol, time
+        self.open, self.high, self.low, self.close, self.volume = open, high, low, close, volume
+        self.period = _MINUTE if period is None else period
+        self.is_fill_forward = False
+
+    @property
+    def value(self) -> float:
+        """The close."""
+        return self.close
+
+    @value.setter
+    def value(self, value: float) -> None:
+        self.close = value
+
+    @property
+    def price(self) -> float:
+        """The close."""
+        return self.close
+
+    @property
+    def end_time(self) -> Any:
+        """End of the bar in the exchange's time zone."""
+        return self.time + self.period if self.time is not None else None
+
+    @end_time.setter
+    def end_time(self, moment: datetime) -> None:
+        self.period = moment - self.time if self.time is not None else _ZERO
+
+    @property
+    def data_type(self) -> str:
+        """LEAN's name of the kind of data."""
+        return "TradeBar"
+
+    def update(self, last: float, *rest: float) -> None:
+        """Extend the bar by a price (and add the third argument, a trade's size, to the volume)."""
+        if self.open == 0:
+            self.open = self.high = self.low = last
+        self.high, self.low, self.close = max(self.high, last), min(self.low, last), last
+        if len(rest) > 2:
+            self.volume += rest[2]
+
+    def clone(self, fill_forward: bool = False) -> TradeBar:
+        """Return a copy of its own."""
+        copy = TradeBar(
+            self.time, self.symbol, self.open, self.high, self.low, self.close, self.volume, self.period
+        )
+        copy.is_fill_forward = fill_forward or self.is_fill_forward
+        return copy
+
+    def __repr__(self) -> str:
+        return (
+            f"{self.symbol}: O: {self.open:.10g} H: {self.high:.10g} L: {self.low:.10g} "
+            f"C: {self.close:.10g} V: {self.volume:.10g}"
+        )
+
+    def __str__(self) -> str:
+        return repr(self)
+
+
+class QuoteBar(BaseData):
+    """Bid and ask bars; open ... close are mid prices where both sides exist, else the side that exists."""
+
+    __slots__ = ("ask", "bid", "last_ask_size", "last_bid_size", "period")
+
+    def __init__(
+        self,
+        time: datetime | None = None,
+        symbol: Symbol | None = None,
+        bid: Bar | None = None,
+        last_bid_size: float = 0.0,
+        ask: Bar | None = None,
+        last_ask_size: float = 0.0,
+        period: timedelta | None = None,
+    ) -> None:
+        self.symbol, self.time = symbol, time
+        self.bid, self.ask = bid, ask
+        self.last_bid_size, self.last_ask_size = last_bid_size, last_ask_size
+        self.period = _MINUTE if period is None else period
+        self.is_fill_forward = False
+
+    def _middle(self, name: str) -> float:
+        bid, ask = self.bid, self.ask
+        if bid is not None and ask is not None:
+            low, high = getattr(bid, name), getattr(ask, name)
+            if low != 0 and high != 0:
+                return float((low + high) / 2)
+            return float(low if low != 0 else high)
+        side = bid if bid is not None else ask
+        return float(getattr(side, name)) if side is not None else 0.0
+
+    @property
+    def open(self) -> float:
+        """Mid open."""
+        return self._middle("open")
+
+    @property
+    def high(self) -> float:
+        """Mid high."""
+        return self._middle("high")
+
+    @property
+    def low(self) -> float:
+        """Mid low."""
+        return self._middle("low")
+
+    @property
+    def close(self) -> float:
+        """Mid close."""
+        return self._middle("close")
+
+    @property
+    def value(self) -> float:
+        """Mid close."""
+        return self.close
+
+    @property
+    def price(self) -> float:
+        """Mid close."""
+        return self.close
+
+    @property
+    def end_time(self) -> Any:
+        """End of the bar in the exchange's time zone."""
+        return self.time + self.period if self.time is not None else None
+
+    @end_time.setter
+    def end_time(self, moment: datetime) -> None:
+        self.period = moment - self.time if self.time is not None else _ZERO
+
+    @property
+    def data_type(self) -> str:
+        """LEAN's name of the kind of data."""
+        return "QuoteBar"
+
+    def exact(self, name: str = "value") -> Decimal:
+        """Return a mid price (`close`) or a side's (`bid_close`) as LEAN's decimal."""
+        side, _, field = name.partition("_")
+        if field:
+            bar = self.bid if side == "bid" else self.ask
+            return bar.exact(field) if bar is not None else Decimal(0)
+        field = "close" if name in ("value", "price") else name
+        sides = [s.exact(field) for s in (self.bid, self.ask) if s is not None]
+        sides = [value for value in sides if value] or [Decimal(0)]
+        return sum(sides[1:], sides[0]) / len(sides) if len(sides) > 1 else sides[0]
+
+    def collapse(self) -> TradeBar:
+        """Return a trade bar of the mid prices."""
+        return TradeBar(self.time, self.symbol, self.open, self.high, self.low, self.close, 0.0, self.period)
+
+    def clone(self, fill_forward: bool = False) -> QuoteBar:
+        """Return a copy of its own."""
+        copy = QuoteBar(
+            self.time,
+            self.symbol,
+            self.bid.clone() if self.bid is not None else None,
+            self.last_bid_size,
+            self.ask.clone() if self.ask is not None else None,
+            self.last_ask_size,
+            self.period,
+        )
+        copy.is_fill_forward = fill_forward or self.is_fill_forward
+        return copy
+
+    def __repr__(self) -> str:
+        bid, ask = self.bid, self.ask
+        left = f"Bid: O: {bid.open:.10g} H: {bid.high:.10g} L: {bid.low:.10g} C: {bid.close:.10g}" if bid else "Bid: -"
+        right = f"Ask: O: {ask.open:.10g} H: {ask.high:.10g} L: {ask.low:.10g} C: {ask.close:.10g}" if ask else "Ask: -"
+        return f"{self.symbol}: {left} {right}"
+
+    def __str__(self) -> str:
+        return repr(self)
+
+
+class BarBlock:
+    """The columns of one subscription as lists that are made when first read."""
+
+    def __init__(self, columns: BarColumns, symbol: Symbol, zone: Zone) -> None:
+        self.columns = columns
+        self.symbol = symbol
+        self.zone = zone
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        columns = self.columns
+        if name == "end_utc":
+            values = columns.end_us
+        elif name == "start_local":
+            values = self.zone.locals(columns.start_us)
+        elif name == "end_local":
+            values = self.zone.locals(columns.end_us)
+        elif name == "volume":
+            values = columns.volume
+        elif name in columns.sizes:
+            values = columns.sizes[name]
+        elif name in ("has_bid", "has_ask"):
+            values = columns.sides[name[4:]]
+        else:
+            values = columns.floats(name)
+        found: list[Any] = np.asarray(values).tolist()
+        self.__dict__[name] = found
+        return found
+
+
+class FeedTradeBar(TradeBar):
+    """A trade bar of the feed."""
+
+    __slots__ = ("_block", "_row", "_stop")
+
+    is_fill_forward = False  # type: ignore[assignment]
+
+    def __init__(self, block: BarBlock, row: int) -> None:
+        self._block = block
+        self._row = row
+
+    @property
+    def symbol(self) -> Symbol:  # type: ignore[override]
+        """Whose bar it is."""
+        return self._block.symbol
+
+    @property
+    def time(self) -> datetime:  # type: ignore[override]
+        """Start in the exchange's time zone."""
+        return EPOCH + timedelta(microseconds=self._block.start_local[self._row])
+
+    @property
+    def end_time(self) -> datetime:
+        """End in the exchange's time zone."""
+        try:
+            return self._stop
+        except AttributeError:
+            self._stop = EPOCH + timedelta(microseconds=self._block.end_local[self._row])
+            return self._stop
+
+    @property
+    def period(self) -> timedelta:  # type: ignore[override]
+        """Length."""
+        return timedelta(microseconds=self._block.end_local[self._row] - self._block.start_local[self._row])
+
+    @property
+    def open(self) -> float:  # type: ignore[override]
+        """Open."""
+        return self._block.open[self._row]  # type: ignore[no-any-return]
+
+    @property
+    def high(self) -> float:  # type: ignore[override]
+        """High."""
+        return self._block.high[self._row]  # type: ignore[no-any-return]
+
+    @property
+    def low(self) -> float:  # type: ignore[override]
+        """Low."""
+        return self._block.low[self._row]  # type: ignore[no-any-return]
+
+    @property
+    def close(self) -> float:  # type: ignore[override]
+        """Close."""
+        return self._block.close[self._row]  # type: ignore[no-any-return]
+
+    @property
+    def value(self) -> float:
+        """The close."""
+        return self._block.close[self._row]  # type: ignore[no-any-return]
+
+    @property
+    def price(self) -> float:
+        """The close."""
+        return self._block.close[self._row]  # type: ignore[no-any-return]
+
+    @property
+    def volume(self) -> float:  # type: ignore[override]
+        """Volume."""
+        return self._block.volume[self._row]  # type: ignore[no-any-return]
+
+    def exact(self, name: str = "close") -> Decimal:
+        """Return a price as LEAN's decimal."""
+        return self._block.columns.decimal("close" if name in ("value", "price") else name, self._row)
+
+
+class FeedBar(Bar):
+    """One side of a quote bar of the feed."""
+
+    __slots__ = ("_prefix", "_quote")
+
+    def __init__(self, quote: FeedQuoteBar, prefix: str) -> None:
+        self._quote, self._prefix = quote, prefix
+
+    @property
+    def open(self) -> float:  # type: ignore[override]
+        """Open."""
+        return self._quote._price(self._prefix + "open")
+
+    @property
+    def high(self) -> float:  # type: ignore[override]
+        """High."""
+        return self._quote._price(self._prefix + "high")
+
+    @property
+    def low(self) -> float:  # type: ignore[override]
+        """Low."""
+        return self._quote._price(self._prefix + "low")
+
+    @property
+    def close(self) -> float:  # type: ignore[override]
+        """Close."""
+        return self._quote._price(self._prefix + "close")
+
+    def exact(self, name: str) -> Decimal:
+        """Return a price as LEAN's decimal."""
+        return self._quote.exact(self._prefix + name)
+
+
+class FeedQuoteBar(QuoteBar):
+    """A quote bar of the feed."""
+
+    __slots__ = ("_block", "_row", "_stop")
+
+    is_fill_forward = False  # type: ignore[assignment]
+
+    def __init__(self, block: BarBlock, row: int) -> None:
+        self._block = block
+        self._row = row
+
+    def _price(self, name: str) -> float:
+        return getattr(self._block, name)[self._row]  # type: ignore[no-any-return]
+
+    @property
+    def symbol(self) -> Symbol:  # type: ignore[override]
+        """Whose bar it is."""
+        return self._block.symbol
+
+    @property
+    def time(self) -> datetime:  # type: ignore[override]
+        """Start in the exchange's time zone."""
+        return EPOCH + timedelta(microseconds=self._block.start_local[self._row])
+
+    @property
+    def end_time(self) -> datetime:
+        """End in the exchange's time zone."""
+        try:
+            return self._stop
+        except AttributeError:
+            self._stop = EPOCH + timedelta(microseconds=self._block.end_local[self._row])
+            return self._stop
+
+    @property
+    def period(self) -> timedelta:  # type: ignore[override]
+        """Length."""
+        return timedelta(microseconds=self._block.end_local[self._row] - self._block.start_local[self._row])
+
+    @property
+    def bid(self) -> Bar | None:  # type: ignore[override]
+        """Bid side, None where the data has none."""
+        return FeedBar(self, "bid_") if self._block.has_bid[self._row] else None
+
+    @property
+    def ask(self) -> Bar | None:  # type: ignore[override]
+        """Ask side, None where the data has none."""
+        return FeedBar(self, "ask_") if self._block.has_ask[self._row] else None
+
+    @property
+    def last_bid_size(self) -> float:  # type: ignore[override]
+        """Size at the last bid."""
+        return self._price("bid_size")
+
+    @property
+    def last_ask_size(self) -> float:  # type: ignore[override]
+        """Size at the last ask."""
+        return self._price("ask_size")
+
+    @property
+    def open(self) -> float:
+        """Mid open."""
+        return self._block.open[self._row]  # type: ignore[no-any-return]
+
+    @property
+    def high(self) -> float:
+        """Mid high."""
+        return self._block.high[self._row]  # type: ignore[no-any-return]
+
+    @property
+    def low(self) -> float:
+        """Mid low."""
+        return self._block.low[self._row]  # type: ignore[no-any-return]
+
+    @property
+    def close(self) -> float:
+        """Mid close."""
+        return self._block.close[self._row]  # type: ignore[no-any-return]
+
+    @property
+    def value(self) -> float:
+        """Mid close."""
+        return self._block.close[self._row]  # type: ignore[no-any-return]
+
+    @property
+    def price(self) -> float:
+        """Mid close."""
+        return self._block.close[self._row]  # type: ignore[no-any-return]
+
+    def exact(self, name: str = "close") -> Decimal:
+        """Return a mid price (`close`) or a side's (`bid_close`) as LEAN's decimal."""
+        field = "close" if name in ("value", "price") else name
+        columns, row = self._block.columns, self._row
+        if field.startswith(("bid_", "ask_")):
+            return columns.decimal(field, row) if columns.sides[field[:3]][row] else Decimal(0)
+        bid, ask = bool(columns.sides["bid"][row]), bool(columns.sides["ask"][row])
+        if bid and ask:
+            return (columns.decimal(f"bid_{field}", row) + columns.decimal(f"ask_{field}", row)) / 2
+        return columns.decimal(f"{'bid' if bid else 'ask'}_{field}", row) if bid or ask else Decimal(0)
+
+
+class Tick(BaseData):
+    """One trade or quote."""
+
+    __slots__ = ("ask_price", "ask_size", "bid_price", "bid_size", "exchange", "quantity", "sale_condition",
+                 "suspicious", "tick_type")  # fmt: skip
+
+    def __init__(
+        self, time: datetime | None = None, symbol: Symbol | None = None, value: float = 0.0, quantity: float = 0.0
+    ) -> None:
+        super().__init__(symbol, time, value)
+        self.quantity = quantity
+        self.bid_price = self.ask_price = self.bid_size = self.ask_size = 0.0
+        self.exchange = self.sale_condition = ""
+        self.suspicious = False
+        self.tick_type = TickType.TRADE
+
+    @property
+    def last_price(self) -> float:
+        """The value."""
+        return self.value
+
+
+class Dividend(BaseData):
+    """A dividend on its ex-date."""
+
+    __slots__ = ("distribution", "reference_price")
+
+    def __init__(
+        self,
+        symbol: Symbol | None = None,
+        time: datetime | None = None,
+        distribution: float = 0.0,
+        reference_price: float = 0.0,
+    ) -> None:
+        super().__init__(symbol, time, distribution)
+        self.distribution = distribution
+        self.reference_price = reference_price
+
+
+class Split(BaseData):
+    """A split, or the warning one day ahead of it."""
+
+    __slots__ = ("reference_price", "split_factor", "type")
+
+    def __init__(
+        self,
+        symbol: Symbol | None = None,
+        time: datetime | None = None,
+        reference_price: float = 0.0,
+        split_factor: float = 1.0,
+        split_type: SplitType = SplitType.SPLIT_OCCURRED,
+    ) -> None:
+        super().__init__(symbol, time, split_factor)
+        self.reference_price = reference_price
+        self.split_factor = split_factor
+        self.type = split_type
+
+
+class Delisting(BaseData):
+    """A delisting, or the warning on the last day."""
+
+    __slots__ = ("ticket", "type")
+
+    def __init__(
+        self,
+        symbol: Symbol | None = None,
+        time: datetime | None = None,
+        price: float = 0.0,
+        delisting_type: DelistingType = DelistingType.WARNING,
+    ) -> None:
+        super().__init__(symbol, time, price)
+        self.type = delisting_type
+        self.ticket: Any = None
+
+
+class SymbolChangedEvent(BaseData):
+    """A new ticker of the same security."""
+
+    __slots__ = ("new_symbol", "old_symbol")
+
+    def __init__(self, symbol: Symbol | None, time: datetime, old_symbol: str, new_symbol: str) -> None:
+        super().__init__(symbol, time, 0.0)
+        self.old_symbol, self.new_symbol = old_symbol, new_symbol

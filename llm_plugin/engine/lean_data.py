@@ -1,0 +1,400 @@
+"""LEAN-format bar files as columns: exact scaled integers and floats, decoded once and cached on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import zipfile
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_plugin.engine.csv_decode import CsvTable, decode, read_member, table_to_bytes
+from llm_plugin.engine.enums import DataNormalizationMode, Resolution, SecurityType, TickType, resolution_span
+from llm_plugin.engine.map_files import load_factor_file, load_map_file
+from llm_plugin.engine.market_hours import ExchangeHours, MarketHoursEntry, load_market_hours
+from llm_plugin.engine.names import snake
+from llm_plugin.engine.zones import DAY_US, EPOCH, HOUR_US, MINUTE_US, SECOND_US, to_us
+from llm_plugin.errors import DataError
+
+__all__ = ["BarColumns", "bar_file", "cache_folder", "is_strict_daily", "read_columns", "read_file_columns"]
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+TRADE_FIELDS = ("open", "high", "low", "close")
+QUOTE_FIELDS = tuple(f"{side}_{name}" for side in ("bid", "ask") for name in TRADE_FIELDS)
+_EPOCH_ORDINAL = EPOCH.toordinal()
+_SCALED_TYPES = frozenset({SecurityType.EQUITY})
+_SPLIT_QUOTE_TYPES = frozenset({SecurityType.CRYPTO, SecurityType.CRYPTO_FUTURE})
+_CACHE_FROM_BYTES = 1_000_000
+_CACHE_VERSION = 1
+
+
+@dataclass(slots=True)
+class BarColumns:
+    """Bars of one series. Prices: `exact[name] / 10 ** scale`; `digits[name]` = decimals of the number as LEAN has it.
+
+    Trade bars have open, high, low, close and `volume`; quote bars bid_open ... ask_close, `bid_size`, `ask_size`
+    and `has_bid`, `has_ask`. Times are microseconds since 1970 in UTC.
+    """
+
+    tick_type: TickType
+    start_us: Ints
+    end_us: Ints
+    scale: int
+    exact: dict[str, Ints]
+    digits: dict[str, NDArray[np.uint8]]
+    sizes: dict[str, Floats]
+    sides: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.start_us)
+
+    @property
+    def volume(self) -> Floats:
+        """Traded volume; NaN for quotes, which have none."""
+        return self.sizes["volume"] if "volume" in self.sizes else np.full(len(self), np.nan)
+
+    def floats(self, name: str) -> Floats:
+        """Return a price column as float64; for quote bars `open` ... `close` are mid prices."""
+        if name in self.exact:
+            return self.exact[name] / 10.0**self.scale
+        bid, ask = self.exact[f"bid_{name}"], self.exact[f"ask_{name}"]
+        both = self.sides["bid"] & self.sides["ask"]
+        return np.where(both, bid + ask, 2 * np.where(self.sides["bid"], bid, ask)) / (2 * 10.0**self.scale)
+
+    def decimal(self, name: str, row: int) -> Decimal:
+        """Return one price exactly, with LEAN's count of decimals."""
+        digits = int(self.digits[name][row])
+        return Decimal(int(self.exact[name][row]) // 10 ** (self.scale - digits)).scaleb(-digits)
+
+    def take(self, rows: Any) -> BarColumns:
+        """Return the bars of a mask, slice or index array."""
+        return BarColumns(
+            self.tick_type,
+            self.start_us[rows],
+            self.end_us[rows],
+            self.scale,
+            {k: v[rows] for k, v in self.exact.items()},
+            {k: v[rows] for k, v in self.digits.items()},
+            {k: v[rows] for k, v in self.sizes.items()},
+            {k: v[rows] for k, v in self.sides.items()},
+        )
+
+
+def cache_folder() -> Path:
+    """Return the cache folder under `LEAN_LLM_HOME`."""
+    home = os.environ.get("LEAN_LLM_HOME")
+    return (Path(home) if home else Path.home() / ".lean-llm") / "cache" / "bars"
+
+
+def bar_file(
+    data_folder: Path,
+    security_type: SecurityType,
+    market: str,
+    ticker: str,
+    resolution: Resolution,
+    tick_type: TickType,
+    day: date | None = None,
+) -> Path:
+    """Return the path of a series' file; `day` is needed below hourly bars."""
+    kind = snake(str(security_type)).replace("_", "")
+    folder = Path(data_folder) / kind / market / str(resolution).lower()
+    name, side = ticker.lower(), str(tick_type).lower()
+    if resolution >= Resolution.HOUR:
+        suffix = f"_{side}" if security_type in _SPLIT_QUOTE_TYPES else ""
+        return folder / f"{name}{suffix}.zip"
+    if day is None:
+        raise ValueError(f"a date is needed for {resolution} files")
+    return folder / name / f"{day:%Y%m%d}_{side}.zip"
+
+
+def is_strict_daily(security_type: SecurityType, market: str, hours: ExchangeHours) -> bool:
+    """True where a daily bar runs from market open to market close instead of midnight to midnight."""
+    if hours.is_market_always_open or security_type in (SecurityType.FOREX, SecurityType.BASE):
+        return False
+    return not (security_type == SecurityType.CFD and market == "oanda")
+
+
+def read_columns(
+    data_folder: Path,
+    security_type: SecurityType,
+    market: str,
+    ticker: str,
+    resolution: Resolution,
+    tick_type: TickType,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    *,
+    normalization: DataNormalizationMode = DataNormalizationMode.RAW,
+) -> BarColumns:
+    """Read a series from a LEAN data folder.
+
+    Args:
+        data_folder: Root of the data.
+        security_type: Kind of instrument.
+        market: `usa`, `oanda`, ...
+        ticker: As in the file name.
+        resolution: Second to daily.
+        tick_type: Trade or quote.
+        start: Bars that end before it are left out; naive means UTC.
+        end: Bars that start after it are left out.
+        normalization: Raw, Adjusted or SplitAdjusted prices (equities).
+
+    Raises:
+        DataError: There is no such file, or one is damaged.
+    """
+    root = Path(data_folder)
+    entry = load_market_hours(root).get_entry(market, ticker.upper(), security_type)
+    paths = _files(root, security_type, market, ticker, resolution, tick_type, start, end, entry)
+    parts = [
+        part
+        for path, day in paths
+        if len(part := read_file_columns(path, security_type, market, resolution, tick_type, entry, day))
+    ]
+    columns = _concatenate(parts, tick_type)
+    keep = np.ones(len(columns), dtype=bool)
+    if start is not None:
+        keep &= columns.end_us >= to_us(start)
+    if end is not None:
+        keep &= columns.start_us <= to_us(end)
+    if len(columns):
+        keep[1:] &= columns.end_us[1:] > np.maximum.accumulate(columns.end_us)[:-1]
+    columns = columns.take(keep)
+    if security_type == SecurityType.EQUITY and normalization != DataNormalizationMode.RAW:
+        columns = normalize_columns(columns, root, market, ticker, normalization, entry)
+    return columns
+
+
+def _files(
+    root: Path,
+    kind: SecurityType,
+    market: str,
+    ticker: str,
+    resolution: Resolution,
+    tick_type: TickType,
+    start: datetime | None,
+    end: datetime | None,
+    entry: MarketHoursEntry,
+) -> list[tuple[Path, date | None]]:
+    if resolution >= Resolution.HOUR:
+        path = bar_file(root, kind, market, ticker, resolution, tick_type)
+        if not path.is_file():
+            raise DataError(f"{path} is missing: there are no {resolution} {tick_type} bars of {ticker} in {root}")
+        return [(path, None)]
+    sample = bar_file(root, kind, market, ticker, resolution, tick_type, date(2000, 1, 1))
+    found = []
+    low = _local_date(start, entry) if start else date.min
+    high = _local_date(end, entry) if end else date.max
+    map_file = load_map_file(root, market, ticker.upper()) if kind == SecurityType.EQUITY else None
+    folders = {sample.parent}
+    if map_file is not None:
+        folders |= {sample.parent.parent / name.lower() for _, name in map_file.rows}
+    for path in sorted((p for f in folders for p in f.glob(f"*_{str(tick_type).lower()}.zip")), key=lambda p: p.name):
+        day = datetime.strptime(path.name[:8], "%Y%m%d").date()
+        if map_file is not None and map_file.ticker(day).lower() != path.parent.name:
+            continue
+        if low <= day <= high:
+            found.append((path, day))
+    if not found:
+        raise DataError(
+            f"{sample.parent} has no {tick_type} files between {low} and {high}: "
+            f"there are no {resolution} bars of {ticker} in {root}"
+        )
+    return found
+
+
+def _local_date(moment: datetime, entry: MarketHoursEntry) -> date:
+    return (EPOCH + timedelta(microseconds=entry.data_time_zone.local(to_us(moment)))).date()
+
+
+def read_file_columns(
+    path: Path,
+    security_type: SecurityType,
+    market: str,
+    resolution: Resolution,
+    tick_type: TickType,
+    entry: MarketHoursEntry,
+    day: date | None = None,
+) -> BarColumns:
+    """Decode one bar file.
+
+    Raises:
+        DataError: The file is damaged; path and row are named.
+    """
+    table = _cached_table(path)
+    fields = TRADE_FIELDS if tick_type == TickType.TRADE else QUOTE_FIELDS
+    wanted = 6 if tick_type == TickType.TRADE else 11
+    if len(table.values) and table.values.shape[1] < wanted:
+        raise DataError(
+            f"{path} row 1 has {table.values.shape[1]} fields where {wanted} are expected "
+            f"for {tick_type} bars; replace the file"
+        )
+    if not len(table.values):
+        return _concatenate([], tick_type)
+    local = _local_starts(table.values[:, 0], day, path)
+    start_us = entry.data_time_zone.utcs(local)
+    exchange = entry.exchange_hours.time_zone
+    if resolution == Resolution.DAILY and is_strict_daily(security_type, market, entry.exchange_hours):
+        start_us, end_us = _strict_days(exchange.locals(start_us), entry.exchange_hours)
+    else:
+        step = int(resolution_span(resolution).total_seconds()) * SECOND_US
+        end_us = exchange.utcs(exchange.locals(start_us) + step)
+    order = list(range(1, 5)) if tick_type == TickType.TRADE else [1, 2, 3, 4, 6, 7, 8, 9]
+    scaled = 4 if security_type in _SCALED_TYPES else 0
+    digits = table.digits[:, order] + np.uint8(scaled)
+    scale = int(digits.max()) if digits.size else 0
+    powers = 10 ** (scale - digits.astype(np.int64))
+    exact = table.values[:, order] * powers
+    sizes = {name: _float(table, column) for name, column in _size_columns(tick_type).items()}
+    columns = BarColumns(
+        tick_type,
+        start_us,
+        end_us,
+        scale,
+        {name: np.ascontiguousarray(exact[:, i]) for i, name in enumerate(fields)},
+        {name: np.ascontiguousarray(digits[:, i]) for i, name in enumerate(fields)},
+        sizes,
+    )
+    if tick_type == TickType.QUOTE:
+        columns.sides = {"bid": (exact[:, :4] != 0).all(axis=1), "ask": (exact[:, 4:] != 0).all(axis=1)}
+    return columns
+
+
+def _size_columns(tick_type: TickType) -> dict[str, int]:
+    return {"volume": 5} if tick_type == TickType.TRADE else {"bid_size": 5, "ask_size": 10}
+
+
+def _float(table: CsvTable, column: int) -> Floats:
+    values: Floats = table.values[:, column] / 10.0 ** table.digits[:, column]
+    return values
+
+
+def _local_starts(raw: Ints, day: date | None, path: Path) -> Ints:
+    if day is not None:
+        return (day.toordinal() - _EPOCH_ORDINAL) * DAY_US + raw * 1000
+    minutes, hours = raw % 100, raw // 100 % 100
+    stamp = raw // 10_000
+    years, months, days = stamp // 10_000, stamp // 100 % 100, stamp % 100
+    wrong = (years < 1970) | (years > 2100) | (months < 1) | (months > 12) | (days < 1) | (days > 31) | (hours > 23)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise DataError(f"{path} row {row + 1}: {int(raw[row])} is not a time 'yyyyMMdd HH:mm'; replace the file")
+    months_since = ((years - 1970) * 12 + months - 1).astype("datetime64[M]")
+    since = months_since.astype("datetime64[D]").astype(np.int64) + days - 1
+    return since * DAY_US + hours * HOUR_US + minutes * MINUTE_US
+
+
+def _strict_days(local: Ints, hours: ExchangeHours) -> tuple[Ints, Ints]:
+    starts, ends = np.empty_like(local), np.empty_like(local)
+    for row, day in enumerate((local // DAY_US).tolist()):
+        opening, closing = hours.first_open_us(day), hours.last_close_us(day)
+        starts[row] = day * DAY_US if opening is None else opening
+        ends[row] = (day + 1) * DAY_US if closing is None else closing
+    return hours.time_zone.utcs(starts), hours.time_zone.utcs(ends)
+
+
+def _concatenate(parts: list[BarColumns], tick_type: TickType) -> BarColumns:
+    fields = TRADE_FIELDS if tick_type == TickType.TRADE else QUOTE_FIELDS
+    sides = ("bid", "ask") if tick_type == TickType.QUOTE else ()
+    if not parts:
+        none = np.zeros(0, dtype=np.int64)
+        return BarColumns(
+            tick_type,
+            none,
+            none,
+            0,
+            {name: none for name in fields},
+            {name: none.astype(np.uint8) for name in fields},
+            {name: none.astype(np.float64) for name in _size_columns(tick_type)},
+            {name: none.astype(bool) for name in sides},
+        )
+    if len(parts) == 1:
+        return parts[0]
+    scale = max(part.scale for part in parts)
+    return BarColumns(
+        tick_type,
+        np.concatenate([p.start_us for p in parts]),
+        np.concatenate([p.end_us for p in parts]),
+        scale,
+        {name: np.concatenate([p.exact[name] * 10 ** (scale - p.scale) for p in parts]) for name in fields},
+        {name: np.concatenate([p.digits[name] for p in parts]) for name in fields},
+        {name: np.concatenate([p.sizes[name] for p in parts]) for name in parts[0].sizes},
+        {name: np.concatenate([p.sides[name] for p in parts]) for name in sides},
+    )
+
+
+def normalize_columns(
+    columns: BarColumns,
+    data_folder: Path,
+    market: str,
+    ticker: str,
+    mode: DataNormalizationMode,
+    entry: MarketHoursEntry,
+) -> BarColumns:
+    """Multiply prices by the factor of each bar's date and divide sizes by it."""
+    if mode not in (DataNormalizationMode.ADJUSTED, DataNormalizationMode.SPLIT_ADJUSTED):
+        raise ValueError(f"normalization {mode} cannot be applied to columns; use Adjusted, SplitAdjusted or Raw")
+    factors = load_factor_file(Path(data_folder), market, ticker)
+    days = entry.exchange_hours.time_zone.locals(columns.start_us) // DAY_US
+    unique, inverse = np.unique(days, return_inverse=True)
+    look_up = factors.scale_factor if mode == DataNormalizationMode.ADJUSTED else factors.split_factor
+    values = [look_up(date.fromordinal(_EPOCH_ORDINAL + int(day))) for day in unique]
+    places = np.array([max(0, -int(v.as_tuple().exponent)) for v in values], dtype=np.int64)
+    most = int(places.max()) if len(places) else 0
+    multiplier = np.array([int(v.scaleb(most)) for v in values], dtype=np.int64)[inverse]
+    ratio = np.array([float(v) for v in values])[inverse]
+    digits = places.astype(np.uint8)[inverse]
+    top = max((int(v.max()) for v in columns.exact.values() if len(v)), default=0)
+    if top * int(multiplier.max() if len(multiplier) else 1) >= 2**63:
+        raise DataError(f"{ticker}: adjusted prices need more than 18 digits; use raw prices")
+    return BarColumns(
+        columns.tick_type,
+        columns.start_us,
+        columns.end_us,
+        columns.scale + most,
+        {name: values_ * multiplier for name, values_ in columns.exact.items()},
+        {name: places_ + digits for name, places_ in columns.digits.items()},
+        {name: sizes / ratio for name, sizes in columns.sizes.items()},
+        columns.sides,
+    )
+
+
+@lru_cache(maxsize=64)
+def _memory_table(path: Path, modified_ns: int, size: int) -> CsvTable:
+    key = hashlib.sha256(f"{_CACHE_VERSION}|{path.resolve()}|{modified_ns}|{size}".encode()).hexdigest()
+    stored = cache_folder() / f"{key}.npz"
+    if stored.is_file():
+        try:
+            with np.load(stored, allow_pickle=False) as loaded:
+                return CsvTable(loaded["values"], loaded["digits"], loaded["empty"])
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError):
+            stored.unlink(missing_ok=True)
+    data = read_member(path)
+    table = decode(data, path)
+    if len(data) >= _CACHE_FROM_BYTES:
+        _store(stored, table_to_bytes(table))
+    return table
+
+
+def _store(path: Path, payload: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as out:
+            out.write(payload)
+        Path(out.name).replace(path)
+    except OSError:
+        # A cache that cannot be written costs time only.
+        return
+
+
+def _cached_table(path: Path) -> CsvTable:
+    state = path.stat()
+    return _memory_table(path, state.st_mtime_ns, state.st_size)

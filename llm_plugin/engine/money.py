@@ -1,0 +1,84 @@
+"""Exact decimal arithmetic as .NET does it where that can be seen: money, order prices, printed figures."""
+
+from __future__ import annotations
+
+from decimal import ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal, InvalidOperation, localcontext
+from typing import Any
+
+__all__ = [
+    "CONTEXT",
+    "ONE",
+    "ZERO",
+    "format_decimal",
+    "normalize",
+    "round_down_to",
+    "round_half_even",
+    "smart_rounding",
+    "to_decimal",
+]
+
+CONTEXT = Context(prec=28, rounding=ROUND_HALF_EVEN)
+ZERO = Decimal(0)
+ONE = Decimal(1)
+_THOUSAND = Decimal(1000)
+_SEVEN = Context(prec=7, rounding=ROUND_HALF_EVEN)
+
+
+def to_decimal(value: Any) -> Decimal:
+    """Convert a user's number as LEAN's Python bridge does: floats with 15 significant digits.
+
+    Raises:
+        ValueError: The value is not a finite number.
+    """
+    if isinstance(value, Decimal):
+        return value
+    if isinstance(value, int):
+        return Decimal(value)
+    try:
+        number = float(value)
+        result = Decimal(f"{number:.15g}")
+        if not result.is_finite():
+            raise InvalidOperation
+        exponent = result.as_tuple().exponent
+        return Decimal(int(result)) if isinstance(exponent, int) and exponent > 0 else result
+    except (TypeError, ValueError, InvalidOperation):
+        raise ValueError(f"{value!r} is not a finite number") from None
+
+
+def normalize(value: Decimal) -> Decimal:
+    """Drop trailing zeros without going to an exponent: 100.00 -> 100."""
+    exponent = value.as_tuple().exponent
+    if isinstance(exponent, int) and exponent >= 0:
+        return value if exponent == 0 else value.quantize(ONE)
+    shorter = value.normalize(CONTEXT)
+    tail = shorter.as_tuple().exponent
+    return shorter.quantize(ONE) if isinstance(tail, int) and tail > 0 else shorter
+
+
+def smart_rounding(value: Decimal) -> Decimal:
+    """Round for charts: above 1000 to 4 decimals, else to 7 significant digits; trailing zeros dropped."""
+    if value == 0:
+        return ZERO
+    if value > _THOUSAND:
+        return normalize(round_half_even(value, 4))
+    return normalize(_SEVEN.plus(value))
+
+
+def round_half_even(value: Decimal, digits: int) -> Decimal:
+    """Round like .NET's Math.Round: half to even, never adding zeros to a shorter number."""
+    exponent = value.as_tuple().exponent
+    if isinstance(exponent, int) and exponent >= -digits:
+        return value
+    with localcontext(CONTEXT):
+        return value.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_EVEN)
+
+
+def round_down_to(value: Decimal, step: Decimal, *, floor: bool = False) -> Decimal:
+    """Round to a multiple of `step`, towards zero or (with `floor`) towards minus infinity."""
+    return (value / step).to_integral_value(ROUND_FLOOR if floor else ROUND_DOWN) * step
+
+
+def format_decimal(value: Decimal) -> str:
+    """Write without an exponent, with a point always: 688 -> `688.0`."""
+    text = format(value, "f")
+    return text if "." in text else text + ".0"
