@@ -208,6 +208,10 @@ def _memory_wins(context: PromptContext) -> float | None:
     return sum(hit.record.r_multiple > 0 for hit in hits) / len(hits) if hits else None
 
 
+def _session(context: PromptContext) -> str:
+    return trading_session(context.request.market.time_utc)
+
+
 def _local(pattern: str) -> Callable[[PromptContext], str]:
     return lambda context: context.request.market.time_utc.strftime(pattern)
 
@@ -245,9 +249,7 @@ FIELDS: dict[str, Field] = {
     "momentum_along": Field("24-bar return in sigma, positive with the trade", _along("return_24")),
     "impulse_along": Field("3-bar return in sigma, positive with the trade", _along("return_3")),
     "band_along": Field("place in the Bollinger band, 1 = the side the trade goes to", _along("bollinger_b_20", 0.5)),
-    "range_along": Field(
-        "place in the 120-bar range, 1 = the side the trade goes to", _along("range_position_120", 0.5)
-    ),
+    "range_along": Field("the same in the 120-bar range", _along("range_position_120", 0.5)),
     "vwap_along": Field("distance from VWAP in ATR, positive with the trade", _along("vwap_distance")),
     "room_ahead": Field("distance in ATR to the level ahead", _ahead("resistance_distance", "support_distance")),
     "room_behind": Field("distance in ATR to the level behind", _ahead("support_distance", "resistance_distance")),

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from llm_plugin.settings._models import Settings
 from llm_plugin.settings._resolve import ENV_PREFIX
-from llm_plugin.settings._schema import allowed, section_model
+from llm_plugin.settings._schema import allowed, section_model, sections
 
 __all__ = ["default_yaml", "render_reference"]
 
@@ -24,12 +24,16 @@ _HEAD = """\
 _PAGE = """\
 # Configuration
 
-`llm_config.yaml` holds the settings of one project. This page is generated from the models in `llm_plugin/settings`; a test compares them.
+`llm_config.yaml` holds the settings of one project. This page is generated from the models in `llm_plugin/settings`,
+and a test compares the two.
 
 Order: default < file < environment < `--set`. `{prefix}FUSION__LLM_WEIGHT=0.5` in the environment and
-`--set fusion.llm_weight=0.5` on the command line both set `fusion.llm_weight`. Values are written as in YAML. An unknown key, a value out of
-range, a contradiction between keys and a template field that does not exist are reported together, before anything runs.
-`lean-llm config show` prints every value with its origin.
+`--set fusion.llm_weight=0.5` on the command line both set `fusion.llm_weight`. Values are written as in YAML. An unknown
+key, a value out of range, a contradiction between keys and a template field that does not exist are reported together,
+before anything runs. `lean-llm config show` prints every value with its origin.
+
+The LEAN side reads the resolved JSON instead (`Resolved.write_json`): the same values with their origins, secrets masked,
+and the hash of the YAML file, so that a stale one is refused.
 """
 
 
@@ -42,16 +46,16 @@ def _yaml_section(model: type[BaseModel], depth: int) -> Iterator[str]:
     pad = "  " * depth
     for name, field in model.model_fields.items():
         inner = section_model(field)
-        if inner is not None:
-            note = (inner.__doc__ or "").strip().splitlines()[0]
-            yield (
-                f"{'' if depth else chr(10)}{pad}# {note}\n{pad}{name}:\n"
-                if depth == 0
-                else f"{pad}{name}:  # {note}\n"
-            )
-            yield from _yaml_section(inner, depth + 1)
-        else:
+        if inner is None:
             yield f"{pad}{name}: {_flow(default_of(field))}  # {field.description} [{allowed(field)}]\n"
+            continue
+        note = _note(inner)
+        yield f"{pad}{name}:  # {note}\n" if depth else f"\n# {note}\n{name}:\n"
+        yield from _yaml_section(inner, depth + 1)
+
+
+def _note(model: type[BaseModel]) -> str:
+    return (model.__doc__ or "").strip().splitlines()[0]
 
 
 def default_of(field: FieldInfo) -> Any:
@@ -67,27 +71,12 @@ def _flow(value: Any) -> str:
 def render_reference() -> str:
     """Return the reference page `docs/reference/configuration.md`."""
     parts = [_PAGE.format(prefix=ENV_PREFIX)]
-    parts += [_table(name, inner) for name, inner in _tables(Settings, "")]
+    parts += [_table(name, inner) for name, inner in sections(Settings)]
     return "\n".join(parts)
 
 
-def _tables(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, type[BaseModel]]]:
-    for name, field in model.model_fields.items():
-        inner = section_model(field)
-        if inner is not None:
-            yield f"{prefix}{name}", inner
-            yield from _tables(inner, f"{prefix}{name}.")
-
-
 def _table(name: str, model: type[BaseModel]) -> str:
-    lines = [
-        f"## {name}",
-        "",
-        (model.__doc__ or "").strip(),
-        "",
-        "| key | default | allowed | meaning |",
-        "|---|---|---|---|",
-    ]
+    lines = [f"## {name}", "", _note(model), "", "| key | default | allowed | meaning |", "|---|---|---|---|"]
     for key, field in model.model_fields.items():
         if section_model(field) is None:
             cells = [f"`{key}`", f"`{_flow(default_of(field))}`", allowed(field), field.description or ""]
