@@ -1,0 +1,430 @@
+"""Indicators made of indicators: delays, identities, arithmetic, and Python's own indicators."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from llm_plugin.engine.indicators.averages import (
+    ExponentialMovingAverage,
+    SimpleMovingAverage,
+    Sum,
+    WindowIndicator,
+    checked_period,
+)
+from llm_plugin.engine.indicators.base import (
+    IndicatorBase,
+    IndicatorResult,
+    IndicatorStatus,
+    PointIndicator,
+    named,
+)
+from llm_plugin.engine.names import LeanObject, find_member
+
+__all__ = [
+    "CompositeIndicator",
+    "ConstantIndicator",
+    "Delay",
+    "FilteredIdentity",
+    "FunctionalIndicator",
+    "Identity",
+    "IndicatorExtensions",
+    "PythonIndicator",
+    "ResetCompositeIndicator",
+    "WindowIdentity",
+    "as_indicator",
+]
+
+
+class Identity(PointIndicator):
+    """The input itself."""
+
+    @named("Identity")
+    def __init__(self) -> None:
+        self.warm_up_period = 1
+
+    @property
+    def is_ready(self) -> bool:
+        """Ready with the first sample."""
+        return self.samples > 0
+
+    def _compute(self, time: datetime, value: float) -> float | None:
+        return value
+
+
+class WindowIdentity(WindowIndicator):
+    """The input itself, ready after `period` samples."""
+
+    @named("WIN-ID{period}")
+    def __init__(self, period: int) -> None:
+        self._set_period(period)
+
+    def _compute(self, time: datetime, value: float) -> float | None:
+        return value
+
+
+class ConstantIndicator(PointIndicator):
+    """Always the same value, and always ready."""
+
+    def __init__(self, name: str, value: float) -> None:
+        super().__init__(name)
+        self._constant = self._value = float(value)
+
+    @property
+    def is_ready(self) -> bool:
+        """Always."""
+        return True
+
+    def _compute(self, time: datetime, value: float) -> float | None:
+        return self._constant
+
+    def reset(self) -> None:
+        """Keep the constant."""
+        super().reset()
+        self._value = self._constant
+
+
+class FilteredIdentity(IndicatorBase):
+    """The value of the last input that the filter lets through."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        given = list(args)
+        name = kwargs.get("name") or (given.pop(0) if given and isinstance(given[0], str) else "")
+        super().__init__(name)
+        filter_function = kwargs.get("filter") or (given[0] if given else None)
+        self._accepts: Callable[[Any], bool] = filter_function or (lambda item: True)
+
+    @property
+    def is_ready(self) -> bool:
+        """Ready once a positive value was let through."""
+        return self.samples > 0 and self._value > 0
+
+    def update(self, *args: Any) -> bool:
+        """Feed a bar or point."""
+        (item,) = args
+        if item is self._last_input:
+            return self.is_ready
+        if item.end_time < self._last_time:
+            return self._refuse(item.end_time)
+        self._last_input, self._last_time = item, item.end_time
+        self.symbol = item.symbol
+        self.samples += 1
+        self._publish(item.end_time, float(item.value) if self._accepts(item) else self._value)
+        return self.is_ready
+
+
+class FunctionalIndicator(PointIndicator):
+    """An indicator from functions: what to compute, when it is ready, and what else to reset."""
+
+    def __init__(
+        self,
+        name: str,
+        compute_next_value: Callable[[Any], float],
+        is_ready: Callable[[Any], bool],
+        reset: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(name)
+        self._function = compute_next_value
+        self._ready = is_ready
+        self._also_reset = reset
+
+    @property
+    def is_ready(self) -> bool:
+        """What the given function says."""
+        return bool(self._ready(self))
+
+    def update(self, *args: Any) -> bool:
+        """Feed a bar or point; the function gets it as it is."""
+        self._item = args[0] if len(args) == 1 else None
+        return super().update(*args)
+
+    def _compute(self, time: datetime, value: float) -> float | None:
+        from llm_plugin.engine.indicators.base import IndicatorDataPoint
+
+        item = self._item if self._item is not None else IndicatorDataPoint(time, value)
+        return float(self._function(item))
+
+    def reset(self) -> None:
+        """Forget all input."""
+        if self._also_reset:
+            self._also_reset()
+        super().reset()
+
+
+class Delay(PointIndicator):
+    """The value `period` samples ago."""
+
+    @named("DELAY({period})")
+    def __init__(self, period: int) -> None:
+        self.period = checked_period(self, period)
+        self.warm_up_period = self.period + 1
+        self._held: deque[float] = deque(maxlen=self.period + 1)
+
+    @property
+    def is_ready(self) -> bool:
+        """Ready with period + 1 samples."""
+        return self.samples > self.period
+
+    def _compute(self, time: datetime, value: float) -> float | None:
+        self._held.append(value)
+        return self._held[0]
+
+    def reset(self) -> None:
+        """Forget all input."""
+        super().reset()
+        self._held.clear()
+
+
+class CompositeIndicator(PointIndicator):
+    """A function of two indicators, computed when both (or the one that is no constant) have a new value."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        given = list(args)
+        name = kwargs.pop("name", None)
+        if name is None and given and (given[0] is None or isinstance(given[0], str)):
+            name = given.pop(0)
+        pending = {"left": None, "right": None, "composer": kwargs.pop("handler", None), **kwargs}
+        for key in ("left", "right", "composer"):
+            if pending[key] is None and given:
+                pending[key] = given.pop(0)
+        missing = [key for key, value in pending.items() if value is None]
+        if missing or given:
+            raise TypeError(f"CompositeIndicator takes [name,] left, right, composer; missing {missing}, extra {given}")
+        self.left = as_indicator(pending["left"])
+        self.right = as_indicator(pending["right"])
+        self._composer: Callable[[Any, Any], Any] = pending["composer"]
+        super().__init__(name or f"COMPOSE({self.left.name},{self.right.name})")
+        self._fresh: set[str] = set()
+        self.left.updated += lambda sender, point: self._on_part("left", self.right)
+        self.right.updated += lambda sender, point: self._on_part("right", self.left)
+
+    @property
+    def is_ready(self) -> bool:
+        """Ready when both parts are."""
+        return self.left.is_ready and self.right.is_ready
+
+    def _on_part(self, side: str, other: IndicatorBase) -> None:
+        self._fresh.add(side)
+        if len(self._fresh) == 2 or isinstance(other, ConstantIndicator):
+            self.push(max(self.left._time, self.right._time), 0.0)
+            self._fresh.clear()
+
+    def _compute(self, time: datetime, value: float) -> float | None:
+        result = self._composer(self.left, self.right)
+        status = getattr(result, "status", IndicatorStatus.SUCCESS)
+        if status != IndicatorStatus.SUCCESS:
+            return None
+        return float(getattr(result, "value", result))
+
+    def reset(self) -> None:
+        """Reset both parts too."""
+        self.left.reset()
+        self.right.reset()
+        self._fresh.clear()
+        super().reset()
+
+
+class ResetCompositeIndicator(CompositeIndicator):
+    """A composite with more to reset."""
+
+    def __init__(self, *args: Any) -> None:
+        *parts, self._also_reset = args
+        super().__init__(*parts)
+
+    def reset(self) -> None:
+        """Reset the extra parts too."""
+        self._also_reset()
+        super().reset()
+
+
+class PythonIndicator(IndicatorBase):
+    """Base of indicators written by users: define `update(input)`, set `self.value`, and `self.is_ready` or return it.
+
+    Whoever feeds it calls `feed`, which runs the user's `update` and then publishes `current` and `updated`.
+    """
+
+    value: Any = 0.0
+
+    def __init__(self, *args: Any) -> None:
+        self._wrapped: Any = args[0] if args and not isinstance(args[0], str) else None
+        super().__init__(_python_name(self._wrapped) if self._wrapped is not None else type(self).__name__)
+        self._ready = False
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("is_ready", "IsReady"):
+            # A user may keep readiness as a plain attribute; the class has a property of that name.
+            object.__setattr__(self, "_ready", bool(value))
+            return
+        object.__setattr__(self, name, value)
+
+    @property
+    def is_ready(self) -> bool:
+        """What the user's class says; what its `update` returned last, if it says nothing."""
+        if self._ready or self._wrapped is None:
+            return self._ready
+        own = find_member(self._wrapped, "is_ready")
+        return bool(own) if own is not None else self._ready
+
+    def feed(self, item: Any) -> bool:
+        """Run the user's `update` for one input and publish its value."""
+        if item is self._last_input:
+            return self.is_ready
+        if item.end_time < self._last_time:
+            return self._refuse(item.end_time)
+        self._last_input, self._last_time = item, item.end_time
+        self.symbol = item.symbol
+        self.samples += 1
+        target = self if self._wrapped is None else self._wrapped
+        ready = _user_update(target)(item)
+        if ready is not None:
+            self._ready = bool(ready)
+        self._publish(item.end_time, float(find_member(target, "value") or 0.0))
+        return self.is_ready
+
+    def update(self, *args: Any) -> bool:
+        """Feed an input to the wrapped object."""
+        if self._wrapped is None:
+            raise NotImplementedError(f"{type(self).__name__}.update must be implemented")
+        return self.feed(*args)
+
+
+def _python_name(target: Any) -> str:
+    return str(find_member(target, "name") or type(target).__name__)
+
+
+def _user_update(target: Any) -> Callable[[Any], Any]:
+    method = find_member(target, "update")
+    if method is None:
+        raise NotImplementedError(f"Indicator.update must be implemented in {type(target).__name__}")
+    return method  # type: ignore[no-any-return]
+
+
+def as_indicator(target: Any) -> IndicatorBase:
+    """Return an indicator as it is, and wrap a user's object that only looks like one.
+
+    Raises:
+        NotImplementedError: The object lacks `update`, `value` or `is_ready`.
+    """
+    if isinstance(target, IndicatorBase):
+        return target
+    for member in ("is_ready", "update", "value"):
+        if not hasattr(target, member) and find_member(target, member) is None:
+            kind = type(target).__name__
+            raise NotImplementedError(f"Indicator.{member} must be implemented. Please implement it in {kind}")
+    return PythonIndicator(target)
+
+
+def feed_indicator(indicator: IndicatorBase, item: Any) -> bool:
+    """Update any kind of indicator from outside."""
+    return indicator.feed(item) if isinstance(indicator, PythonIndicator) else indicator.update(item)
+
+
+def _quotient(left: IndicatorBase, right: IndicatorBase) -> IndicatorResult:
+    if right._value == 0:
+        return IndicatorResult(0.0, IndicatorStatus.MATH_ERROR)
+    return IndicatorResult(left._value / right._value)
+
+
+_OPERATIONS: dict[str, Callable[[IndicatorBase, IndicatorBase], Any]] = {
+    "plus": lambda left, right: left._value + right._value,
+    "minus": lambda left, right: left._value - right._value,
+    "times": lambda left, right: left._value * right._value,
+    "over": _quotient,
+}
+
+
+def combine(operation: str, left: Any, right: Any, name: str | None = None) -> CompositeIndicator:
+    """Return `left <operation> right`; right may be a number."""
+    if isinstance(right, (int, float)) and not isinstance(right, bool):
+        right = ConstantIndicator(f"{right:.15g}", right)
+    return CompositeIndicator(name, as_indicator(left), as_indicator(right), _OPERATIONS[operation])
+
+
+class IndicatorExtensions(LeanObject):
+    """Composition: `IndicatorExtensions.of(second, first)`, `.plus(a, b)`, `.sma(a, 10)` and so on."""
+
+    @staticmethod
+    def of(second: Any, first: Any, wait_for_first_to_ready: bool = True) -> IndicatorBase:
+        """Feed `second` with the values of `first`."""
+        inner, outer = as_indicator(first), as_indicator(second)
+
+        def forward(sender: Any, point: Any) -> None:
+            if not wait_for_first_to_ready or inner.is_ready:
+                feed_indicator(outer, point)
+
+        inner.updated += forward
+        return outer
+
+    @staticmethod
+    def plus(left: Any, right: Any, name: str | None = None) -> CompositeIndicator:
+        """The sum."""
+        return combine("plus", left, right, name)
+
+    @staticmethod
+    def minus(left: Any, right: Any, name: str | None = None) -> CompositeIndicator:
+        """The difference."""
+        return combine("minus", left, right, name)
+
+    @staticmethod
+    def times(left: Any, right: Any, name: str | None = None) -> CompositeIndicator:
+        """The product."""
+        return combine("times", left, right, name)
+
+    @staticmethod
+    def over(left: Any, right: Any, name: str | None = None) -> CompositeIndicator:
+        """The quotient; no new value while the divisor is 0."""
+        return combine("over", left, right, name)
+
+    @staticmethod
+    def weighted_by(value: Any, weight: Any, period: int) -> CompositeIndicator:
+        """The average of `value` over `period`, weighted by `weight`."""
+        values, weights = as_indicator(value), as_indicator(weight)
+        numerator, denominator = Sum("Sum_xy", period), Sum("Sum_y", period)
+        pending: deque[float] = deque()
+
+        def on_value(sender: Any, point: Any) -> None:
+            pending.append(point.value)
+
+        def on_weight(sender: Any, point: Any) -> None:
+            if pending:
+                numerator.push(point.end_time, pending.popleft() * point.value)
+                denominator.push(point.end_time, point.value)
+
+        values.updated += on_value
+        weights.updated += on_weight
+        return ResetCompositeIndicator(numerator, denominator, _quotient, pending.clear)
+
+    @staticmethod
+    def sma(left: Any, period: int, wait_for_first_to_ready: bool = True) -> IndicatorBase:
+        """The simple average of an indicator."""
+        inner = as_indicator(left)
+        return IndicatorExtensions.of(
+            SimpleMovingAverage(f"SMA{period}_Of_{inner.name}", period), inner, wait_for_first_to_ready
+        )
+
+    @staticmethod
+    def ema(
+        left: Any, period: int, smoothing_factor: float | None = None, wait_for_first_to_ready: bool = True
+    ) -> IndicatorBase:
+        """The exponential average of an indicator."""
+        inner = as_indicator(left)
+        outer = ExponentialMovingAverage(f"EMA{period}_Of_{inner.name}", period, smoothing_factor)
+        return IndicatorExtensions.of(outer, inner, wait_for_first_to_ready)
+
+    @staticmethod
+    def max(left: Any, period: int, wait_for_first_to_ready: bool = True) -> IndicatorBase:
+        """The highest value of an indicator."""
+        from llm_plugin.engine.indicators.changes import Maximum
+
+        inner = as_indicator(left)
+        return IndicatorExtensions.of(Maximum(f"MAX{period}_Of_{inner.name}", period), inner, wait_for_first_to_ready)
+
+    @staticmethod
+    def min(left: Any, period: int, wait_for_first_to_ready: bool = True) -> IndicatorBase:
+        """The lowest value of an indicator."""
+        from llm_plugin.engine.indicators.changes import Minimum
+
+        inner = as_indicator(left)
+        return IndicatorExtensions.of(Minimum(f"MIN{period}_Of_{inner.name}", period), inner, wait_for_first_to_ready)
