@@ -34,9 +34,10 @@ COMPACT_CONTEXT = """\
 SIG={signal_action} CONF={signal_confidence:*100i} POS={position_side} PR={position_r:*10i} \
 VOL={volatility_regime:i} VP={volatility_percentile:*10i} TREND={trend_along:i} ADX={adx:/5i} \
 EFF={efficiency_ratio_24:*10i} RSI={rsi_along:/5i} MACD={macd_along:*10i} MOM={momentum_along:*2i} \
-IMP={impulse_along:*2i} BB={band_along:*10i} RNG={range_along:*10i} AHEAD={room_ahead:i} BEHIND={room_behind:i} VWAP={vwap_along:i} \
-HOUR={hour} DAY={weekday} SPR={spread_atr:*20i} RR={reward_risk:*5i} \
-DD={drawdown:*50i} LOSS={consecutive_losses} WIN={win_rate:*20i} MEMR={memory_r:*5i} MEM={memory} SES={session_stats} ->"""
+IMP={impulse_along:*2i} BB={band_along:*10i} RNG={range_along:*10i} AHEAD={room_ahead:i} \
+BEHIND={room_behind:i} VWAP={vwap_along:i} HOUR={hour} DAY={weekday} SPR={spread_atr:*20i} RR={reward_risk:*5i} \
+DD={drawdown:*50i} LOSS={consecutive_losses} WIN={win_rate:*20i} \
+MEMR={memory_r:*5i} MEM={memory} SES={session_stats} ->"""
 
 FULL_SYSTEM = """\
 You validate trade signals. Decide from the market state, the position, similar past trades and the session's record.
@@ -46,8 +47,8 @@ ACTION is one of HOLD, BUY, SELL, MOVE_TO_BE, ENABLE_TRAIL, DISABLE_TRAIL. HOLD 
 
 FULL_CONTEXT = """\
 Market: {market} ({contract_specs}), session {session}, {time}, price {price}
-Signal: {signal_action}, confidence {signal_confidence:.2f}; stop {stop_distance:.5g}, target {target_distance:.5g} away, \
-reward to risk {reward_risk:.2f}, timeout {timeout}
+Signal: {signal_action}, confidence {signal_confidence:.2f}; stop {stop_distance:.5g}, target {target_distance:.5g} \
+away, reward to risk {reward_risk:.2f}, timeout {timeout}
 Trend: ADX {adx:.1f} ({trend_strength}), RSI {rsi:.1f}, MACD {macd:.3f}, VWAP distance {vwap_distance:.2f}
 Volatility regime {volatility_regime}, support {support:.5g}, resistance {resistance:.5g}
 Position: {position}, entry {entry_price:.5g}, unrealised P&L {unrealized_pnl:.2f}

@@ -38,10 +38,16 @@ class Section(BaseModel):
 class LlmModelSettings(Section):
     """The language model that validates."""
 
-    provider: str = Field(default="transformers", min_length=1, description="back end: transformers, or a registered name")
-    name: str = Field(default="bootstrap", min_length=1, description="model under LEAN_LLM_HOME/models/llm, or a model folder")
+    provider: str = Field(
+        default="transformers", min_length=1, description="back end: transformers, or a registered name"
+    )
+    name: str = Field(
+        default="bootstrap", min_length=1, description="model under LEAN_LLM_HOME/models/llm, or a model folder"
+    )
     adapter: str | None = Field(default=None, description="LoRA adapter folder on top of the model")
-    quantization: Literal["int8", "int4", "none"] = Field(default="none", description="weight quantisation (bitsandbytes)")
+    quantization: Literal["int8", "int4", "none"] = Field(
+        default="none", description="weight quantisation (bitsandbytes)"
+    )
     device: Literal["auto", "cuda", "cpu"] = Field(
         default="auto", description="auto = CUDA where present, else the CPU"
     )
@@ -52,7 +58,9 @@ class LlmModelSettings(Section):
         default=None, description='memory per device before weights are offloaded, as {"0": "6GiB", "cpu": "24GiB"}'
     )
     max_new_tokens: int = Field(default=50, ge=1, le=4096, description="length of a generated reason, in tokens")
-    temperature: float = Field(default=0.1, ge=0, le=2, description="sampling temperature of reasons; the action is scored")
+    temperature: float = Field(
+        default=0.1, ge=0, le=2, description="sampling temperature of reasons; the action is scored"
+    )
     top_p: float = Field(default=0.9, gt=0, le=1, description="nucleus of reason sampling")
 
 
@@ -67,21 +75,27 @@ class RegimeWeights(Section):
 class FusionSettings(Section):
     """How signal and language model become one decision."""
 
-    strategy: str = Field(default="weighted", min_length=1, description="weighted, regime, or a name given to register_fusion")
+    strategy: str = Field(
+        default="weighted", min_length=1, description="weighted, regime, or a name given to register_fusion"
+    )
     llm_weight: float = Field(default=0.3, ge=0, le=1, description="weight of the LLM where the two disagree")
     confidence_threshold: float = Field(
         default=0.7, ge=0.5, le=1, description="who alone reaches this confidence decides a disagreement"
     )
     break_even: bool = Field(
-        default=True, description="measure probabilities of winning against the break-even of stop and target instead of 0.5"
+        default=True, description="judge probabilities against the break-even of stop and target, not 0.5"
     )
     regime_weights: RegimeWeights = Field(default_factory=RegimeWeights, description="weights of strategy regime")
     adx_trend: float = Field(default=25.0, ge=0, le=100, description="ADX from which the market is in a trend")
     adx_range: float = Field(default=20.0, ge=0, le=100, description="ADX below which the market is in a range")
-    use_selective_querying: bool = Field(default=True, description="ask about an open position only every query_interval bars")
-    query_interval: int = Field(default=5, ge=1, le=10_000, description="bars between questions where querying is selective")
+    use_selective_querying: bool = Field(
+        default=True, description="ask about an open position only every query_interval bars"
+    )
+    query_interval: int = Field(
+        default=5, ge=1, le=10_000, description="bars between questions where querying is selective"
+    )
     cache_decay_rate: float = Field(
-        default=0.5, ge=0, le=1, description="factor per bar on the certainty of an answer that is used again (mode every_n)"
+        default=0.5, ge=0, le=1, description="factor per bar on the certainty of an answer used again (every_n)"
     )
 
 
@@ -90,9 +104,15 @@ class RiskSettings(Section):
 
     enable_risk_veto: bool = Field(default=True, description="switch for every rule of this section")
     max_consecutive_losses: int = Field(default=3, ge=1, le=1000, description="losses in a row that block entries")
-    min_win_rate_threshold: float = Field(default=0.4, ge=0, le=1, description="win rate below which entries are blocked")
-    min_trades_for_win_rate: int = Field(default=20, ge=1, le=100_000, description="realised trades before the win rate counts")
-    max_drawdown_fraction: float = Field(default=0.2, gt=0, lt=1, description="drawdown at which the floor of the buffer lies")
+    min_win_rate_threshold: float = Field(
+        default=0.4, ge=0, le=1, description="win rate below which entries are blocked"
+    )
+    min_trades_for_win_rate: int = Field(
+        default=20, ge=1, le=100_000, description="realised trades before the win rate counts"
+    )
+    max_drawdown_fraction: float = Field(
+        default=0.2, gt=0, lt=1, description="drawdown at which the floor of the buffer lies"
+    )
     dd_buffer_threshold: float = Field(
         default=0.2, ge=0, le=1, description="share of (peak - floor) that must be left, or entries are blocked"
     )
@@ -101,13 +121,13 @@ class RiskSettings(Section):
     )
     cooldown_bars: int = Field(default=24, ge=1, le=100_000, description="bars until a block ends")
     shadow_wins: int = Field(default=2, ge=1, le=1000, description="shadow trades won in a row that end it")
-    max_block_bars: int = Field(
-        default=240, ge=1, le=1_000_000, description="longest block, whatever the recovery"
-    )
+    max_block_bars: int = Field(default=240, ge=1, le=1_000_000, description="longest block, whatever the recovery")
     rules: list[str] = Field(
-       default= default_factory=list, description="further rules: vix, support_resistance, blackout, or registered names"
+        default_factory=list, description="further rules: vix, support_resistance, blackout, or registered names"
     )
-    on_unavailable: Literal["veto", "pass"] = Field(default="veto", description="answer of a rule whose input is missing")
+    on_unavailable: Literal["veto", "pass"] = Field(
+        default="veto", description="answer of a rule whose input is missing"
+    )
     vix_above: float = Field(default=30.0, gt=0, description="rule vix: entries are blocked above this VIX")
     level_distance_fraction: float = Field(
         default=0.002,
@@ -115,9 +135,15 @@ class RiskSettings(Section):
         lt=1,
         description="rule support_resistance: no short this near to support, no long this near to resistance",
     )
-    blackout_start: str = Field(default="12:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="rule blackout: from")
-    blackout_end: str = Field(default="13:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="rule blackout: to, exclusive")
-    blackout_timezone: str = Field(default="America/New_York", min_length=1, description="rule blackout: zone of both times")
+    blackout_start: str = Field(
+        default="12:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="rule blackout: from"
+    )
+    blackout_end: str = Field(
+        default="13:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="rule blackout: to, exclusive"
+    )
+    blackout_timezone: str = Field(
+        default="America/New_York", min_length=1, description="rule blackout: zone of both times"
+    )
 
 
 class PromptsSettings(Section):
@@ -127,14 +153,18 @@ class PromptsSettings(Section):
         default="compact", description="built-in templates: compact (small models) or full (instruction-tuned models)"
     )
     system: str | None = Field(default=None, description="text before every question; null = that of the style")
-    context_template: str | None = Field(default=None, description="the question, with {fields}; null = that of the style")
+    context_template: str | None = Field(
+        default=None, description="the question, with {fields}; null = that of the style"
+    )
 
 
 class LoggingSettings(Section):
     """What is logged; each line is one JSON object on the logger `llm_plugin`."""
 
     log_llm_queries: bool = Field(default=False, description="each prompt and its scores")
-    log_decision_fusion: bool = Field(default=False, description="both sides of each decision and the rule that decided")
+    log_decision_fusion: bool = Field(
+        default=False, description="both sides of each decision and the rule that decided"
+    )
     log_risk_veto: bool = Field(default=True, description="each veto by a risk rule")
     log_latency: bool = Field(default=False, description="seconds per stage of each decision")
 
@@ -148,9 +178,7 @@ class DevelopmentSettings(Section):
 class ValidatorSettings(Section):
     """Who answers, and what happens when nobody does."""
 
-    mode: Literal["in_process", "service", "record", "none"] = Field(
-        default="in_process", description="where it runs"
-    )
+    mode: Literal["in_process", "service", "record", "none"] = Field(default="in_process", description="where it runs")
     arm: Literal["llm", "none", "risk", "random", "tabular"] = Field(
         default="llm", description="who decides: the LLM, or an ablation arm that asks none"
     )
@@ -161,7 +189,9 @@ class ValidatorSettings(Section):
     random_veto_rate: float = Field(default=0.3, ge=0, le=1, description="share of entries that arm random vetoes")
     seed: int = Field(default=0, ge=0, description="seed of everything random")
     url: str | None = Field(default=None, pattern=r"^https?://", description="address of the service (mode service)")
-    api_key: SecretStr | None = Field(default=None, description="key of the service; better LEAN_LLM__VALIDATOR__API_KEY")
+    api_key: SecretStr | None = Field(
+        default=None, description="key of the service; better LEAN_LLM__VALIDATOR__API_KEY"
+    )
 
 
 class ReasoningSettings(Section):
@@ -173,7 +203,9 @@ class ReasoningSettings(Section):
     cache_size: int = Field(default=100_000, ge=0, description="answers kept for identical prompts; 0 = no cache")
     batch_size: int = Field(default=32, ge=1, le=4096, description="most prompts in one forward pass")
     threads: int = Field(default=2, ge=1, le=1024, description="threads of the model; pinned, so that runs repeat")
-    tie_tolerance: float = Field(default=1e-4, ge=0, le=0.1, description="scores this near are a tie, and a tie is HOLD")
+    tie_tolerance: float = Field(
+        default=1e-4, ge=0, le=0.1, description="scores this near are a tie, and a tie is HOLD"
+    )
 
 
 class SignalsSettings(Section):
@@ -199,12 +231,12 @@ class MemorySettings(Section):
 
     backend: Literal["weaviate", "local", "none"] = Field(default="weaviate", description="where trades are searched")
     k: int = Field(default=3, ge=1, le=100, description="trades shown to the model")
-    same_symbol_first: bool = Field(
-        default=True, description="those of the same symbol come before those of others"
-    )
+    same_symbol_first: bool = Field(default=True, description="those of the same symbol come before those of others")
     shadow: bool = Field(default=True, description="vetoed trades, followed as shadows, are remembered too")
     seed_run: str | None = Field(default=None, description="run to start with; its cutoff must be earlier")
-    url: str | None = Field(default=None, pattern=r"^https?://", description="Weaviate elsewhere; null = start a local one")
+    url: str | None = Field(
+        default=None, pattern=r"^https?://", description="Weaviate elsewhere; null = start a local one"
+    )
     grpc_port: int = Field(default=50051, ge=1, le=65535, description="gRPC port of url")
     api_key: SecretStr | None = Field(default=None, description="key of url; better LEAN_LLM__MEMORY__API_KEY")
     timeout_seconds: float = Field(default=5.0, gt=0, le=600, description="longest wait for one search")
@@ -215,7 +247,9 @@ class SessionSettings(Section):
 
     enabled: bool = Field(default=True, description="session line in the prompt")
     recent_trades: int = Field(default=50, ge=1, le=100_000, description="newest trades that the figures are made of")
-    pattern_min_trades: int = Field(default=5, ge=2, le=10_000, description="trades before a pattern is called hot or cold")
+    pattern_min_trades: int = Field(
+        default=5, ge=2, le=10_000, description="trades before a pattern is called hot or cold"
+    )
     hot_win_rate: float = Field(default=0.65, ge=0, le=1, description="win rate from which a pattern is hot")
     cold_win_rate: float = Field(default=0.35, ge=0, le=1, description="win rate up to which a pattern is cold")
 
@@ -240,9 +274,7 @@ class OutcomesSettings(Section):
         default="sqlite:///store.sqlite", min_length=1, description="SQLAlchemy URL, relative to the run folder"
     )
     exit: ExitSettings = Field(default_factory=ExitSettings, description="exit plan of signals that bring none")
-    slippage_bps: float = Field(
-        default=0.0, ge=0, le=1000, description="slippage per fill in replay, in basis points"
-    )
+    slippage_bps: float = Field(default=0.0, ge=0, le=1000, description="slippage per fill in replay, in basis points")
     match_bars: int = Field(default=2, ge=1, le=10_000, description="bars within which an approval binds to a fill")
 
 
