@@ -257,9 +257,10 @@ class SessionSettings(Section):
 class ExitSettings(Section):
     """Exit plan of signals that bring none; null switches a rule off."""
 
-    stop_atr: float = Field(default=2.0, gt=0, le=100, description="stop distance in ATR(14); this is 1 R")
-    target_atr: float | None = Field(default=3.0, gt=0, le=1000, description="target distance in ATR(14)")
-    timeout_hours: float | None = Field(default=48.0, gt=0, le=100_000, description="vertical barrier, in hours")
+    atr_period: int = Field(default=14, ge=2, le=1000, description="bars of the ATR")
+    stop_atr: float = Field(default=2.0, gt=0, le=100, description="stop distance in ATR; this is 1 R")
+    target_atr: float | None = Field(default=3.0, gt=0, le=1000, description="target distance in ATR")
+    timeout_bars: int = Field(default=48, ge=1, le=100_000, description="vertical barrier in bars")
     break_even_at_r: float | None = Field(
         default=None, gt=0, le=100, description="profit in R that moves the stop to entry"
     )

@@ -29,8 +29,8 @@ and a test compares the two.
 
 Order: default < file < environment < `--set`. `{prefix}FUSION__LLM_WEIGHT=0.5` in the environment and
 `--set fusion.llm_weight=0.5` on the command line both set `fusion.llm_weight`. Values are written as in YAML. An
-unknown key, a value out of range, a contradiction between keys and a template field that does not exist are reported together,
-before anything runs. `lean-llm config show` prints every value with its origin.
+unknown key, a value out of range, a contradiction between keys and a template field that does not exist are reported
+together, before anything runs. `lean-llm config show` prints every value with its origin.
 
 The LEAN side reads the resolved JSON instead (`Resolved.write_json`): the same values with their origins, secrets
 masked, and the hash of the YAML file, so that a stale one is refused.
