@@ -151,9 +151,7 @@ class TradeBar(BaseData):
 
     def clone(self, fill_forward: bool = False) -> TradeBar:
         """Return a copy of its own."""
-        copy = TradeBar(
-            self.time, self.symbol, self.open, self.high, self.low, self.close, self.volume, self.period
-        )
+        copy = TradeBar(self.time, self.symbol, self.open, self.high, self.low, self.close, self.volume, self.period)
         copy.is_fill_forward = fill_forward or self.is_fill_forward
         return copy
 

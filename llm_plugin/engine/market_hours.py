@@ -290,4 +290,3 @@ def load_market_hours(data_folder: Path) -> MarketHoursDatabase:
 def tradable_days(hours: ExchangeHours, first_day: int, last_day: int) -> list[int]:
     """Return the trading days (days since 1970) in a closed range."""
     return [d for d in range(first_day, last_day + 1) if hours.is_date_open_ordinal(_EPOCH_ORDINAL + d)]
-
