@@ -18,7 +18,7 @@ MINIMUM_DAYS = 20
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean with its two-sided bootstrap interval; `reason` is set, and the numbers are None, if it cannot be judged."""
+    """A mean with its two-sided bootstrap interval; where it cannot be judged the numbers are None and `reason` says why."""
 
     mean: float | None
     low: float | None

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_plugin.domain import Decision, Outcome, OutcomeKind, QuestionKind, from_jsonable
+from llm_plugin.domain import Decision, Outcome, OutcomeKind, QuestionKind
 from llm_plugin.errors import RecordError
+from llm_plugin.lean.rows import decision_of, outcome_of
 
 __all__ = ["ArmRecord", "daily_equity", "read_rows"]
 
@@ -62,19 +63,19 @@ class ArmRecord:
         return data
 
     @cached_property
-    def _rows(self) -> tuple[list[Decision], list[Outcome], int]:
+    def _rows(self) -> tuple[list[Decision], list[Outcome], int, dict[str, float]]:
         decisions: list[Decision] = []
         outcomes: list[Outcome] = []
-        signals = 0
+        signals, prices = 0, {}
         for row in read_rows(self.folder / "decisions.jsonl"):
-            kind = row["row"]
-            if kind == "signal":
+            if row["kind"] == "signal":
                 signals += 1
-            elif kind == "decision":
-                decisions.append(from_jsonable(Decision, row["decision"]))
-            elif kind == "outcome":
-                outcomes.append(from_jsonable(Outcome, row["outcome"]))
-        return decisions, outcomes, signals
+            elif row["kind"] == "decision":
+                decisions.append(decision_of(row))
+                prices[row["decision_id"]] = row["price"]
+            elif row["kind"] == "outcome":
+                outcomes.append(outcome_of(row))
+        return decisions, outcomes, signals, prices
 
     @property
     def decisions(self) -> list[Decision]:
@@ -90,6 +91,11 @@ class ArmRecord:
     def outcomes(self) -> list[Outcome]:
         """Every outcome: realised, shadow and replayed."""
         return self._rows[1]
+
+    @property
+    def prices(self) -> dict[str, float]:
+        """Decision id -> the price at which it was asked."""
+        return self._rows[3]
 
     @property
     def signals(self) -> int:
