@@ -18,6 +18,8 @@ from typing import Any
 from llm_plugin.domain import Action, ExitPlan, ExitReason
 from llm_plugin.errors import ConfigError, DataError, did_you_mean
 
+REQUIRED = ("atr_period", "stop_atr", "trail_distance_r")
+
 __all__ = ["ExitPolicy", "ManagedStop", "plan_exit", "round_to_increment", "validate_plan"]
 
 
@@ -25,9 +27,10 @@ __all__ = ["ExitPolicy", "ManagedStop", "plan_exit", "round_to_increment", "vali
 class ExitPolicy:
     """How positions end by default; None switches a rule off. R is the initial stop distance."""
 
+    atr_period: int = 14
     stop_atr: float = 2.0
     target_atr: float | None = 3.0
-    timeout_hours: float | None = 48.0
+    timeout_bars: int | None = 48
     break_even_at_r: float | None = None
     trail_at_r: float | None = None
     trail_distance_r: float = 1.0
@@ -36,17 +39,16 @@ class ExitPolicy:
         """Refuse impossible values, all at once."""
         problems = [
             f"outcomes.exit.{name} is {value!r}: give a number above 0"
-            + ("" if name in ("stop_atr", "trail_distance_r") else ", or null to switch the rule off")
+            + ("" if name in REQUIRED else ", or null to switch the rule off")
             for name, value in asdict(self).items()
-            if not _positive(value) and not (value is None and name not in ("stop_atr", "trail_distance_r"))
+            if not _positive(value) and not (value is None and name not in REQUIRED)
         ]
         if problems:
             raise ConfigError(problems)
 
-    @property
-    def timeout(self) -> timedelta | None:
-        """The vertical barrier, counted in wall-clock time from the decision."""
-        return None if self.timeout_hours is None else timedelta(hours=self.timeout_hours)
+    def timeout(self, bar_period: timedelta) -> timedelta | None:
+        """Return the vertical barrier as wall-clock time from the decision, closed hours included."""
+        return None if self.timeout_bars is None else self.timeout_bars * bar_period
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> ExitPolicy:
@@ -74,14 +76,17 @@ def round_to_increment(price: float, increment: float) -> float:
     return float((Decimal(repr(price)) / step).to_integral_value(ROUND_HALF_EVEN) * step)
 
 
-def plan_exit(side: int, price: float, atr: float, policy: ExitPolicy, price_increment: float = 0.0) -> ExitPlan:
+def plan_exit(
+    side: int, price: float, atr: float, policy: ExitPolicy, bar_period: timedelta, price_increment: float = 0.0
+) -> ExitPlan:
     """Plan stop, target and vertical barrier from the average true range.
 
     Args:
         side: +1 for a long, -1 for a short.
         price: Reference price of the decision; 1 R is its distance to the stop.
         atr: Average true range in price units, known at decision time.
-        policy: Multiples of the range.
+        policy: Multiples of the range, and the vertical barrier in bars.
+        bar_period: Length of one bar.
         price_increment: Smallest price step of the instrument, 0 for none.
 
     Raises:
@@ -95,7 +100,7 @@ def plan_exit(side: int, price: float, atr: float, policy: ExitPolicy, price_inc
     target = None
     if policy.target_atr is not None:
         target = round_to_increment(price + side * policy.target_atr * atr, price_increment)
-    plan = ExitPlan(stop=stop, target=target, timeout=policy.timeout)
+    plan = ExitPlan(stop=stop, target=target, timeout=policy.timeout(bar_period))
     validate_plan(side, price, plan)
     return plan
 
@@ -120,7 +125,7 @@ def validate_plan(side: int, reference_price: float, plan: ExitPlan) -> None:
 class ManagedStop:
     """The stop of one open position and the rules that move it; prices are those of the exit side of the quote."""
 
-    __slots__ = ("at_break_even", "entry_price", "policy", "reason", "risk", "side", "stop", "trailing")
+    __slots__ = ("at_break_even", "entry_price", "policy", "reason", "risk", "side", "stop", "trail_locked", "trailing")
 
     def __init__(self, side: int, entry_price: float, risk: float, stop: float, policy: ExitPolicy) -> None:
         self.side = side
@@ -129,6 +134,7 @@ class ManagedStop:
         self.stop = stop
         self.policy = policy
         self.trailing = False
+        self.trail_locked = False  # DISABLE_TRAIL was chosen: the automatic rule must not undo it on the next bar
         self.at_break_even = False
         self.reason = ExitReason.STOP
 
@@ -139,8 +145,8 @@ class ManagedStop:
         policy = self.policy
         if policy.break_even_at_r is not None and not self.at_break_even and gain_r >= policy.break_even_at_r:
             self._to_break_even(price)
-        if policy.trail_at_r is not None and not self.trailing and gain_r >= policy.trail_at_r:
-            self.trailing = True
+        wanted = policy.trail_at_r is not None and gain_r >= policy.trail_at_r
+        self.trailing = self.trailing or (wanted and not self.trail_locked)
         self._trail(price)
         return self.stop != before
 
@@ -153,10 +159,12 @@ class ManagedStop:
             return not self.at_break_even and self._to_break_even(price)
         if action is Action.ENABLE_TRAIL and not self.trailing:
             self.trailing = True
+            self.trail_locked = False
             self._trail(price)
             return True
         if action is Action.DISABLE_TRAIL and self.trailing:
             self.trailing = False
+            self.trail_locked = True
             return True
         return False
 
@@ -168,7 +176,7 @@ class ManagedStop:
 
     def state(self) -> dict[str, Any]:
         """Return everything but the policy as plain JSON types."""
-        names = ("side", "entry_price", "risk", "stop", "trailing", "at_break_even")
+        names = ("side", "entry_price", "risk", "stop", "trailing", "trail_locked", "at_break_even")
         return {name: getattr(self, name) for name in names} | {"reason": self.reason.value}
 
     @classmethod
@@ -176,6 +184,7 @@ class ManagedStop:
         """Rebuild from `state()`."""
         stop = cls(int(state["side"]), state["entry_price"], state["risk"], state["stop"], policy)
         stop.trailing = bool(state["trailing"])
+        stop.trail_locked = bool(state["trail_locked"])
         stop.at_break_even = bool(state["at_break_even"])
         stop.reason = ExitReason(state["reason"])
         return stop
