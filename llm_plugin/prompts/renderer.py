@@ -61,7 +61,7 @@ class PromptRenderer:
         request: DecisionRequest,
         statistics: SessionStatistics | None = None,
         hits: Sequence[MemoryHit] = (),
-        session_text: str | None = None,
+        session_text: str = "none",
     ) -> Prompt:
         """Render one question.
 
@@ -69,10 +69,8 @@ class PromptRenderer:
             request: The question.
             statistics: The session as of the question.
             hits: Similar trades as of the question, nearest first.
-            session_text: The session line; None = that of `statistics`.
+            session_text: The session line, that of `SessionTracker.section`.
         """
-        if session_text is None:
-            session_text = statistics.line if statistics is not None else "none"
         context = PromptContext(request, statistics, hits, session_text)
         suffix = self.template.render(field_values(self.template.fields, context))
         prefix = self.template.system
