@@ -26,7 +26,9 @@ def _walk(command: Any, path: str, lines: list[str]) -> None:
         return
     arguments = [p for p in command.params if p.param_type_name == "argument"]
     options = [p for p in command.params if p.param_type_name == "option" and p.name != "help"]
-    usage = " ".join([path, *(p.human_readable_name if p.required else f"[{p.human_readable_name}]" for p in arguments)])
+    usage = " ".join(
+        [path, *(p.human_readable_name if p.required else f"[{p.human_readable_name}]" for p in arguments)]
+    )
     lines += [f"## `{usage}`", "", " ".join((command.help or "").split()), ""]
     if options:
         lines += ["| option | meaning | default |", "|---|---|---|"]
@@ -36,6 +38,13 @@ def _walk(command: Any, path: str, lines: list[str]) -> None:
 
 def _default(parameter: Any) -> str:
     value = parameter.default
-    if value is None or value is False or value == () or callable(value) or value == [] or "UNSET" in repr(value).upper():
+    if (
+        value is None
+        or value is False
+        or value == ()
+        or callable(value)
+        or value == []
+        or "UNSET" in repr(value).upper()
+    ):
         return ""
     return f"`{value}`"

@@ -18,7 +18,7 @@ MINIMUM_DAYS = 20
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean with its two-sided bootstrap interval; where it cannot be judged the numbers are None and `reason` says why."""
+    """A mean with its two-sided bootstrap interval; None and a `reason` where it cannot be judged."""
 
     mean: float | None
     low: float | None

@@ -1,0 +1,222 @@
+"""One backtest command: resolve, prepare, run the arms, summarise, report."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from llm_plugin.errors import AlgorithmError, ConfigError, LeanLlmError
+from llm_plugin.runs.arms import LLM, NONE, Arm, arms_for, random_veto
+from llm_plugin.runs.pool import WorkerHandle, start_worker
+from llm_plugin.runs.record import ArmRecord
+from llm_plugin.runs.worker import WorkerSpec
+from llm_plugin.settings import Resolved, resolve
+
+__all__ = ["BacktestOptions", "BacktestRun", "OnProgress", "run"]
+
+OnProgress = Callable[[str, Mapping[str, Any]], None]
+VERSIONED = (
+    "lean-llm-plugin",
+    "numpy",
+    "pandas",
+    "torch",
+    "transformers",
+    "peft",
+    "scikit-learn",
+    "xgboost",
+    "lightgbm",
+    "onnxruntime",
+    "weaviate-client",
+    "sqlalchemy",
+)
+
+
+@dataclass(frozen=True)
+class BacktestOptions:
+    """What the command line asks for."""
+
+    project: Path
+    data_folder: Path
+    output: Path
+    start: str = ""
+    end: str = ""
+    overrides: tuple[str, ...] = ()
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    ablation: bool = False
+    baseline: bool = True
+    decisions_from: Path | None = None
+    parallel: int = 2
+
+
+@dataclass
+class BacktestRun:
+    """A finished run; `interrupted` marks partial results."""
+
+    folder: Path
+    resolved: Resolved
+    records: dict[str, ArmRecord]
+    models: list[dict[str, Any]]
+    notes: list[str]
+    interrupted: bool = False
+
+
+def run(options: BacktestOptions, on_progress: OnProgress, prepare: Callable[[Resolved], Any]) -> BacktestRun:
+    """Run every arm of a backtest and return what they left on disk.
+
+    Args:
+        options: What to run.
+        on_progress: Called with an arm's name and an event (`progress`, `done`, `error`), from reader threads.
+        prepare: Makes models and servers ready for a configuration; returns `models` and `notes`.
+
+    Raises:
+        ConfigError: The configuration is wrong.
+        LeanLlmError: An arm failed; what the others wrote is kept in the run folder.
+    """
+    resolved = _configuration(options)
+    prepared = prepare(resolved)
+    options.output.mkdir(parents=True, exist_ok=True)
+    queue = _Queue(options, resolved, on_progress)
+    interrupted = queue.work(_arms(options))
+    if not queue.records:
+        raise AlgorithmError("nothing was run")
+    write_versions(options.output / "versions.json")
+    return BacktestRun(options.output, resolved, queue.records, prepared.models, prepared.notes, interrupted)
+
+
+def _configuration(options: BacktestOptions) -> Resolved:
+    yaml = options.project / "llm_config.yaml"
+    if not yaml.is_file():
+        raise ConfigError(f"{yaml} does not exist: `lean-llm config template > {yaml}` writes one with every key")
+    return resolve(yaml, options.overrides)
+
+
+def _arms(options: BacktestOptions) -> tuple[Arm, ...]:
+    if options.decisions_from is not None or not options.baseline:
+        return (LLM,)
+    return arms_for(options.ablation)
+
+
+def write_versions(path: Path) -> None:
+    """Write the versions that produced a run."""
+    versions = {"python": platform.python_version(), "platform": platform.platform()}
+    for name in VERSIONED:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    path.write_text(json.dumps(versions, indent=1) + "\n", encoding="utf-8")
+
+
+class _Queue:
+    """Starts arms as slots come free; the main arm's files lie in the run folder, the others' below `arms/`."""
+
+    def __init__(self, options: BacktestOptions, resolved: Resolved, on_progress: OnProgress) -> None:
+        self.options = options
+        self.resolved = resolved
+        self.on_progress = on_progress
+        self.records: dict[str, ArmRecord] = {}
+
+    def work(self, arms: Sequence[Arm]) -> bool:
+        """Run all arms; True if Ctrl-C stopped them."""
+        running: list[tuple[Arm, WorkerHandle]] = []
+        interrupted = False
+        try:
+            for arm in arms:
+                if arm.needs:
+                    self._collect(running, until=arm.needs)
+                while sum(h.process.poll() is None for _, h in running) >= self.options.parallel:
+                    self._collect(running, oldest=True)
+                running.append((arm, self._start(arm)))
+            self._collect(running)
+        except KeyboardInterrupt:
+            interrupted = True
+            for _, handle in running:
+                handle.interrupt()
+            self._collect(running)
+        return interrupted
+
+    def _start(self, arm: Arm) -> WorkerHandle:
+        overrides = list(self.options.overrides) + list(self._overrides(arm))
+        folder = self.options.output if arm.name == LLM.name else self.options.output / "arms" / arm.name
+        folder.mkdir(parents=True, exist_ok=True)
+        resolved = resolve(self.options.project / "llm_config.yaml", overrides)
+        config = resolved.write_json(folder / "config.json")
+        parameters = dict(self.options.parameters)
+        if self.options.decisions_from is not None:
+            parameters["llm-decisions-from"] = str(self.options.decisions_from.resolve())
+        spec = WorkerSpec(
+            arm=arm.name,
+            project=str(self.options.project),
+            data_folder=str(self.options.data_folder),
+            run_folder=str(folder),
+            config=str(config),
+            parameters=parameters,
+            start=self.options.start,
+            end=self.options.end,
+        )
+        cores = os.cpu_count() or 1
+        return start_worker(spec, self.on_progress, threads=max(1, cores // max(1, self.options.parallel)))
+
+    def _overrides(self, arm: Arm) -> tuple[str, ...]:
+        if arm.needs:
+            entries = self.records[arm.needs].entries
+            vetoed = sum(not d.approved for d in entries)
+            return random_veto(vetoed / len(entries) if entries else 0.0)
+        return arm.overrides
+
+    def _collect(self, running: list[tuple[Arm, WorkerHandle]], until: str = "", oldest: bool = False) -> None:
+        """Wait for arms in the order of their start and keep their records."""
+        while running and (not until or until not in self.records):
+            arm, handle = running.pop(0)
+            final = handle.wait()
+            if final["event"] == "error":
+                for _, other in running:
+                    other.interrupt()
+                raise _failure(arm, final)
+            self.records[arm.name] = self._record(arm, final)
+            if oldest:
+                return
+
+    def _record(self, arm: Arm, final: Mapping[str, Any]) -> ArmRecord:
+        folder = self.options.output if arm.name == LLM.name else self.options.output / "arms" / arm.name
+        return ArmRecord(
+            name=arm.name,
+            title=arm.title,
+            folder=folder,
+            algorithm_id=final["algorithm_id"],
+            bars=final["bars"],
+            seconds=final["seconds"],
+            orders_hash=final["orders_hash"],
+            status=final["status"],
+            error=final["error"],
+            statistics=dict(final["statistics"]),
+        )
+
+
+class ArmFailed(LeanLlmError):
+    """An arm ended with an error; the exit code is the arm's own."""
+
+    def __init__(self, arm: Arm, final: Mapping[str, Any]) -> None:
+        self.exit_code = int(final.get("exit_code", 1))
+        super().__init__(f"arm '{arm.name}' ({arm.title}): {final['kind']}: {final['message']}")
+
+
+def _failure(arm: Arm, final: Mapping[str, Any]) -> LeanLlmError:
+    return ArmFailed(arm, final)
+
+
+def started_at() -> str:
+    """Return now as ISO text, for summaries."""
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def control_of(run_: BacktestRun) -> ArmRecord | None:
+    """Return the arm without a validator, None if it was not run."""
+    return run_.records.get(NONE.name)
