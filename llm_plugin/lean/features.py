@@ -1,0 +1,300 @@
+"""Bars and features per symbol: the plugin's own consolidators, independent of what the algorithm consolidates.
+
+A feed turns LEAN's quote or trade bars into `PriceBar`s at `features.resolution`, keeps the feature engine and the
+ATR of the exit plan up to date, and hands each completed bar on. It is filled from history when it starts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime, timedelta, tzinfo
+from typing import Any, Protocol
+
+from llm_plugin.domain import PriceBar
+from llm_plugin.errors import DataError
+from llm_plugin.lean.compat import (
+    RESOLUTIONS,
+    each,
+    lean_api,
+    local_to_utc,
+    number,
+    resolution_seconds,
+    security_id,
+    ticker,
+    zone_of,
+)
+
+__all__ = ["AverageTrueRange", "FeatureRuntime", "Feed", "FeedHub", "price_bar"]
+
+HISTORY_BARS = 300
+"""Bars asked from history when a feed starts: more than the longest feature window."""
+
+SPACING_BARS = 200
+"""Bars from which the mean time between bars is taken."""
+
+FOREX, CFD = 4, 6
+
+
+class FeatureRuntime(Protocol):
+    """What a feed needs of `llm_plugin.features.FeatureEngine`."""
+
+    @property
+    def ready(self) -> bool:
+        """True once every feature that can be available is."""
+
+    def update(self, bar: PriceBar) -> None:
+        """Take the next completed bar."""
+
+    def as_dict(self) -> dict[str, float]:
+        """Return the available features by name."""
+
+    def rescale(self, factor: float, volume_factor: float | None = None) -> None:
+        """Bring remembered prices and volumes to a new scale."""
+
+
+class AverageTrueRange:
+    """Wilder's average true range on mid prices; the exit plan's unit, with or without a feature engine."""
+
+    __slots__ = ("_count", "_previous_close", "period", "value")
+
+    def __init__(self, period: int) -> None:
+        self.period = period
+        self.value = math.nan
+        self._count = 0
+        self._previous_close = math.nan
+
+    @property
+    def ready(self) -> bool:
+        """True after `period` bars."""
+        return self._count >= self.period
+
+    def update(self, bar: PriceBar) -> None:
+        """Take the next bar."""
+        high, low, previous = bar.high, bar.low, self._previous_close
+        span = high - low if previous != previous else max(high, previous) - min(low, previous)
+        count = min(self._count, self.period - 1)
+        self.value = span if self._count == 0 else (self.value * count + span) / (count + 1)
+        self._count += 1
+        self._previous_close = bar.close
+
+    def rescale(self, factor: float) -> None:
+        """Follow a split or dividend under raw prices."""
+        self.value *= factor
+        self._previous_close *= factor
+
+
+class Feed:
+    """The bars and features of one symbol."""
+
+    __slots__ = (
+        "_consolidator",
+        "_ends",
+        "_filled",
+        "_on_bar",
+        "atr",
+        "bars",
+        "engine",
+        "last",
+        "resolution",
+        "seconds",
+        "security",
+        "symbol",
+        "symbol_id",
+        "ticker",
+        "zone",
+    )
+
+    def __init__(
+        self,
+        security: Any,
+        resolution: str,
+        engine: FeatureRuntime | None,
+        atr_period: int,
+        on_bar: Callable[[Feed, PriceBar], None],
+    ) -> None:
+        """Create a feed that is not connected yet.
+
+        Args:
+            security: LEAN's security.
+            resolution: `features.resolution`; a coarser subscription wins.
+            engine: Feature engine, None where decisions come from a record.
+            atr_period: Bars of the exit plan's ATR.
+            on_bar: Called with each completed bar after features and ATR are up to date.
+        """
+        self.security = security
+        self.symbol = security.symbol
+        self.symbol_id = security_id(security.symbol)
+        self.ticker = ticker(security.symbol)
+        self.zone: tzinfo = zone_of(security)
+        self.seconds = max(RESOLUTIONS[resolution], _subscribed_seconds(security))
+        self.resolution = next(name for name, seconds in RESOLUTIONS.items() if seconds >= self.seconds)
+        self.engine = engine
+        self.atr = AverageTrueRange(atr_period)
+        self.last: PriceBar | None = None
+        self.bars = 0
+        self._on_bar = on_bar
+        self._consolidator: Any = None
+        self._filled = False
+        self._ends: deque[datetime] = deque(maxlen=SPACING_BARS)
+
+    @property
+    def ready(self) -> bool:
+        """True if a question can be asked: ATR known and, where there is one, the feature engine ready."""
+        return self.atr.ready and (self.engine is None or self.engine.ready)
+
+    def connect(self, algorithm: Any) -> None:
+        """Register the feed's own consolidator."""
+        resolution = getattr(lean_api().Resolution, self.resolution.upper())
+        self._consolidator = algorithm.resolve_consolidator(self.symbol, resolution)
+        self._consolidator.data_consolidated += self._consolidated
+        algorithm.subscription_manager.add_consolidator(self.symbol, self._consolidator)
+
+    def disconnect(self, algorithm: Any) -> None:
+        """Take the consolidator out again."""
+        if self._consolidator is not None:
+            self._consolidator.data_consolidated -= self._consolidated
+            algorithm.subscription_manager.remove_consolidator(self.symbol, self._consolidator)
+            self._consolidator = None
+
+    def fill(self, algorithm: Any) -> int:
+        """Take the bars that lie behind from LEAN's history, once; returns how many."""
+        if self._filled:
+            return 0
+        self._filled = True
+        lean = lean_api()
+        kind = lean.QuoteBar if number(self.symbol.security_type) in (FOREX, CFD) else lean.TradeBar
+        resolution = getattr(lean.Resolution, self.resolution.upper())
+        taken = 0
+        for raw in each(algorithm.history[kind](self.symbol, HISTORY_BARS, resolution)):
+            taken += self._take(price_bar(raw, self.zone))
+        return taken
+
+    def rescale(self, factor: float, volume_factor: float) -> None:
+        """Multiply stored prices and volumes (a split, or a dividend with volume factor 1, under raw prices)."""
+        self.atr.rescale(factor)
+        if self.engine is not None:
+            self.engine.rescale(factor, volume_factor)
+        if self.last is not None:
+            self.last = _scaled(self.last, factor, volume_factor)
+
+    def bar_spacing(self) -> timedelta:
+        """Return the mean time from bar to bar, nights and weekends included; at least one bar."""
+        length = timedelta(seconds=self.seconds)
+        if len(self._ends) < 2:
+            return length
+        return max(length, (self._ends[-1] - self._ends[0]) / (len(self._ends) - 1))
+
+    def features(self) -> dict[str, float]:
+        """Return the available features; what the instrument cannot have is absent, not 0."""
+        if self.engine is None:
+            return {}
+        return self.engine.as_dict()
+
+    def _consolidated(self, _sender: Any, raw: Any) -> None:
+        bar = price_bar(raw, self.zone)
+        if self._take(bar):
+            self._on_bar(self, bar)
+
+    def _take(self, bar: PriceBar) -> bool:
+        if self.last is not None and bar.end_utc <= self.last.end_utc:
+            return False
+        self.atr.update(bar)
+        if self.engine is not None:
+            self.engine.update(bar)
+        self.last = bar
+        self.bars += 1
+        self._ends.append(bar.end_utc)
+        return True
+
+
+class FeedHub:
+    """The feeds of all symbols, kept in step with the algorithm's securities."""
+
+    def __init__(
+        self,
+        algorithm: Any,
+        resolution: str,
+        atr_period: int,
+        on_bar: Callable[[Feed, PriceBar], None],
+        engine_factory: Callable[[str], FeatureRuntime] | None,
+    ) -> None:
+        self._algorithm = algorithm
+        self._resolution = resolution
+        self._atr_period = atr_period
+        self._on_bar = on_bar
+        self._engine_factory = engine_factory
+        self.feeds: dict[str, Feed] = {}
+
+    def get(self, symbol: Any) -> Feed:
+        """Return the feed of a symbol that the algorithm subscribes to; it is started where it is missing.
+
+        Raises:
+            DataError: The algorithm has not added the symbol.
+        """
+        found = self.feeds.get(security_id(symbol)) if hasattr(symbol, "id") else None
+        if found is None:
+            if not self._algorithm.securities.contains_key(symbol):
+                raise DataError(f"{symbol} is not in the algorithm's securities: add it (add_equity, add_forex) first")
+            found = self.add(self._algorithm.securities[symbol])
+        if not found._filled:
+            found.fill(self._algorithm)
+        return found
+
+    def add(self, security: Any) -> Feed:
+        """Start the feed of a security; a second call changes nothing."""
+        identifier = security_id(security.symbol)
+        found = self.feeds.get(identifier)
+        if found is None:
+            engine = None if self._engine_factory is None else self._engine_factory(self._resolution)
+            found = Feed(security, self._resolution, engine, self._atr_period, self._on_bar)
+            found.connect(self._algorithm)
+            self.feeds[identifier] = found
+        return found
+
+    def remove(self, security: Any) -> Feed | None:
+        """Stop the feed of a removed security and return it."""
+        found = self.feeds.pop(security_id(security.symbol), None)
+        if found is not None:
+            found.disconnect(self._algorithm)
+        return found
+
+
+def price_bar(raw: Any, zone: tzinfo) -> PriceBar:
+    """Turn a LEAN quote or trade bar into the plugin's bar.
+
+    A quote bar without one side takes the other; it has no volume, which is unknown and not 0.
+    """
+    start: datetime = local_to_utc(raw.time, zone)
+    end: datetime = local_to_utc(raw.end_time, zone)
+    if not hasattr(raw, "bid"):
+        o, h, low, c = float(raw.open), float(raw.high), float(raw.low), float(raw.close)
+        return PriceBar(start, end, o, h, low, c, o, h, low, c, float(raw.volume))
+    bid, ask = raw.bid or raw.ask, raw.ask or raw.bid
+    if bid is None:
+        raise DataError(f"quote bar of {raw.symbol} at {raw.end_time} has neither bid nor ask")
+    return PriceBar(
+        start,
+        end,
+        float(bid.open),
+        float(bid.high),
+        float(bid.low),
+        float(bid.close),
+        float(ask.open),
+        float(ask.high),
+        float(ask.low),
+        float(ask.close),
+    )
+
+
+def _subscribed_seconds(security: Any) -> int:
+    return min((resolution_seconds(item.resolution) for item in each(security.subscriptions)), default=1)
+
+
+def _scaled(bar: PriceBar, factor: float, volume_factor: float) -> PriceBar:
+    prices = (getattr(bar, f"{side}_{name}") * factor for side in ("bid", "ask") for name in _OHLC)
+    return PriceBar(bar.start_utc, bar.end_utc, *prices, volume=bar.volume * volume_factor)
+
+
+_OHLC = ("open", "high", "low", "close")
