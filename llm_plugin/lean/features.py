@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from typing import Any, Protocol
 
@@ -89,6 +90,7 @@ class Feed:
     """The bars and features of one symbol."""
 
     __slots__ = (
+        "_algorithm",
         "_consolidator",
         "_ends",
         "_filled",
@@ -135,6 +137,7 @@ class Feed:
         self.last: PriceBar | None = None
         self.bars = 0
         self._on_bar = on_bar
+        self._algorithm: Any = None
         self._consolidator: Any = None
         self._filled = False
         self._ends: deque[datetime] = deque(maxlen=SPACING_BARS)
@@ -146,6 +149,7 @@ class Feed:
 
     def connect(self, algorithm: Any) -> None:
         """Register the feed's own consolidator."""
+        self._algorithm = algorithm
         resolution = getattr(lean_api().Resolution, self.resolution.upper())
         self._consolidator = algorithm.resolve_consolidator(self.symbol, resolution)
         self._consolidator.data_consolidated += self._consolidated
@@ -158,8 +162,8 @@ class Feed:
             algorithm.subscription_manager.remove_consolidator(self.symbol, self._consolidator)
             self._consolidator = None
 
-    def fill(self, algorithm: Any) -> int:
-        """Take the bars that lie behind from LEAN's history, once; returns how many."""
+    def fill(self) -> int:
+        """Take the bars that lie behind from LEAN's history, before the first bar or question; returns how many."""
         if self._filled:
             return 0
         self._filled = True
@@ -167,7 +171,7 @@ class Feed:
         kind = lean.QuoteBar if number(self.symbol.security_type) in (FOREX, CFD) else lean.TradeBar
         resolution = getattr(lean.Resolution, self.resolution.upper())
         taken = 0
-        for raw in each(algorithm.history[kind](self.symbol, HISTORY_BARS, resolution)):
+        for raw in each(self._algorithm.history[kind](self.symbol, HISTORY_BARS, resolution)):
             taken += self._take(price_bar(raw, self.zone))
         return taken
 
@@ -194,7 +198,8 @@ class Feed:
 
     def _consolidated(self, _sender: Any, raw: Any) -> None:
         bar = price_bar(raw, self.zone)
-        if self._take(bar):
+        known = self.fill() and self.last is not None and self.last.end_utc == bar.end_utc
+        if self._take(bar) or known:
             self._on_bar(self, bar)
 
     def _take(self, bar: PriceBar) -> bool:
@@ -238,8 +243,7 @@ class FeedHub:
             if not self._algorithm.securities.contains_key(symbol):
                 raise DataError(f"{symbol} is not in the algorithm's securities: add it (add_equity, add_forex) first")
             found = self.add(self._algorithm.securities[symbol])
-        if not found._filled:
-            found.fill(self._algorithm)
+        found.fill()
         return found
 
     def add(self, security: Any) -> Feed:
@@ -293,8 +297,8 @@ def _subscribed_seconds(security: Any) -> int:
 
 
 def _scaled(bar: PriceBar, factor: float, volume_factor: float) -> PriceBar:
-    prices = (getattr(bar, f"{side}_{name}") * factor for side in ("bid", "ask") for name in _OHLC)
-    return PriceBar(bar.start_utc, bar.end_utc, *prices, volume=bar.volume * volume_factor)
+    prices = {name: getattr(bar, name) * factor for name in _PRICES}
+    return replace(bar, **prices, volume=bar.volume * volume_factor)
 
 
-_OHLC = ("open", "high", "low", "close")
+_PRICES = tuple(f"{side}_{name}" for side in ("bid", "ask") for name in ("open", "high", "low", "close"))

@@ -75,13 +75,6 @@ def decision_of(row: Mapping[str, Any]) -> Decision:
 
 def outcome_of(row: Mapping[str, Any]) -> Outcome:
     """Rebuild the outcome of a row."""
-    values = {key: value for key, value in row.items() if key not in ("kind", "outcome_kind")}
-    outcome: Outcome = from_jsonable(Outcome, values | {"kind": row["outcome_kind"]})
-    return outcome
-
-
-def outcome_of(row: Mapping[str, Any]) -> Outcome:
-    """Rebuild the outcome of a row."""
     values = {key: value for key, value in row.items() if key in _OUTCOME_FIELDS and key != "kind"}
     outcome: Outcome = from_jsonable(Outcome, values | {"kind": row["outcome_kind"]})
     return outcome

@@ -1,0 +1,127 @@
+"""What a question says about the market, the position and the account, read from LEAN's objects."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from typing import Any
+
+from llm_plugin.domain import AccountState, ExitPlan, MarketContext, PositionState
+from llm_plugin.lean.bracket import Bracket
+from llm_plugin.lean.compat import number, ticker, utc_now
+from llm_plugin.lean.config import LeanConfig
+from llm_plugin.lean.features import Feed
+from llm_plugin.outcomes.exits import ExitPolicy, plan_exit
+
+__all__ = ["AccountWatch", "default_plan", "exit_policy", "market_context", "position_state", "price_increment"]
+
+SECURITY_TYPES = {0: "base", 1: "equity", 4: "forex", 6: "cfd", 7: "crypto", 9: "index", 11: "cryptofuture"}
+EQUITY, RAW = 1, 0
+
+
+class AccountWatch:
+    """Follows the account's equity and its peak."""
+
+    __slots__ = ("_portfolio", "peak_equity", "start_equity")
+
+    def __init__(self, algorithm: Any) -> None:
+        self._portfolio = algorithm.portfolio
+        self.start_equity = float(self._portfolio.total_portfolio_value)
+        self.peak_equity = self.start_equity
+
+    def observe(self) -> None:
+        """Note the equity at a completed bar."""
+        equity = float(self._portfolio.total_portfolio_value)
+        if equity > self.peak_equity:
+            self.peak_equity = equity
+
+    def state(self) -> AccountState:
+        """Return the account as it stands."""
+        self.observe()
+        return AccountState(
+            equity=float(self._portfolio.total_portfolio_value),
+            peak_equity=self.peak_equity,
+            balance=float(self._portfolio.cash),
+            start_equity=self.start_equity,
+        )
+
+
+def market_context(algorithm: Any, feed: Feed) -> MarketContext:
+    """Describe a symbol at its last completed bar; quotes are the bar's closing bid and ask."""
+    security = feed.security
+    properties = security.symbol_properties
+    bar = feed.last
+    price = float(security.price)
+    return MarketContext(
+        symbol_id=feed.symbol_id,
+        ticker=ticker(feed.symbol),
+        market=str(feed.symbol.id.market),
+        security_type=security_type(security),
+        time_utc=utc_now(algorithm) if bar is None else bar.end_utc,
+        resolution=feed.resolution,
+        price=price if bar is None else bar.close,
+        bid=price if bar is None else bar.bid_close,
+        ask=price if bar is None else bar.ask_close,
+        features=feed.features() if feed.ready else {},
+        lot_size=float(properties.lot_size),
+        tick_size=float(properties.minimum_price_variation),
+        contract_multiplier=float(properties.contract_multiplier),
+        quote_currency=str(security.quote_currency.symbol),
+        ready=feed.ready and not algorithm.is_warming_up,
+    )
+
+
+def security_type(security: Any) -> str:
+    """Return the security type in LEAN's lower-case folder name."""
+    return SECURITY_TYPES.get(number(security.symbol.security_type), "base")
+
+
+def position_state(algorithm: Any, feed: Feed, bracket: Bracket | None, bars_held: int) -> PositionState:
+    """Describe the open position of a symbol."""
+    holding = algorithm.portfolio[feed.symbol]
+    quantity = float(holding.quantity)
+    if quantity == 0:
+        return PositionState()
+    return PositionState(
+        quantity=quantity,
+        entry_price=float(holding.average_price),
+        unrealized_pnl=float(holding.unrealized_profit),
+        bars_held=bars_held,
+        stop=math.nan if bracket is None else bracket.managed.stop,
+        target=math.nan if bracket is None or bracket.target is None else bracket.target,
+        trailing=bracket is not None and bracket.managed.trailing,
+        at_break_even=bracket is not None and bracket.managed.at_break_even,
+    )
+
+
+def price_increment(feed: Feed) -> float:
+    """Return the step to which LEAN rounds order prices; 0 for an equity whose data are adjusted."""
+    security = feed.security
+    if number(security.symbol.security_type) == EQUITY and not is_raw(security):
+        return 0.0
+    return float(security.symbol_properties.minimum_price_variation)
+
+
+def is_raw(security: Any) -> bool:
+    """Return whether prices are as traded, so that splits and dividends show in them."""
+    return any(number(item.data_normalization_mode) == RAW for item in security.subscriptions)
+
+
+def exit_policy(config: LeanConfig) -> ExitPolicy:
+    """Return the rules that move a stop: only the six actions do, nothing by itself."""
+    settings = config.get("outcomes.exit")
+    return ExitPolicy(stop_atr=float(settings["stop_atr"]), target_atr=float(settings["target_atr"]))
+
+
+def default_plan(feed: Feed, side: int, config: LeanConfig, policy: ExitPolicy) -> ExitPlan | None:
+    """Plan stop, target and vertical barrier from the ATR, None as long as the ATR is not known.
+
+    The barrier is `timeout_bars` times the mean time between bars, rounded to whole bars: nights and weekends count
+    as they do on average.
+    """
+    if not feed.atr.ready or feed.last is None:
+        return None
+    plan = plan_exit(side, feed.last.close, feed.atr.value, policy, price_increment(feed))
+    bars = config.get("outcomes.exit.timeout_bars")
+    whole = math.ceil(bars * (feed.bar_spacing() / timedelta(seconds=feed.seconds)))
+    return ExitPlan(plan.stop, plan.target, timedelta(seconds=whole * feed.seconds))
