@@ -1,0 +1,1 @@
+"""Market data: reading it as arrays, checking it, and writing synthetic markets with a known truth."""
