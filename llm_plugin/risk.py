@@ -1,8 +1,9 @@
 """Hard rules above the language model: they block entries, never exits, and no block lasts for ever.
 
-The standing rules (losses in a row, win rate, drawdown buffer) start a block when their condition holds. The block ends by
-the configured recovery, at the latest after `max_block_bars`; after that entries pass until another trade has closed, and
-only then can the same rule block again. Market rules (VIX, levels, time of day, the user's own) hold while they hold.
+The standing rules (losses in a row, win rate, drawdown buffer) start a block when their condition holds. The block
+ends by the configured recovery, at the latest after `max_block_bars`; after that entries pass until another trade has
+closed, and only then can the same rule block again. Market rules (VIX, levels, time of day, the user's own) block for as
+long as their condition holds.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class RiskVeto:
     reason: str
 
 
-Rule = Callable[[DecisionRequest, "SessionStatistics", "RiskSettings"], str | None]
+Rule = Callable[[DecisionRequest, "SessionStatistics", "RiskSettings"], object]
 ShadowWins = Callable[[datetime, datetime], int]
 
 
@@ -113,8 +114,8 @@ def register_risk_rule(name: str, rule: Rule) -> None:
 
     Args:
         name: A new name.
-        rule: Called with the question, the session as of it and the `risk` settings. Returns why the entry is blocked, None to
-            let it pass, `UNAVAILABLE` where its input is missing. A rule that raises blocks the entry.
+        rule: Called with the question, the session as of it and the `risk` settings. Returns why the entry is
+            blocked as a text, None to let it pass, `UNAVAILABLE` where its input is missing. A rule that raises blocks the entry.
 
     Raises:
         ConfigError: The name is taken.
@@ -156,8 +157,9 @@ class RiskGate:
             ConfigError: With every unknown rule; or recovery shadow_wins without a source of shadow trades.
         """
         known = {**_SHIPPED, **_REGISTERED}
+        listed = ", ".join(sorted(known))
         problems = [
-            f"risk.rules names {name!r}, which does not exist{did_you_mean(name, known)}; known: {', '.join(sorted(known))}"
+            f"risk.rules names {name!r}, which does not exist{did_you_mean(name, known)}; known: {listed}"
             for name in settings.rules
             if name not in known
         ]
@@ -273,8 +275,11 @@ class RiskGate:
                 self.unavailable[name] += 1
                 if self.settings.on_unavailable == "veto":
                     return RiskVeto(name, "its input is unavailable (risk.on_unavailable is veto)")
+            elif isinstance(reason, str):
+                return RiskVeto(name, reason)
             elif reason is not None:
-                return RiskVeto(name, str(reason))
+                self.failures[name] += 1
+                return RiskVeto(name, f"the rule returned {reason!r}; it must be a text or None")
         return None
 
 

@@ -47,9 +47,13 @@ def _reasoning(settings: Settings) -> list[str]:
 
 def _ordered(settings: Settings) -> list[str]:
     fusion, session, sizing = settings.fusion, settings.session, settings.sizing
-    pairs = [
+    pairs: list[tuple[str, float, str, float]] = [
         ("fusion.adx_range", fusion.adx_range, "fusion.adx_trend", fusion.adx_trend),
         ("session.cold_win_rate", session.cold_win_rate, "session.hot_win_rate", session.hot_win_rate),
         ("sizing.three_quarters_from", sizing.three_quarters_from, "sizing.full_from", sizing.full_from),
     ]
+    risk = settings.risk
+    pairs.append(
+        ("risk.min_trades_for_win_rate", risk.min_trades_for_win_rate, "session.recent_trades", session.recent_trades)
+    )
     return [f"{low} = {a}: must not lie above {high} = {b}" for low, a, high, b in pairs if a > b]

@@ -76,7 +76,7 @@ class FusionSettings(Section):
     """How signal and language model become one decision."""
 
     strategy: str = Field(
-        default="weighted", min_length=1, description="weighted, regime, or a name given to register_fusion"
+        default="weighted", min_length=1, description="weighted, regime, llm, signal, or a registered name"
     )
     llm_weight: float = Field(default=0.3, ge=0, le=1, description="weight of the LLM where the two disagree")
     confidence_threshold: float = Field(
