@@ -19,14 +19,14 @@ _TREND = (
     ("macd_histogram_change", "", "Change of the MACD histogram on the last bar, in ATR", "Aspray 1986"),
     ("regression_slope", "20 50 240", "Slope per bar of the least-squares line through {0} closes, in ATR", ""),
     ("regression_r2", "20 50 240", "Share of the variance of {0} closes that their line explains (0 to 1)", ""),
+    ("midpoint_distance", "9 26 52", "Close minus the middle of the {0}-bar range, in ATR", "Hosoda 1968, Ichimoku"),
+    ("aroon_up_25", "", "Recency of the 25-bar high (100 = this bar, 0 = 25 bars ago)", "Chande 1995, Aroon"),
+    ("aroon_down_25", "", "Recency of the 25-bar low (100 = this bar, 0 = 25 bars ago)", "Chande 1995, Aroon"),
     ("adx", "7 14 28", "Average directional index over {0} bars (0 to 100)", _WILDER),
     ("di_difference", "7 14 28", "+DI minus -DI over {0} bars (-100 to 100)", _WILDER),
     ("plus_di_14", "", "+DI over 14 bars (0 to 100)", _WILDER),
     ("minus_di_14", "", "-DI over 14 bars (0 to 100)", _WILDER),
     ("adx_change_5", "", "ADX(14) minus its value five bars ago", _WILDER),
-    ("aroon_up_25", "", "Recency of the 25-bar high (100 = this bar, 0 = 25 bars ago)", "Chande 1995, Aroon"),
-    ("aroon_down_25", "", "Recency of the 25-bar low (100 = this bar, 0 = 25 bars ago)", "Chande 1995, Aroon"),
-    ("midpoint_distance", "9 26 52", "Close minus the middle of the {0}-bar range, in ATR", "Hosoda 1968, Ichimoku"),
     ("ema_alignment", "", "Order of the averages 5, 12, 20, 50, 100, 200: 1 all rising, -1 all falling", ""),
     ("trend_strength", "", "ADX(14) scaled so that 25 is 0.5, with the sign of +DI minus -DI (-1 to 1)", _WILDER),
     ("trend_direction", "", "1 when ADX(14) >= 25 and +DI leads, -1 when -DI leads, 0 without a trend", _WILDER),
@@ -36,7 +36,6 @@ _MOMENTUM = (
     ("rsi", "7 14 21 28", "Relative strength index over {0} bars (0 to 100)", _WILDER),
     ("rsi_14_change_3", "", "RSI(14) minus its value three bars ago", _WILDER),
     ("stochastic_rsi_14", "", "Place of RSI(14) in its own 14-bar range (0 to 1)", "Chande and Kroll 1994"),
-    ("stochastic_k", "5 14 50", "Place of the close in the {0}-bar range (0 to 100)", "Lane, stochastic oscillator"),
     ("stochastic_d_14", "", "Three-bar mean of the 14-bar stochastic %K (0 to 100)", "Lane, stochastic oscillator"),
     ("cci_20", "", "Commodity channel index over 20 bars", "Lambert 1980"),
     (
@@ -56,8 +55,9 @@ _MOMENTUM = (
     ("elder_bull_power", "", "High minus EMA(13) of the close, in ATR", "Elder 1989, Elder-ray"),
     ("elder_bear_power", "", "Low minus EMA(13) of the close, in ATR", "Elder 1989, Elder-ray"),
     ("streak", "", "Consecutive closes up (+) or down (-), a tenth each, between -1 and 1", ""),
-    ("momentum_acceleration", "5 20", "Return of the last {0} bars minus that of the {0} before, in sigma", ""),
     ("balance_of_power_14", "", "14-bar mean of (close - open) / (high - low)", "Livshin 2001"),
+    ("stochastic_k", "5 14 50", "Place of the close in the {0}-bar range (0 to 100)", "Lane, stochastic oscillator"),
+    ("momentum_acceleration", "5 20", "Return of the last {0} bars minus that of the {0} before, in sigma", ""),
 )
 
 _RETURNS = (
@@ -77,13 +77,14 @@ _VOLATILITY = (
     ("atr_fraction", "7 14 100", "Average true range over {0} bars, as a fraction of the close", _WILDER),
     ("atr_ratio", "7_100 14_100", "Ratio of the average true ranges over {0} bars", _WILDER),
     ("true_range_ratio", "", "True range of the last bar over ATR(14)", _WILDER),
-    ("volatility_ratio", "12 24 72", "Standard deviation of {0} log returns over that of 240", ""),
     (
         "ewma_volatility_ratio",
         "94 97",
         "Exponentially weighted volatility, lambda 0.{0}, over lambda 0.99",
         "RiskMetrics",
     ),
+    ("range_expansion", "", "Range of the last bar over the mean of 20", ""),
+    ("volatility_ratio", "12 24 72", "Standard deviation of {0} log returns over that of 240", ""),
     ("parkinson_ratio_24", "", "High-low volatility over close volatility, 24 bars", "Parkinson 1980"),
     ("garman_klass_ratio_24", "", "OHLC volatility over close volatility, 24 bars", "Garman and Klass 1980"),
     (
@@ -105,7 +106,6 @@ _VOLATILITY = (
     ("volatility_of_volatility_100", "", "Standard deviation over mean of the ATR fraction, 100 bars", ""),
     ("volatility_percentile", "", "Share of the last 240 bars with a lower ATR fraction (0 to 1)", ""),
     ("volatility_regime", "", "-1 below the 30th percentile of volatility, 1 above the 70th, else 0", ""),
-    ("range_expansion", "", "Range of the last bar over the mean of 20", ""),
 )
 
 _STRUCTURE = (
@@ -205,12 +205,12 @@ _VOLUME = (
 )
 
 _SPREAD = (
-    ("spread_bps", "", "Closing spread in basis points of the price", ""),
-    ("spread_atr", "", "Closing spread in ATR", ""),
     ("spread_ratio", "24 240", "Closing spread over its mean of {0} bars", ""),
     ("spread_z_240", "", "Closing spread less its mean over its standard deviation, 240 bars", ""),
-    ("spread_percentile", "", "Share of the last 240 bars with a smaller spread (0 to 1)", ""),
     ("spread_change", "", "Change of the spread on the last bar over its mean of 240", ""),
+    ("spread_percentile", "", "Share of the last 240 bars with a smaller spread (0 to 1)", ""),
+    ("spread_bps", "", "Closing spread in basis points of the price", ""),
+    ("spread_atr", "", "Closing spread in ATR", ""),
     ("stale_share_24", "", "Share of 24 bars whose close did not change", ""),
 )
 

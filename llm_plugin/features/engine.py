@@ -9,22 +9,15 @@ import numpy as np
 
 from llm_plugin.domain import PriceBar
 from llm_plugin.errors import DataError
+from llm_plugin.features.averages import FloatArray
 from llm_plugin.features.catalog import FEATURE_SCHEMA_VERSION, market_feature_names, schema_hash
 from llm_plugin.features.kernels import market_block
-from llm_plugin.features.state import (
-    READY_BARS,
-    ROWS,
-    WINDOW_BARS,
-    BarState,
-    FloatArray,
-    money_rows,
-    price_rows,
-    volume_rows,
-)
+from llm_plugin.features.state import READY_BARS, ROWS, WINDOW_BARS, BarState, row_scales
 
 __all__ = ["FeatureEngine"]
 
-_CAPACITY = 16 * WINDOW_BARS
+# Not a multiple of a page: rows that begin at the same offset of a page would push each other out of the cache.
+_CAPACITY = 4 * WINDOW_BARS + 24
 
 
 class FeatureEngine:
@@ -114,10 +107,7 @@ class FeatureEngine:
         if shares is None or not 0 < factor < math.inf or not 0 < shares < math.inf:
             raise DataError(f"rescale by factor {factor}, volume factor {volume_factor}: both must be above 0")
         self._state.rescale(factor, shares)
-        self._window[price_rows()] *= factor
-        self._window[volume_rows()] *= shares
-        self._window[money_rows()] *= factor * shares
-        self._window[ROWS["illiquidity"]] /= factor * shares
+        self._window *= np.array(row_scales(factor, shares))[:, None]
         self._vector = None
 
     def state_dict(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""The windowed features: pure functions from windows of derived series to columns of the observation.
+"""The windowed features: pure functions from windows of series to columns of the observation.
 
-Shapes: `rows` is (series, n, 256) with the newest bar last, `record` (n, averages), `scalars` (n, 67), `out` (n, 228).
-The incremental engine calls with n = 1, the reference with many bars at once.
+Shapes: `rows` is (series, n, 256) with the newest bar last, `record` (n, averages), `scalars` (n, scalars), `out`
+(n, 228). The incremental engine calls with n = 1, the reference with many bars at once.
 """
 
 from __future__ import annotations
@@ -10,77 +10,107 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 
-from llm_plugin.features.catalog import family_slices
-from llm_plugin.features.state import RECORD, ROWS, SUMMED, VOLUME, WINDOW_BARS, FloatArray
+from llm_plugin.features.averages import RECORD, FloatArray
+from llm_plugin.features.catalog import family_slices, market_feature_names
+from llm_plugin.features.state import ROWS, SCALAR_BLOCKS, SUMMED, VOLUME, WINDOW_BARS
 
 __all__ = ["market_block"]
 
+IntArray = npt.NDArray[np.intp]
+
 _TINY = 1e-300
-LOOKBACKS = (12, 24, 72, 240, 120, 7, 14, 28, 50, 10, 5, 34, 3, 20, 100)
-VOLUME_LOOKBACKS = (20, 100, 5, 50, 14)
+_LOOKBACKS = (12, 24, 72, 240, 120, 14, 50, 100)
+_VOLUME_LOOKBACKS = (20, 100, 5, 50, 14)
 _RETURN_LAGS = (1, 2, 3, 5, 8, 13, 24, 48, 120, 240)
 _LOG_LAGS = (0, 1, 2, 3, 5, 8, 10, 13, 20, 24, 40, 48, 120, 240)
-_EXTREME_LOOKBACKS = (20, 50, 120, 240, 5, 14, 9, 26, 52)
+# Runs for: distances, stochastics and choppiness, midpoints, ages, channel widths.
+_EXTREMES = (20, 50, 120, 240, 5, 14, 50, 9, 26, 52, 26, 20, 240, 20, 120, 240)
+_FITS = (20, 50, 240)
 
 # Features that are a sum of recursive averages and the last bar, over ATR.
-_LINEAR: tuple[tuple[str, dict[str, float]], ...] = (
-    *((f"ema_distance_{n}", {"close": 1.0, f"ema_{n}": -1.0}) for n in (5, 12, 20, 50, 100, 200)),
-    *((f"ema_slope_{n}", {f"ema_{n}": 1.0, f"before_ema_{n}": -1.0}) for n in (5, 20, 50, 200)),
-    *((f"ema_spread_{a}_{b}", {f"ema_{a}": 1.0, f"ema_{b}": -1.0}) for a, b in ((5, 20), (20, 50), (50, 200))),
-    ("macd", {"ema_12": 1.0, "ema_26": -1.0}),
-    ("macd_signal", {"macd_signal": 1.0}),
-    ("macd_histogram", {"ema_12": 1.0, "ema_26": -1.0, "macd_signal": -1.0}),
-    (
-        "macd_histogram_change",
-        {"ema_12": 1.0, "ema_26": -1.0, "macd_signal": -1.0}
-        | {"before_ema_12": -1.0, "before_ema_26": 1.0, "before_macd_signal": 1.0},
-    ),
+_LINEAR: tuple[dict[str, float], ...] = (
+    *({"close": 1.0, f"ema_{n}": -1.0} for n in (5, 12, 20, 50, 100, 200)),
+    *({f"ema_{n}": 1.0, f"before_ema_{n}": -1.0} for n in (5, 20, 50, 200)),
+    *({f"ema_{a}": 1.0, f"ema_{b}": -1.0} for a, b in ((5, 20), (20, 50), (50, 200))),
+    {"ema_12": 1.0, "ema_26": -1.0},
+    {"macd_signal": 1.0},
+    {"ema_12": 1.0, "ema_26": -1.0, "macd_signal": -1.0},
+    {"ema_12": 1.0, "ema_26": -1.0, "macd_signal": -1.0}
+    | {"before_ema_12": -1.0, "before_ema_26": 1.0, "before_macd_signal": 1.0},
 )
-_ELDER: tuple[tuple[str, dict[str, float]], ...] = (
-    ("elder_bull_power", {"high": 1.0, "ema_13": -1.0}),
-    ("elder_bear_power", {"low": 1.0, "ema_13": -1.0}),
-)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """Constant arrays of the kernels: weights of all lookbacks at once."""
+
+    sums: FloatArray
+    volume: FloatArray
+    fit: FloatArray
+    squares: FloatArray
+    linear: FloatArray
+    returns: FloatArray
+    extremes: IntArray
+    extreme_starts: IntArray
+    peak_starts: IntArray
+    lags: IntArray
+    moments: FloatArray
+    fits: FloatArray
+    root_moments: FloatArray
+    range_scale: FloatArray
+    chop_scale: FloatArray
+    at: dict[str, slice]
 
 
 @dataclass(slots=True)
-class Frame:
-    """What the kernels share: windows, sums over lookbacks, extremes, and the two units ATR and sigma."""
+class _Frame:
+    """What the kernels share. `extremes` are highs and negative lows of `_EXTREMES`, (2, n, lookbacks)."""
 
     rows: FloatArray
-    record: FloatArray
-    scalars: FloatArray
     out: FloatArray
     sums: FloatArray
-    highs: FloatArray
-    lows: FloatArray
+    extremes: FloatArray
+    tops: FloatArray
+    bottoms: FloatArray
     close: FloatArray
     atr: FloatArray
     sigma: FloatArray
-    has_volume: bool
 
 
 @cache
-def _tables() -> dict[str, FloatArray]:
-    linear = np.zeros((len(RECORD), len(_LINEAR) + len(_ELDER)))
-    for column, (_, parts) in enumerate((*_LINEAR, *_ELDER)):
+def _tables() -> _Tables:
+    linear = np.zeros((len(RECORD), len(_LINEAR)))
+    for column, parts in enumerate(_LINEAR):
         for name, weight in parts.items():
             linear[RECORD[name], column] = weight
-    returns = np.zeros((len(_LOG_LAGS), len(_RETURN_LAGS) + 2))
-    for column, lag in enumerate(_RETURN_LAGS):
-        returns[0, column] = 1 / np.sqrt(lag)
-        returns[_LOG_LAGS.index(lag), column] = -1 / np.sqrt(lag)
-    for column, lag in ((len(_RETURN_LAGS), 5), (len(_RETURN_LAGS) + 1, 20)):
+    returns = np.zeros((len(_LOG_LAGS), 2 + len(_RETURN_LAGS)))
+    for column, lag in enumerate((5, 20)):
         for at, weight in ((0, 1.0), (lag, -2.0), (2 * lag, 1.0)):
             returns[_LOG_LAGS.index(at), column] = weight / np.sqrt(lag)
-    return {
-        "sums": _masks(LOOKBACKS),
-        "volume": _masks(VOLUME_LOOKBACKS),
-        "fit": np.hstack([_masks((20, 50, 240)), _slopes((20, 50, 240))]),
-        "squares": _masks((20, 50, 240)),
-        "linear": linear,
-        "returns": returns,
-    }
+    for column, lag in enumerate(_RETURN_LAGS, 2):
+        returns[0, column] = 1 / np.sqrt(lag)
+        returns[_LOG_LAGS.index(lag), column] = -1 / np.sqrt(lag)
+    moments = np.array(_LOOKBACKS[:4], dtype=np.float64)
+    return _Tables(
+        sums=_masks(_LOOKBACKS),
+        volume=_masks(_VOLUME_LOOKBACKS),
+        fit=np.hstack([_masks(_FITS) / np.array(_FITS), _slopes(_FITS)]),
+        squares=_masks(_FITS) / np.array(_FITS),
+        linear=linear,
+        returns=returns,
+        extremes=np.searchsorted(np.unique(_EXTREMES), np.array(_EXTREMES)),
+        extreme_starts=WINDOW_BARS - np.unique(_EXTREMES)[::-1],
+        peak_starts=WINDOW_BARS - np.array([240, 72, 24]),
+        lags=np.array([-1 - lag for lag in _LOG_LAGS]),
+        moments=moments,
+        fits=np.array([(n * n - 1.0) / 12 for n in _FITS]),
+        root_moments=np.sqrt(moments[1:]),
+        range_scale=np.array([1 / (96 * np.log(2)), 1 / 24, 1 / 24]),
+        chop_scale=100 / np.log(np.array([14.0, 50.0])),
+        at=family_slices(),
+    )
 
 
 def _masks(lookbacks: tuple[int, ...]) -> FloatArray:
@@ -96,229 +126,154 @@ def _slopes(lookbacks: tuple[int, ...]) -> FloatArray:
     return columns
 
 
-@cache
-def _index(values: tuple[int, ...]) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    return np.array(values, dtype=np.intp)
-
-
 def market_block(rows: FloatArray, record: FloatArray, scalars: FloatArray, has_volume: bool) -> FloatArray:
     """Return the 228 market features of n bars.
 
     Args:
-        rows: Windows of the derived series, (series, n, 256).
+        rows: Windows of the series, (series, n, 256).
         record: Recursive averages, (n, averages).
-        scalars: Features that need no window, (n, 67).
+        scalars: Features that need no window, (n, scalars).
         has_volume: Whether any volume is known; without it the volume features are NaN.
     """
     n = record.shape[0]
-    tables = _tables()
-    last = [value - 1 for value in _EXTREME_LOOKBACKS]
-    high_run = np.maximum.accumulate(rows[ROWS["high"], :, ::-1], axis=1)
-    low_run = np.minimum.accumulate(rows[ROWS["low"], :, ::-1], axis=1)
+    t = _tables()
+    high = ROWS["high"]
+    # Highs and negative lows together: both are maxima, of segments first, then from the newest segment back.
+    extremes = _running_maxima(rows[high : high + 2], t.extreme_starts).take(t.extremes, axis=2)
     close = record[:, :1]
-    summed = rows[: len(SUMMED)].reshape(-1, WINDOW_BARS) @ tables["sums"]
-    frame = Frame(
+    out = np.full((n, len(market_feature_names())), np.nan)
+    frame = _Frame(
         rows=rows,
-        record=record,
-        scalars=scalars,
-        out=np.full((n, 228), np.nan),
-        sums=summed.reshape(len(SUMMED), n, len(LOOKBACKS)),
-        highs=high_run.take(_index(tuple(last)), axis=1),
-        lows=low_run.take(_index(tuple(last)), axis=1),
+        out=out,
+        sums=(rows[: len(SUMMED)].reshape(-1, WINDOW_BARS) @ t.sums).reshape(len(SUMMED), n, len(_LOOKBACKS)),
+        extremes=extremes,
+        tops=extremes[0],
+        bottoms=-extremes[1],
         close=close,
         atr=np.maximum(record[:, RECORD["atr_14"], None], 1e-9 * close),
         sigma=np.sqrt(np.maximum(record[:, RECORD["variance_99"], None], 1e-20)),
-        has_volume=has_volume,
     )
-    _trend(frame, high_run, low_run)
-    _momentum(frame)
-    _returns(frame)
-    _volatility(frame)
-    _structure(frame, high_run, low_run)
-    _scalars(frame)
+    out[:, : len(_LINEAR)] = (record @ t.linear) / frame.atr
+    _fits(frame, t)
+    _returns(frame, t)
+    _ranges(frame, t)
+    _ages_and_ranks(frame, t)
     if has_volume:
-        _volume(frame)
-    _spread(frame)
-    return frame.out
+        _volume(frame, t)
+    _spread(frame, t)
+    begin = 0
+    for first, last in SCALAR_BLOCKS:
+        target = slice(t.at[first].start, t.at[last].stop)
+        width = target.stop - target.start
+        out[:, target] = scalars[:, begin : begin + width]
+        begin += width
+    return out
 
 
-def _sum(frame: Frame, row: str, lookback: int) -> FloatArray:
-    return frame.sums[ROWS[row], :, LOOKBACKS.index(lookback)]
+def _running_maxima(rows: FloatArray, starts: IntArray) -> FloatArray:
+    return np.maximum.accumulate(np.maximum.reduceat(rows, starts, axis=2)[:, :, ::-1], axis=2)
 
 
-def _trend(f: Frame, high_run: FloatArray, low_run: FloatArray) -> None:
-    at, out, record = family_slices(), f.out, f.record
-    linear = (record @ _tables()["linear"]) / f.atr
-    out[:, : len(_LINEAR)] = linear[:, : len(_LINEAR)]
-    out[:, at["elder_bull_power"].start : at["elder_bear_power"].stop] = linear[:, len(_LINEAR) :]
-    i = RECORD["atr_7"]
-    ranges = record[:, i : i + 3] + _TINY
-    i = RECORD["plus_7"]
-    plus = 100 * record[:, i : i + 3] / ranges
-    minus = 100 * record[:, i + 3 : i + 6] / ranges
-    i = RECORD["adx_7"]
-    adx = record[:, i : i + 3]
-    out[:, at["adx"]] = adx
-    difference = plus - minus
-    out[:, at["di_difference"]] = difference
-    out[:, at["plus_di_14"]] = plus[:, 1:2]
-    out[:, at["minus_di_14"]] = minus[:, 1:2]
-    adx14 = adx[:, 1:2]
-    out[:, at["adx_change_5"]] = adx14 - f.rows[ROWS["adx"], :, -6:-5]
-    # Bars since the extreme = how many of the running extremes, newest first, fall short of the final one.
-    out[:, at["aroon_up_25"]] = 100 - 4.0 * (high_run[:, :26] < high_run[:, 25:26]).sum(axis=1, keepdims=True)
-    out[:, at["aroon_down_25"]] = 100 - 4.0 * (low_run[:, :26] > low_run[:, 25:26]).sum(axis=1, keepdims=True)
-    out[:, at["midpoint_distance"]] = (f.close - (f.highs[:, 6:9] + f.lows[:, 6:9]) / 2) / f.atr
-    i = RECORD["ema_5"]
-    out[:, at["ema_alignment"]] = np.sign(record[:, i : i + 5] - record[:, i + 1 : i + 6]).sum(1, keepdims=True) / 5
-    side = np.sign(difference[:, 1:2])
-    out[:, at["trend_strength"]] = side * adx14 / (adx14 + 25)
-    out[:, at["trend_direction"]] = side * (adx14 >= 25)
-    slope_var = _fit(f)
-    out[:, at["regression_slope"]] = slope_var[0]
-    out[:, at["regression_r2"]] = slope_var[1]
-
-
-def _fit(f: Frame) -> tuple[FloatArray, FloatArray]:
-    """Fit lines to 20, 50 and 240 closes; also fills the Bollinger features from the same sums."""
-    at, out = family_slices(), f.out
-    tables = _tables()
+def _fits(f: _Frame, t: _Tables) -> None:
+    """Lines and two-sigma bands of 20, 50 and 240 closes."""
+    out = f.out
     moves = f.rows[ROWS["close"]] - f.close
-    fits = moves @ tables["fit"]
-    length = _index((20, 50, 240))
-    mean = fits[:, :3] / length
-    variance = np.maximum((moves * moves) @ tables["squares"] / length - mean * mean, 0.0)
-    slope = fits[:, 3:]
-    explained = slope * slope * (length * length - 1.0) / 12 / (variance + _TINY)
+    fits = moves @ t.fit
+    mean, slope = fits[:, :3], fits[:, 3:]
+    variance = np.maximum((moves * moves) @ t.squares - mean * mean, 0.0)
+    explained = slope * slope * t.fits / (variance + _TINY)
+    out[:, t.at["regression_slope"]] = slope / f.atr
+    out[:, t.at["regression_r2"]] = np.minimum(explained, 1.0)
     band = 2 * np.sqrt(variance[:, :2])
-    out[:, at["bollinger_b"]] = 0.5 - np.where(band > 0, mean[:, :2] / (2 * band + _TINY), 0.0)
-    out[:, at["bollinger_width"]] = 2 * band / f.atr
-    return slope / f.atr, np.minimum(explained, 1.0)
+    out[:, t.at["bollinger_b"]] = 0.5 - mean[:, :2] / (2 * band + _TINY)
+    out[:, t.at["bollinger_width"]] = 2 * band / f.atr
 
 
-def _momentum(f: Frame) -> None:
-    at, out, record, rows = family_slices(), f.out, f.record, f.rows
-    i = RECORD["gain_7"]
-    gain, loss = record[:, i : i + 4], record[:, i + 4 : i + 8]
-    out[:, at["rsi"]] = 100 * (gain + _TINY) / (gain + loss + 2 * _TINY)
-    rsi = rows[ROWS["rsi"], :, -14:]
-    low, top = rsi.min(axis=1), rsi.max(axis=1)
-    out[:, at["rsi_14_change_3"].start] = rsi[:, -1] - rsi[:, -4]
-    out[:, at["stochastic_rsi_14"].start] = (rsi[:, -1] - low + _TINY) / (top - low + 2 * _TINY)
-    highs, lows = f.highs[:, [4, 5, 1]], f.lows[:, [4, 5, 1]]
-    out[:, at["stochastic_k"]] = 100 * (f.close - lows + _TINY) / (highs - lows + 2 * _TINY)
-    out[:, at["stochastic_d_14"].start] = _sum(f, "stochastic", 3) / 3
-    typical = rows[ROWS["typical"], :, -20:]
-    off = typical - typical.sum(axis=1, keepdims=True) / 20
-    spread = np.abs(off).sum(axis=1) / 20
-    # A window without movement leaves rounding only: no deviation, no index.
-    out[:, at["cci_20"].start] = np.where(spread > 1e-12 * f.close[:, 0], off[:, -1] / (0.015 * spread + _TINY), 0.0)
-    out[:, at["cmo_14"].start] = _sum(f, "r", 14) / (_sum(f, "r_abs", 14) + _TINY)
-    i = RECORD["momentum_2"]
-    out[:, at["tsi_25_13"].start] = 100 * record[:, i] / (record[:, i + 1] + _TINY)
-    ratio = f.sums[ROWS["pressure"], :, 5:8] / (f.sums[ROWS["tr"], :, 5:8] + _TINY)
-    out[:, at["ultimate_oscillator"].start] = ratio @ _ULTIMATE
-    middle = _sum(f, "middle", 5) / 5 - _sum(f, "middle", 34) / 34
-    out[:, at["awesome_oscillator"].start] = middle / f.atr[:, 0]
-    out[:, at["balance_of_power_14"].start] = _sum(f, "power", 14) / 14
-
-
-_ULTIMATE = np.array([400 / 7, 200 / 7, 100 / 7])
-
-
-def _returns(f: Frame) -> None:
-    at, out, rows = family_slices(), f.out, f.rows
-    logs = np.log(rows[ROWS["close"]].take(_index(tuple(-1 - lag for lag in _LOG_LAGS)), axis=1) / f.close)
-    moves = (logs @ _tables()["returns"]) / f.sigma
-    out[:, at["return"]] = moves[:, :10]
-    out[:, at["momentum_acceleration"]] = moves[:, 10:]
-    length = _index((12, 24, 72, 240))
-    m1, m2, m3, m4, size, up, lagged, down = f.sums[:8, :, :4] / length
+def _returns(f: _Frame, t: _Tables) -> None:
+    out, rows, at = f.out, f.rows, t.at
+    logs = np.log(rows[ROWS["close"]].take(t.lags, axis=1) / f.close)
+    # Acceleration and returns lie side by side in the catalogue.
+    out[:, at["momentum_acceleration"].start : at["return"].stop] = (logs @ t.returns) / f.sigma
+    m1, _, m2, m3, m4, size, up, lagged, down = f.sums[:9, :, :4] / t.moments
     square = m1 * m1
     variance = np.maximum(m2 - square, 1e-10 * m2) + _TINY
     deviation = np.sqrt(variance)
-    scaled = m1 / deviation
-    skew = (m3 - m1 * (3 * m2 - 2 * square)) / (variance * deviation + _TINY)
-    kurt = (m4 - m1 * (4 * m3 - m1 * (6 * m2 - 3 * square))) / (variance * variance + _TINY) - 3
-    out[:, at["skewness"]] = skew[:, 1:]
-    out[:, at["kurtosis"]] = kurt[:, 1:]
-    out[:, at["autocorrelation"]] = ((lagged - square) / variance)[:, 1:]
+    wide, m1, m2, square = variance[:, 1:], m1[:, 1:], m2[:, 1:], square[:, 1:]
+    scale = deviation[:, 1:]
+    out[:, at["skewness"]] = (m3[:, 1:] - m1 * (3 * m2 - 2 * square)) / (wide * scale + _TINY)
+    fourth = m4[:, 1:] - m1 * (4 * m3[:, 1:] - m1 * (6 * m2 - 3 * square))
+    out[:, at["kurtosis"]] = fourth / (wide * wide + _TINY) - 3
+    out[:, at["autocorrelation"]] = (lagged[:, 1:] - square) / wide
     out[:, at["up_share"]] = up[:, 1:]
-    out[:, at["efficiency_ratio"]] = (np.abs(m1) / (size + _TINY))[:, 1:]
-    out[:, at["mean_return"]] = (scaled * np.sqrt(length))[:, 1:]
-    backwards = rows[ROWS["r"], :, ::-1]
-    where = _index((23, 71, 239))
-    out[:, at["largest_gain"]] = np.maximum.accumulate(backwards, axis=1).take(where, axis=1) / f.sigma
-    out[:, at["largest_loss"]] = np.minimum.accumulate(backwards, axis=1).take(where, axis=1) / f.sigma
-    five = f.sums[ROWS["r5_2"], :, 4:2:-1] / (5 * f.sums[ROWS["r2"], :, 4:2:-1] + _TINY)
-    out[:, at["variance_ratio_5"]] = five
-    share = down / (m2 + _TINY)
-    out[:, at["downside_share"]] = share[:, 1::2]
+    out[:, at["efficiency_ratio"]] = np.abs(m1) / (size[:, 1:] + _TINY)
+    out[:, at["mean_return"]] = m1 / scale * t.root_moments
+    peaks = _running_maxima(rows[:_SIGNED], t.peak_starts) / f.sigma
+    out[:, at["largest_gain"]] = peaks[0]
+    out[:, at["largest_loss"]] = -peaks[1]
+    pairs = f.sums[ROWS["r5_2"], :, 4:2:-1] / (5 * f.sums[ROWS["r2"], :, 4:2:-1] + _TINY)
+    out[:, at["variance_ratio_5"]] = pairs
+    out[:, at["downside_share"]] = down[:, 1::2] / (m2[:, ::2] + _TINY)
     out[:, at["volatility_ratio"]] = np.minimum(deviation[:, :3] / deviation[:, 3:], 100.0)
-    ranges = np.sqrt(f.sums[12:15, :, 1].T / 24 * _RANGE_SCALE)
+    first = ROWS["parkinson"]
+    ranges = np.sqrt(f.sums[first : first + 3, :, 1].T * t.range_scale)
     i = at["parkinson_ratio_24"].start
     out[:, i : i + 3] = np.minimum(ranges / deviation[:, 1:2], 100.0)
 
 
-_RANGE_SCALE = np.array([1 / (4 * np.log(2)), 1.0, 1.0])
+def _ranges(f: _Frame, t: _Tables) -> None:
+    """Places and widths of the high-low ranges."""
+    out, at = f.out, t.at
+    spans = f.tops - f.bottoms
+    above, below = f.tops - f.close, f.close - f.bottoms
+    places = (below + _TINY) / (spans + 2 * _TINY)
+    i = at["high_distance"].start
+    out[:, i : i + 4] = above[:, :4] / f.atr
+    out[:, i + 4 : i + 8] = below[:, :4] / f.atr
+    out[:, i + 8 : i + 12] = places[:, :4]
+    out[:, at["stochastic_k"]] = 100 * places[:, 4:7]
+    out[:, at["midpoint_distance"]] = (below[:, 7:10] - above[:, 7:10]) / (2 * f.atr)
+    out[:, at["channel_width"]] = spans[:, 13:] / f.atr
+    chop = (f.sums[ROWS["tr"], :, 5:7] + _TINY) / (spans[:, 5:7] + _TINY)
+    out[:, at["choppiness"]] = np.log(chop) * t.chop_scale
 
 
-def _volatility(f: Frame) -> None:
-    at, out, record, rows = family_slices(), f.out, f.record, f.rows
-    i = RECORD["atr_7"]
-    atrs = record[:, i : i + 4]
-    out[:, at["atr_fraction"]] = atrs[:, [0, 1, 3]] / f.close
-    out[:, at["atr_ratio"]] = atrs[:, :2] / (atrs[:, 3:] + _TINY)
-    out[:, at["true_range_ratio"]] = rows[ROWS["tr"], :, -1:] / f.atr
-    i = RECORD["variance_94"]
-    out[:, at["ewma_volatility_ratio"]] = np.sqrt(record[:, i : i + 2]) / f.sigma
-    spans = f.highs[:, :4] - f.lows[:, :4]
-    out[:, at["channel_width"]] = spans[:, [0, 2, 3]] / f.atr
-    span_14, span_50 = f.highs[:, 5] - f.lows[:, 5], spans[:, 1]
-    chop = out[:, at["choppiness"]]
-    chop[:, 0] = np.log((_sum(f, "tr", 14) + _TINY) / (span_14 + _TINY)) * (100 / np.log(14))
-    chop[:, 1] = np.log((_sum(f, "tr", 50) + _TINY) / (span_50 + _TINY)) * (100 / np.log(50))
-    mean = _sum(f, "atr_fraction", 100) / 100
-    second = _sum(f, "atr_fraction2", 100) / 100
-    spread = np.sqrt(np.maximum(second / (mean * mean + _TINY) - 1, 0.0))
-    out[:, at["volatility_of_volatility_100"].start] = np.where(spread > 1e-5, spread, 0.0)
-    level = rows[ROWS["atr_fraction"]]
-    rank = (level[:, -240:] < level[:, -1:]).sum(axis=1) / 240.0
-    out[:, at["volatility_percentile"].start] = rank
-    out[:, at["volatility_regime"].start] = np.where(rank < 0.3, -1.0, np.where(rank > 0.7, 1.0, 0.0))
-    out[:, at["range_expansion"].start] = rows[ROWS["range"], :, -1] * 20 / (_sum(f, "range", 20) + _TINY)
+def _ages_and_ranks(f: _Frame, t: _Tables) -> None:
+    """Bars since the highs and lows, and percentiles of volatility and spread, by counting."""
+    out, at = f.out, t.at
+    # Newest bar first, the first value that reaches the extreme is the newest bar of the extreme.
+    high = ROWS["high"]
+    backwards = f.rows[high : high + 2, :, None, :15:-1]
+    ends = f.extremes[:, :, 10:13, None]
+    ages = (backwards >= ends).argmax(axis=3)
+    i = at["aroon_up_25"].start
+    out[:, i : i + 2] = (100 - 4.0 * ages[:, :, 0]).T
+    i = at["bars_since_high"].start
+    out[:, i : i + 2] = ages[0, :, 1:] / _AGE_SCALE
+    out[:, i + 2 : i + 4] = ages[1, :, 1:] / _AGE_SCALE
+    first = ROWS["spread"]
+    window = f.rows[first : first + 2, :, -240:]
+    ranks = np.add.reduce(window < window[:, :, -1:], axis=2, dtype=np.intp) / 240.0
+    out[:, at["spread_percentile"].start] = ranks[0]
+    i = at["volatility_percentile"].start
+    out[:, i] = ranks[1]
+    out[:, i + 1] = (ranks[1] > 0.7) * 1.0 - (ranks[1] < 0.3)
+    mean, second = f.sums[first + 1, :, 7], f.sums[first + 3, :, 7]
+    relative = np.sqrt(np.maximum(second * 100 / (mean * mean + _TINY) - 1, 0.0))
+    # Below this the difference of the two sums is rounding.
+    out[:, i - 1] = relative * (relative > 1e-5)
 
 
-def _structure(f: Frame, high_run: FloatArray, low_run: FloatArray) -> None:
-    at, out = family_slices(), f.out
-    highs, lows = f.highs[:, :4], f.lows[:, :4]
-    out[:, at["high_distance"]] = (highs - f.close) / f.atr
-    out[:, at["low_distance"]] = (f.close - lows) / f.atr
-    out[:, at["range_position"]] = (f.close - lows + _TINY) / (highs - lows + 2 * _TINY)
-    for key, run in (("bars_since_high", high_run), ("bars_since_low", low_run)):
-        target = out[:, at[key]]
-        target[:, 0] = (run[:, :20] != run[:, 19:20]).sum(axis=1) / 20
-        target[:, 1] = (run[:, :240] != run[:, 239:240]).sum(axis=1) / 240
-    out[:, at["higher_high_share_10"].start] = _sum(f, "higher_high", 10) / 10
-    out[:, at["lower_low_share_10"].start] = _sum(f, "lower_low", 10) / 10
+_AGE_SCALE = np.array([20.0, 240.0])
 
 
-def _scalars(f: Frame) -> None:
-    at, out = family_slices(), f.out
-    out[:, at["swing_high_distance"].start : at["rollover_window"].stop] = f.scalars[:, :57]
-    out[:, at["hour_return_mean"].start :] = f.scalars[:, 57:65]
-    out[:, at["streak"].start] = f.scalars[:, 65]
-    out[:, at["vwap_distance"].start] = f.scalars[:, 66]
-
-
-def _volume(f: Frame) -> None:
-    at, out, rows = family_slices(), f.out, f.rows
-    n = f.record.shape[0]
+def _volume(f: _Frame, t: _Tables) -> None:
+    out, rows, at = f.out, f.rows, t.at
     first = ROWS[VOLUME[0]]
-    block = rows[first : first + len(VOLUME)].reshape(-1, WINDOW_BARS) @ _tables()["volume"]
-    volume, money, flow, flow_money, signed_money, signed, illiquid = block.reshape(len(VOLUME), n, -1)
+    block = rows[first : first + len(VOLUME)].reshape(-1, WINDOW_BARS) @ t.volume
+    sums = block.reshape(len(VOLUME), -1, len(_VOLUME_LOOKBACKS))
+    volume, money, flow, flow_money, signed_money, signed, illiquid = sums
     known = np.where(volume > 0, volume, np.nan)
-    out[:, at["relative_volume"]] = rows[first, :, -1:] / (known[:, :2] / _index((20, 100)))
+    out[:, at["relative_volume"]] = rows[first, :, -1:] * np.array([20.0, 100.0]) / known[:, :2]
     out[:, at["volume_trend_5_50"].start] = volume[:, 2] * 10 / known[:, 3]
     out[:, at["on_balance_volume"]] = signed[:, :2] / known[:, :2]
     out[:, at["chaikin_money_flow_20"].start] = flow[:, 0] / known[:, 0]
@@ -327,24 +282,25 @@ def _volume(f: Frame) -> None:
     out[:, at["illiquidity_ratio_20_100"].start] = 5 * illiquid[:, 0] / (illiquid[:, 1] + _TINY)
 
 
-def _spread(f: Frame) -> None:
-    at, out, rows = family_slices(), f.out, f.rows
-    out[:, at["stale_share_24"].start] = _sum(f, "r_zero", 24) / 24
-    window = rows[ROWS["spread"]]
-    now = window[:, -1]
-    known = np.isfinite(now)
-    if not known.any():
+def _spread(f: _Frame, t: _Tables) -> None:
+    window = f.rows[ROWS["spread"]]
+    out, now = f.out, window[:, -1:]
+    i = t.at["spread_ratio"].start
+    if not (now == now).any():
+        out[:, i : i + 5] = np.nan
         return
-    total = np.where(_sum(f, "spread", 240) > 0, _sum(f, "spread", 240), np.nan)
-    mean = total / 240
-    i = at["spread_bps"].start
-    out[:, i] = now * 1e4
-    out[:, i + 1] = now * f.close[:, 0] / f.atr[:, 0]
-    out[:, i + 2] = now * 24 / (_sum(f, "spread", 24) + _TINY)
-    out[:, i + 3] = now / mean
-    variance = np.maximum(_sum(f, "spread2", 240) / 240 - mean * mean, 0.0)
-    steady = variance <= 1e-12 * mean * mean
-    out[:, i + 4] = np.where(steady, 0.0, (now - mean) / np.sqrt(np.where(steady, 1.0, variance)))
-    below = (window[:, -240:] < window[:, -1:]).sum(axis=1) / 240.0
-    out[:, i + 5] = np.where(known, below, np.nan)
-    out[:, i + 6] = (now - window[:, -2]) / mean
+    mean = f.sums[ROWS["spread"], :, 1:4:2] / _SPREAD_BARS
+    mean[mean <= 0] = np.nan
+    slow = mean[:, 1:]
+    square = slow * slow
+    # A steady spread leaves rounding only; the floor keeps the quotient near 0.
+    variance = np.maximum(f.sums[ROWS["spread2"], :, 3:4] / 240 - square, 1e-12 * square)
+    out[:, i : i + 2] = now / mean
+    out[:, i + 2 : i + 3] = (now - slow) / np.sqrt(variance)
+    out[:, i + 3 : i + 4] = (now - window[:, -2:-1]) / slow
+    # NaN + 0 is NaN: the percentile is known where the mean is.
+    out[:, i + 4 : i + 5] += 0.0 * slow
+
+
+_SIGNED = 2  # rows `r` and `r_negative`
+_SPREAD_BARS = np.array([24.0, 240.0])

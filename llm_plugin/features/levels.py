@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from typing import Any
 
 __all__ = ["Candles", "DayLevels", "SwingLevels"]
@@ -20,6 +21,7 @@ class SwingLevels:
         self.lows: list[float] = []
         self.swing_highs: list[float] = []
         self.swing_lows: list[float] = []
+        self.levels: list[float] = []
         self.high_age = -1
         self.low_age = -1
 
@@ -40,18 +42,18 @@ class SwingLevels:
         if top > highs[0] and top > highs[1] and top > highs[2] and top >= max(highs[4:]):
             self.swing_highs = [*self.swing_highs[1 - _REMEMBERED :], top]
             self.high_age = _WING_BARS
+            self.levels = sorted(self.swing_highs + self.swing_lows)
         if bottom < lows[0] and bottom < lows[1] and bottom < lows[2] and bottom <= min(lows[4:]):
             self.swing_lows = [*self.swing_lows[1 - _REMEMBERED :], bottom]
             self.low_age = _WING_BARS
+            self.levels = sorted(self.swing_highs + self.swing_lows)
 
     def features(self, close: float, atr: float) -> list[float]:
         """Return the 12 swing and support/resistance features in catalogue order; NaN where no level is known."""
-        highs, lows = self.swing_highs, self.swing_lows
-        levels = highs + lows
-        above = [level for level in levels if level >= close]
-        below = [level for level in levels if level <= close]
-        up = min(above) if above else _NAN
-        down = max(below) if below else _NAN
+        highs, lows, levels = self.swing_highs, self.swing_lows, self.levels
+        at = bisect_left(levels, close)
+        up = levels[at] if at < len(levels) else _NAN
+        down = up if up == close else levels[at - 1] if at else _NAN
         near = atr / 2
         return [
             (highs[-1] - close) / atr if highs else _NAN,
@@ -64,13 +66,18 @@ class SwingLevels:
             (up - close) / atr,
             (close - down) / close,
             (up - close) / close,
-            min(1.0, sum(1 for level in levels if abs(level - down) <= near) / 5) if below else _NAN,
-            min(1.0, sum(1 for level in levels if abs(level - up) <= near) / 5) if above else _NAN,
+            self._touches(down, near),
+            self._touches(up, near),
         ]
+
+    def _touches(self, level: float, near: float) -> float:
+        if level != level:
+            return _NAN
+        return min(1.0, (bisect_right(self.levels, level + near) - bisect_left(self.levels, level - near)) / 5)
 
     def rescale(self, factor: float) -> None:
         """Multiply all prices by a factor."""
-        for name in ("highs", "lows", "swing_highs", "swing_lows"):
+        for name in ("highs", "lows", "swing_highs", "swing_lows", "levels"):
             setattr(self, name, [price * factor for price in getattr(self, name)])
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from llm_plugin.domain import AccountState, Action, PositionState, Signal
 from llm_plugin.errors import ConfigError
+from llm_plugin.features.averages import FloatArray
 from llm_plugin.features.catalog import llm_feature_names
-from llm_plugin.features.state import FloatArray
 
 __all__ = ["SessionFigures", "llm_features", "llm_vector"]
 

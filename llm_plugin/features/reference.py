@@ -10,9 +10,10 @@ import numpy as np
 
 from llm_plugin.domain import PriceBar
 from llm_plugin.errors import DataError
+from llm_plugin.features.averages import RECORD, FloatArray
 from llm_plugin.features.catalog import market_feature_names
 from llm_plugin.features.kernels import market_block
-from llm_plugin.features.state import READY_BARS, RECORD, ROWS, WINDOW_BARS, BarState, FloatArray
+from llm_plugin.features.state import READY_BARS, ROWS, WINDOW_BARS, BarState
 
 __all__ = ["BarColumns", "bar_columns", "market_features"]
 
@@ -46,15 +47,15 @@ def bar_columns(bars: Any) -> BarColumns:
     """Return bars as columns.
 
     Args:
-        bars: A `BarColumns`, a columnar object with `start_utc`, `end_utc` (datetime64, UTC), the eight bid and ask
-            price arrays and `volume`, or an iterable of `PriceBar`.
+        bars: A `BarColumns`, a columnar object like `data.bars.PriceBars` (`start_us`, `end_us`, the eight bid and
+            ask price arrays, `volume`), or an iterable of `PriceBar`.
     """
     if isinstance(bars, BarColumns):
         return bars
-    if hasattr(bars, "bid_open") and hasattr(bars, "end_utc"):
+    if hasattr(bars, "bid_open") and hasattr(bars, "end_us"):
         prices = np.stack([np.asarray(getattr(bars, name), dtype=np.float64) for name in _SIDES], axis=1)
         volume = np.asarray(bars.volume, dtype=np.float64)
-        return BarColumns(_seconds(bars.start_utc), _seconds(bars.end_utc), prices, volume)
+        return BarColumns(np.asarray(bars.start_us) / 1e6, np.asarray(bars.end_us) / 1e6, prices, volume)
     return _from_price_bars(bars)
 
 
@@ -65,15 +66,6 @@ def _from_price_bars(bars: Iterable[PriceBar]) -> BarColumns:
     ]
     table = np.array(rows, dtype=np.float64).reshape(-1, 11)
     return BarColumns(table[:, 0], table[:, 1], table[:, 2:10], table[:, 10])
-
-
-def _seconds(times: Any) -> FloatArray:
-    array = np.asarray(times)
-    if array.dtype.kind == "M":
-        return np.asarray(array.astype("datetime64[us]").astype(np.int64) / 1e6, dtype=np.float64)
-    if array.dtype.kind == "O":
-        return np.array([time.timestamp() for time in array], dtype=np.float64)
-    return np.asarray(array, dtype=np.float64)
 
 
 def market_features(bars: Any) -> FloatArray:
