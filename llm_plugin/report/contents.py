@@ -146,11 +146,11 @@ def veto_sentence(record: ArmRecord, short: bool = False) -> str:
     ]
     approved = f"; the approved ones made {np.mean(taken):+.3f} R on average" if taken else ""
     if short:
-        return f"{total:+.1f} R avoided in all"
+        return f"{abs(total):.1f} R {'avoided' if total >= 0 else 'lost'} in all"
     losers = sum(v < 0 for v in values)
     return (
         f"{len(values):,} vetoed trades were followed to their end as shadow trades: {losers:,} would have lost. "
-        f"Together the vetoes avoided {total:+.1f} R ({mean:+.3f} R each){approved}."
+        f"Together the vetoes {'avoided' if total >= 0 else 'cost'} {abs(total):.1f} R ({abs(mean):.3f} R each){approved}."
     )
 
 
