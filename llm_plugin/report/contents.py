@@ -150,7 +150,8 @@ def veto_sentence(record: ArmRecord, short: bool = False) -> str:
     losers = sum(v < 0 for v in values)
     return (
         f"{len(values):,} vetoed trades were followed to their end as shadow trades: {losers:,} would have lost. "
-        f"Together the vetoes {'avoided' if total >= 0 else 'cost'} {abs(total):.1f} R ({abs(mean):.3f} R each){approved}."
+        f"Together the vetoes {'avoided' if total >= 0 else 'cost'} {abs(total):.1f} R "
+        f"({abs(mean):.3f} R each){approved}."
     )
 
 
