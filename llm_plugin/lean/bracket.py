@@ -84,16 +84,21 @@ class BracketDesk:
             increment=step,
         )
         self.brackets[symbol_id] = bracket
-        self._send_stop(bracket)
-        if bracket.target is not None and not bracket.closing:
+        self.complete(bracket)
+        return bracket
+
+    def complete(self, bracket: Bracket) -> None:
+        """Send the protective orders that a bracket lacks, the stop first."""
+        if bracket.stop_ticket is None:
+            self._send_stop(bracket)
+        if bracket.target is not None and bracket.target_ticket is None and not bracket.closing:
             bracket.target_ticket = self._algorithm.limit_order(
-                symbol,
+                bracket.symbol,
                 -bracket.side * bracket.quantity,
-                round_to_increment(bracket.target, step),
+                round_to_increment(bracket.target, bracket.increment),
                 False,
                 exit_tag(ExitReason.TARGET, bracket.decision_id),
             )
-        return bracket
 
     def resize(self, symbol_id: str, lot: Lot) -> None:
         """Follow further partial fills of the entry, or partial exits by hand."""

@@ -25,7 +25,15 @@ LEAN_DEFAULTS: dict[str, Any] = {
     "reasoning": {"mode": "entry"},
     "features": {"resolution": "hour", "user": []},
     "outcomes": {
-        "exit": {"atr_period": 14, "stop_atr": 2.0, "target_atr": 3.0, "timeout_bars": 48},
+        "exit": {
+            "atr_period": 14,
+            "stop_atr": 2.0,
+            "target_atr": 3.0,
+            "timeout_bars": 48,
+            "break_even_at_r": None,
+            "trail_at_r": None,
+            "trail_distance_r": 1.0,
+        },
         "slippage_bps": 0.0,
         "match_bars": 2,
     },

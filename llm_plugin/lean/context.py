@@ -108,20 +108,13 @@ def is_raw(security: Any) -> bool:
 
 
 def exit_policy(config: LeanConfig) -> ExitPolicy:
-    """Return the rules that move a stop: only the six actions do, nothing by itself."""
-    settings = config.get("outcomes.exit")
-    return ExitPolicy(stop_atr=float(settings["stop_atr"]), target_atr=float(settings["target_atr"]))
+    """Return the exit rules of the configuration."""
+    return ExitPolicy.from_mapping(config.get("outcomes.exit"))
 
 
-def default_plan(feed: Feed, side: int, config: LeanConfig, policy: ExitPolicy) -> ExitPlan | None:
-    """Plan stop, target and vertical barrier from the ATR, None as long as the ATR is not known.
-
-    The barrier is `timeout_bars` times the mean time between bars, rounded to whole bars: nights and weekends count
-    as they do on average.
-    """
-    if not feed.atr.ready or feed.last is None:
+def default_plan(feed: Feed, side: int, policy: ExitPolicy) -> ExitPlan | None:
+    """Plan stop, target and vertical barrier from the ATR, None as long as the ATR is not known."""
+    if not feed.atr.ready or feed.last is None or not feed.atr.value > 0:
         return None
-    plan = plan_exit(side, feed.last.close, feed.atr.value, policy, price_increment(feed))
-    bars = config.get("outcomes.exit.timeout_bars")
-    whole = math.ceil(bars * (feed.bar_spacing() / timedelta(seconds=feed.seconds)))
-    return ExitPlan(plan.stop, plan.target, timedelta(seconds=whole * feed.seconds))
+    bar_period = timedelta(seconds=feed.seconds)
+    return plan_exit(side, feed.last.close, feed.atr.value, policy, bar_period, price_increment(feed))

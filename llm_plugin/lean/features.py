@@ -7,10 +7,9 @@ ATR of the exit plan up to date, and hands each completed bar on. It is filled f
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 from typing import Any, Protocol
 
 from llm_plugin.domain import PriceBar
@@ -31,9 +30,6 @@ __all__ = ["AverageTrueRange", "FeatureRuntime", "Feed", "FeedHub", "price_bar"]
 
 HISTORY_BARS = 300
 """Bars asked from history when a feed starts: more than the longest feature window."""
-
-SPACING_BARS = 200
-"""Bars from which the mean time between bars is taken."""
 
 FOREX, CFD = 4, 6
 
@@ -92,7 +88,6 @@ class Feed:
     __slots__ = (
         "_algorithm",
         "_consolidator",
-        "_ends",
         "_filled",
         "_on_bar",
         "atr",
@@ -140,7 +135,6 @@ class Feed:
         self._algorithm: Any = None
         self._consolidator: Any = None
         self._filled = False
-        self._ends: deque[datetime] = deque(maxlen=SPACING_BARS)
 
     @property
     def ready(self) -> bool:
@@ -183,13 +177,6 @@ class Feed:
         if self.last is not None:
             self.last = _scaled(self.last, factor, volume_factor)
 
-    def bar_spacing(self) -> timedelta:
-        """Return the mean time from bar to bar, nights and weekends included; at least one bar."""
-        length = timedelta(seconds=self.seconds)
-        if len(self._ends) < 2:
-            return length
-        return max(length, (self._ends[-1] - self._ends[0]) / (len(self._ends) - 1))
-
     def features(self) -> dict[str, float]:
         """Return the available features; what the instrument cannot have is absent, not 0."""
         if self.engine is None:
@@ -210,7 +197,6 @@ class Feed:
             self.engine.update(bar)
         self.last = bar
         self.bars += 1
-        self._ends.append(bar.end_utc)
         return True
 
 

@@ -1,0 +1,132 @@
+"""Who answers the algorithm: chosen by `validator.mode` and the parameter `llm-decisions-from`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from llm_plugin.domain import (
+    Action,
+    Decision,
+    DecisionBackend,
+    DecisionRequest,
+    MarketContext,
+    Outcome,
+    QuestionKind,
+    Signal,
+    Source,
+    Verdict,
+)
+from llm_plugin.errors import ConfigError
+from llm_plugin.lean.config import LeanConfig
+from llm_plugin.lean.record import RecordedBackend
+
+__all__ = ["ApprovingBackend", "local_decision", "make_backend"]
+
+
+class ApprovingBackend:
+    """`validator.mode: none`: the same algorithm without a validator; every entry is approved, nothing is moved.
+
+    Args:
+        signals: Where `signal` comes from, None where the algorithm has its own signals.
+    """
+
+    def __init__(self, signals: Any = None) -> None:
+        self._signals = signals
+
+    def signal(self, market: MarketContext) -> Signal | None:
+        """Return the signal model's answer, None where no model is configured."""
+        if self._signals is None:
+            return None
+        answer: Signal | None = self._signals.signal(market)
+        return answer
+
+    def validate(self, request: DecisionRequest) -> Decision:
+        """Approve an entry as it is; on an open position HOLD."""
+        entry = request.kind is QuestionKind.ENTRY
+        return local_decision(request, Source.RULE, approve=True, rule="no_validator" if entry else "no_validator_hold")
+
+    def record_outcome(self, outcome: Outcome) -> None:
+        """Do nothing: nobody learns from it."""
+
+    def close(self) -> None:
+        """Do nothing: there is nothing open."""
+
+
+def local_decision(request: DecisionRequest, source: Source, *, approve: bool, rule: str, reason: str = "") -> Decision:
+    """Make a decision that asked no language model; on an open position it is HOLD."""
+    entry = request.kind is QuestionKind.ENTRY
+    taken = approve and entry
+    return Decision(
+        decision_id=request.decision_id,
+        run_id=request.run_id,
+        kind=request.kind,
+        symbol_id=request.market.symbol_id,
+        time_utc=request.signal.time_utc,
+        verdict=Verdict.APPROVE if approve else Verdict.VETO,
+        action=request.signal.action if taken else Action.HOLD,
+        size_multiplier=1.0 if taken else 0.0,
+        confidence=request.signal.confidence,
+        source=source,
+        signal_action=request.signal.action,
+        signal_confidence=request.signal.confidence,
+        reason=reason,
+        fusion_rule=rule,
+        lot_size=request.market.lot_size,
+    )
+
+
+def make_backend(algorithm: Any, config: LeanConfig, run_id: str, run_folder: Path | None) -> DecisionBackend:
+    """Make the backend of a run.
+
+    Raises:
+        ConfigError: The mode cannot be served here; the message says what to do.
+        RecordError: The recorded run cannot be read.
+    """
+    recorded = algorithm.get_parameter("llm-decisions-from")
+    if recorded:
+        return RecordedBackend.load(str(recorded))
+    mode = config.get("validator.mode")
+    if mode == "record":
+        raise ConfigError(
+            "validator.mode is 'record', but the algorithm parameter llm-decisions-from names no recorded run: "
+            "give a run folder or its decisions.jsonl (`lean-llm backtest PROJECT --decisions-from RUN`)"
+        )
+    if mode == "service":
+        raise ConfigError(
+            "validator.mode is 'service': the validator's service comes with `lean-llm serve`, which this version "
+            "does not have; set validator.mode to in_process, record or none"
+        )
+    if mode == "none":
+        return ApprovingBackend(_signal_source(config))
+    return _in_process(config, run_id, run_folder)
+
+
+def _in_process(config: LeanConfig, run_id: str, run_folder: Path | None) -> DecisionBackend:
+    from llm_plugin.validator import Validator
+
+    backend: DecisionBackend = Validator.from_settings(settings_of(config), run_id, run_folder=run_folder)
+    return backend
+
+
+def _signal_source(config: LeanConfig) -> Any:
+    settings = settings_of(config)
+    if settings.signals.kind == "none":
+        return None
+    from llm_plugin.signals import EnsembleSignalSource
+
+    return EnsembleSignalSource.from_settings(settings)
+
+
+def settings_of(config: LeanConfig) -> Any:
+    """Return the validated settings of a configuration; needs pydantic, so only where the validator itself runs."""
+    from llm_plugin.settings import CONFIG_SCHEMA, Resolved
+
+    document = {
+        "schema": CONFIG_SCHEMA,
+        "source": "",
+        "source_sha256": "",
+        "values": config.values,
+        "origins": {},
+    }
+    return Resolved.from_json(document).settings

@@ -1,0 +1,336 @@
+"""The desk: everything both styles share. It asks, records, and keeps the ledger of what became of each question.
+
+One desk serves one algorithm. `LLMPlugin` (classic) and `LLMValidatedAlphaModel` (framework) are thin shells over it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from llm_plugin.domain import (
+    Action,
+    Decision,
+    DecisionBackend,
+    DecisionRequest,
+    ExitPlan,
+    MarketContext,
+    Outcome,
+    PriceBar,
+    QuestionKind,
+    Signal,
+    Source,
+)
+from llm_plugin.errors import ConfigError, DataError, RecordError
+from llm_plugin.lean.backend import local_decision, make_backend
+from llm_plugin.lean.compat import utc_now
+from llm_plugin.lean.config import LeanConfig
+from llm_plugin.lean.context import AccountWatch, default_plan, market_context, position_state
+from llm_plugin.lean.features import Feed, FeedHub
+from llm_plugin.lean.identity import Identity, resolve_run_id
+from llm_plugin.lean.ledger import Asked, Ledger, market_open
+from llm_plugin.lean.record import RecordedBackend
+from llm_plugin.lean.recorder import DecisionRecorder
+from llm_plugin.outcomes.exits import validate_plan
+
+__all__ = ["Desk"]
+
+MULTIPLIERS = (0.5, 0.75, 1.0)
+
+
+class Desk:
+    """Questions, records and the ledger of one algorithm.
+
+    Args:
+        algorithm: The running LEAN algorithm.
+        config: Resolved configuration.
+        backend: Who answers; made from the configuration where not given.
+        signal_exits: Whether the algorithm's own exits end the replay of a taken trade (classic style), or only
+            insights and the exit plan do (framework style).
+    """
+
+    def __init__(
+        self,
+        algorithm: Any,
+        config: LeanConfig,
+        backend: DecisionBackend | None = None,
+        *,
+        signal_exits: bool = True,
+    ) -> None:
+        self.algorithm = algorithm
+        self.config = config
+        folder = algorithm.get_parameter("llm-run-dir")
+        self.run_folder = Path(str(folder)) if folder else None
+        run_id = resolve_run_id(algorithm, config.fingerprint)
+        self.backend = backend or make_backend(algorithm, config, run_id, self.run_folder)
+        self.recording = isinstance(self.backend, RecordedBackend)
+        self.identity = Identity(getattr(self.backend, "run_id", "") or run_id)
+        store = algorithm.object_store if self.run_folder is None else None
+        resume = bool(algorithm.live_mode)
+        self.recorder = DecisionRecorder(self.run_folder, store, self.identity.run_id, resume=resume)
+        self.counts: Counter[str] = Counter()
+        self.account = AccountWatch(algorithm)
+        self.hub = FeedHub(
+            algorithm,
+            config.get("features.resolution"),
+            int(config.get("outcomes.exit.atr_period")),
+            self._on_bar,
+            None if self.recording else _feature_engine,
+        )
+        self.ledger = Ledger(
+            algorithm,
+            config,
+            self.hub.feeds,
+            self.counts,
+            self._publish,
+            self.changed,
+            signal_exits=signal_exits,
+        )
+        self.last_signal: dict[str, Signal] = {}
+        self.on_change: Callable[[], None] | None = None
+        self._ended = False
+
+    # -- questions ---------------------------------------------------------------------------------------------------
+
+    def signal(self, symbol: Any) -> Signal | None:
+        """Return the signal model's answer for a symbol's last completed bar; None while warming up or without one."""
+        feed = self.hub.get(symbol)
+        if not feed.ready or self.algorithm.is_warming_up:
+            return None
+        market = market_context(self.algorithm, feed)
+        answer = self.backend.signal(market)
+        if answer is not None:
+            self.last_signal[feed.symbol_id] = answer
+            self.recorder.signal(answer, market.time_utc)
+        return answer
+
+    def ask_entry(
+        self,
+        symbol: Any,
+        action: Action,
+        confidence: float,
+        exit_plan: ExitPlan | None = None,
+        *,
+        source: str = "user",
+        group: str | None = None,
+    ) -> Asked:
+        """Ask whether an entry should be taken; `settle` records the answer and follows it.
+
+        Raises:
+            DataError: The action opens nothing, the confidence is no probability, or the plan is impossible.
+        """
+        if not action.side:
+            raise DataError(f"an entry question needs BUY or SELL, not {action.value}")
+        if not 0 <= confidence <= 1:
+            raise DataError(f"confidence {confidence!r} of {symbol} is no probability: give a number from 0 to 1")
+        feed = self.hub.get(symbol)
+        self.ledger.orders.poll()
+        market = market_context(self.algorithm, feed)
+        plan = exit_plan or default_plan(feed, action.side, self.ledger.policy)
+        if exit_plan is not None:
+            validate_plan(action.side, market.price, exit_plan)
+        signal = Signal(feed.symbol_id, feed.ticker, utc_now(self.algorithm), action, confidence, source, group)
+        request = self._request(feed, QuestionKind.ENTRY, signal, market, (action, Action.HOLD), plan)
+        return Asked(request, self._answer(request), feed.atr.value)
+
+    def settle(self, asked: Asked) -> Decision:
+        """Record an answered entry question and follow it; a group's legs are settled once the group is known."""
+        decision = asked.decision
+        self.recorder.decision(asked.request, decision)
+        self.counts[f"entry_{decision.verdict.value}"] += 1
+        self.counts[f"source_{decision.source.value}"] += 1
+        self.ledger.follow(asked)
+        self.changed()
+        return decision
+
+    def ask_position(self, feed: Feed, bar: PriceBar) -> Decision | None:
+        """Ask what to do with a position whose orders the plugin manages, where a question is due."""
+        bracket = self.ledger.brackets.brackets.get(feed.symbol_id)
+        if bracket is None or bracket.closing or not self._due(feed):
+            return None
+        managed = bracket.managed
+        legal = [Action.HOLD]
+        if not managed.at_break_even:
+            legal.append(Action.MOVE_TO_BE)
+        legal.append(Action.DISABLE_TRAIL if managed.trailing else Action.ENABLE_TRAIL)
+        legal.append(Action.SELL if bracket.side > 0 else Action.BUY)
+        now = utc_now(self.algorithm)
+        known = self.last_signal.get(feed.symbol_id)
+        signal = known or Signal(feed.symbol_id, feed.ticker, now, Action.HOLD, 0.0, "none")
+        plan = ExitPlan(managed.stop, bracket.target)
+        market = market_context(self.algorithm, feed)
+        request = self._request(feed, QuestionKind.POSITION, replace(signal, time_utc=now), market, tuple(legal), plan)
+        decision = self._answer(request)
+        self.recorder.decision(request, decision)
+        self.counts["position_questions"] += 1
+        self.ledger.replays.fork(bracket.decision_id, request, decision, market_open(feed))
+        self.ledger.brackets.apply(feed.symbol_id, decision.action, bar)
+        bracket.bars_since_question = 0
+        bracket.asked_state = self._state_key(feed)
+        self.changed()
+        return decision
+
+    def close_request(self, symbol: Any, action: Action, confidence: float) -> DecisionRequest:
+        """Describe the algorithm's own wish to close, which nobody is asked about."""
+        feed = self.hub.get(symbol)
+        market = market_context(self.algorithm, feed)
+        signal = Signal(feed.symbol_id, feed.ticker, utc_now(self.algorithm), action, confidence)
+        return self._request(feed, QuestionKind.POSITION, signal, market, (action, Action.HOLD), None)
+
+    def enter(self, decision: Decision, quantity: float) -> Any:
+        """Send the market order of an approved entry and let the plugin manage stop, target and timeout.
+
+        Args:
+            decision: An approved decision of this run.
+            quantity: Size before the decision's multiplier; its sign does not matter.
+
+        Returns:
+            LEAN's order ticket, None where the multiplier leaves less than one lot.
+
+        Raises:
+            DataError: The decision was vetoed, is not known, or has no exit plan.
+        """
+        asked = self.ledger.asked.get(decision.decision_id)
+        if not decision.approved or asked is None or asked.request.exit is None:
+            verdict = decision.verdict.value
+            raise DataError(
+                f"decision {decision.decision_id} ({verdict}) cannot be entered: it was vetoed or has no plan"
+            )
+        if decision.symbol_id in self.ledger.brackets.brackets:
+            raise DataError(
+                f"{asked.request.market.ticker} already has a managed position: close it before entering again"
+            )
+        signed = decision.action.side * decision.quantity(abs(quantity))
+        if signed == 0:
+            return None
+        asked.managed = True
+        feed = self.hub.feeds[decision.symbol_id]
+        ticket = self.algorithm.market_order(feed.symbol, signed, False, decision.tag)
+        self.ledger.orders.poll()
+        return ticket
+
+    # -- what happens ------------------------------------------------------------------------------------------------
+
+    def changed(self) -> None:
+        """Note that something open has changed, so that the state is saved."""
+        if self.on_change is not None:
+            self.on_change()
+
+    def end(self) -> None:
+        """Close the books: the run is over. Idempotent."""
+        if not self._ended:
+            self._ended = True
+            self.ledger.end()
+            self.recorder.close()
+            self.backend.close()
+
+    def report(self) -> dict[str, Any]:
+        """Return what the LEAN side counted."""
+        books = self.ledger.books.values()
+        return {
+            "run_id": self.identity.run_id,
+            **dict(sorted(self.counts.items())),
+            "unvalidated_fills": sum(book.unvalidated_fills for book in books),
+            "double_fills": self.ledger.brackets.double_fills,
+            "refused_stops": self.ledger.brackets.failed_stops,
+            "replay_error_r_max": max(self.ledger.replay_errors.values(), default=None),
+            "open_positions": sum(1 for book in books if book.lots),
+        }
+
+    def _on_bar(self, feed: Feed, bar: PriceBar) -> None:
+        self.account.observe()
+        self.ledger.on_bar(feed, bar)
+        if feed.symbol_id in self.ledger.brackets.brackets:
+            self.ask_position(feed, bar)
+
+    def _publish(self, outcome: Outcome) -> None:
+        self.counts[f"outcomes_{outcome.kind.value}"] += 1
+        self.recorder.outcome(outcome)
+        self.backend.record_outcome(outcome)
+        self.changed()
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _request(
+        self,
+        feed: Feed,
+        kind: QuestionKind,
+        signal: Signal,
+        market: MarketContext,
+        legal: tuple[Action, ...],
+        plan: ExitPlan | None,
+    ) -> DecisionRequest:
+        identifier, sequence = self.identity.next(feed.symbol_id, market.time_utc, kind)
+        bracket = self.ledger.brackets.brackets.get(feed.symbol_id)
+        bars_held = self.ledger.bars_held(feed.symbol_id)
+        return DecisionRequest(
+            decision_id=identifier,
+            run_id=self.identity.run_id,
+            kind=kind,
+            sequence=sequence,
+            signal=signal,
+            market=market,
+            position=position_state(self.algorithm, feed, bracket, bars_held),
+            account=self.account.state(),
+            legal=legal,
+            exit=plan,
+        )
+
+    def _answer(self, request: DecisionRequest) -> Decision:
+        follow = self.config.get("validator.on_failure") == "follow_signal"
+        if not request.market.ready:
+            return local_decision(request, Source.WARMING, approve=follow, rule="warming", reason="warming up")
+        try:
+            decision = self.backend.validate(request)
+        except (RecordError, ConfigError):
+            raise
+        except Exception as error:
+            self.counts["backend_errors"] += 1
+            self.algorithm.error(f"validator failed, verdict by on_failure: {type(error).__name__}: {error}")
+            return local_decision(request, Source.FALLBACK, approve=follow, rule="on_failure", reason=str(error))
+        problem = _illegal(request, decision)
+        if problem:
+            self.counts["illegal_answers"] += 1
+            self.algorithm.error(f"validator's answer is refused: {problem}")
+            return local_decision(request, Source.FALLBACK, approve=follow, rule="illegal_answer", reason=problem)
+        return decision
+
+    def _due(self, feed: Feed) -> bool:
+        bracket = self.ledger.brackets.brackets[feed.symbol_id]
+        key = self._state_key(feed)
+        if not bracket.asked_state:
+            bracket.asked_state = key
+        if bracket.bars_since_question < 1:
+            return False
+        selective = self.config.get("fusion.use_selective_querying")
+        interval = int(self.config.get("fusion.query_interval")) if selective else 1
+        return bracket.bars_since_question >= interval or bracket.asked_state != key
+
+    def _state_key(self, feed: Feed) -> tuple[Any, ...]:
+        bracket = self.ledger.brackets.brackets.get(feed.symbol_id)
+        known = self.last_signal.get(feed.symbol_id)
+        moves = (False, False) if bracket is None else (bracket.managed.at_break_even, bracket.managed.trailing)
+        return (*moves, 0 if known is None else known.action.side)
+
+
+def _illegal(request: DecisionRequest, decision: Decision) -> str:
+    if decision.decision_id != request.decision_id:
+        return f"decision id {decision.decision_id!r} answers another question"
+    if decision.action not in request.legal:
+        return f"action {decision.action.value} is not legal ({', '.join(request.legal)})"
+    if request.kind is QuestionKind.POSITION:
+        return ""
+    if decision.approved != (decision.action is request.signal.action):
+        return f"verdict {decision.verdict.value} does not fit action {decision.action.value}"
+    if decision.approved and decision.size_multiplier not in MULTIPLIERS:
+        return f"size multiplier {decision.size_multiplier!r} is none of {MULTIPLIERS}"
+    return ""
+
+
+def _feature_engine(resolution: str) -> Any:
+    from llm_plugin.features import FeatureEngine
+
+    return FeatureEngine(resolution)
