@@ -221,10 +221,9 @@ class _PointWindow(RollingWindow):
 class IndicatorBase(LeanObject):
     """The base of every indicator. Subclasses give `is_ready` and either `_compute` or `_compute_bar`."""
 
-    warm_up_period: int = 0
-
     def __init__(self, name: str = "") -> None:
         self.name = name
+        self.warm_up_period = 0
         self.samples = 0
         self.symbol: Any = None
         self.updated = EventHandler()

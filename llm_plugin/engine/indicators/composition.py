@@ -245,19 +245,19 @@ class PythonIndicator(IndicatorBase):
     Whoever feeds it calls `feed`, which runs the user's `update` and then publishes `current` and `updated`.
     """
 
-    value: Any = 0.0
-
     def __init__(self, *args: Any) -> None:
         self._wrapped: Any = args[0] if args and not isinstance(args[0], str) else None
         super().__init__(_python_name(self._wrapped) if self._wrapped is not None else type(self).__name__)
         self._ready = False
+        if self._wrapped is not None:
+            self.warm_up_period = int(find_member(self._wrapped, "warm_up_period") or 0)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        # Users set plain attributes in either spelling; these three have a meaning for the engine.
         if name in ("is_ready", "IsReady"):
-            # A user may keep readiness as a plain attribute; the class has a property of that name.
             object.__setattr__(self, "_ready", bool(value))
             return
-        object.__setattr__(self, name, value)
+        object.__setattr__(self, {"WarmUpPeriod": "warm_up_period", "Name": "name"}.get(name, name), value)
 
     @property
     def is_ready(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,25 +19,28 @@ __all__ = ["Trade", "TradeBuilder", "TradeStatistics"]
 _ID_SPACE = uuid.UUID("0b0b2a52-1d2c-5c0e-8f0c-5a8c7d1f2e30")
 
 
-@dataclass(eq=False)
 class Trade(LeanObject):
     """One closed (or still open) round trip. Money is in the account currency."""
 
-    symbol: Any
-    entry_time: datetime
-    entry_price: Decimal
-    direction: TradeDirection
-    quantity: Decimal
-    total_fees: Decimal = ZERO
-    exit_time: datetime = datetime(1, 1, 1)
-    exit_price: Decimal = ZERO
-    profit_loss: Decimal = ZERO
-    mae: Decimal = ZERO
-    mfe: Decimal = ZERO
-    end_trade_drawdown: Decimal = ZERO
-    order_ids: list[int] = field(default_factory=list)
-    is_win: bool = False
-    id: str = ""
+    def __init__(
+        self,
+        symbol: Any,
+        entry_time: datetime,
+        entry_price: Decimal,
+        direction: TradeDirection,
+        quantity: Decimal,
+        total_fees: Decimal = ZERO,
+        order_ids: Iterable[int] = (),
+    ) -> None:
+        self.symbol = symbol
+        self.entry_time, self.entry_price = entry_time, entry_price
+        self.direction, self.quantity = direction, quantity
+        self.total_fees = total_fees
+        self.exit_time, self.exit_price = datetime(1, 1, 1), ZERO
+        self.profit_loss = self.mae = self.mfe = self.end_trade_drawdown = ZERO
+        self.order_ids = list(order_ids)
+        self.is_win = False
+        self.id = ""
 
     @property
     def symbols(self) -> list[Any]:
@@ -171,10 +174,8 @@ class TradeBuilder(LeanObject):
                 position.open.pop(0)
             else:
                 trade.quantity -= closed
-                done = Trade(
-                    trade.symbol, trade.entry_time, trade.entry_price, trade.direction, closed, trade.total_fees
-                )
-                done.order_ids = list(trade.order_ids)
+                kept = (trade.symbol, trade.entry_time, trade.entry_price, trade.direction)
+                done = Trade(*kept, closed, trade.total_fees, trade.order_ids)
                 trade.total_fees = ZERO
             done.order_ids.append(order_id)
             done.exit_time, done.exit_price = time, price
