@@ -73,6 +73,8 @@ class Ledger:
         self.books: dict[str, PositionBook] = {}
         self.asked: dict[str, Asked] = {}
         self.replay_errors: dict[str, float] = {}
+        self.forced: dict[str, ExitReason] = {}
+        self.explain_exit: Callable[[str, str, int], ExitReason] | None = None
         self._publish = publish
         self._changed = changed
         self._signal_exits = signal_exits
@@ -103,6 +105,7 @@ class Ledger:
                 lambda lot: self._on_bound(symbol_id, lot),
                 lambda lot: self._on_closed(symbol_id, lot),
                 self._on_lost,
+                join_adds=not self._signal_exits,
             )
             self.books[symbol_id] = found
         return found
@@ -200,8 +203,14 @@ class Ledger:
         if asked is None:
             return
         feed = self.feeds[symbol_id]
-        if self._signal_exits and lot.exit_reason is ExitReason.SIGNAL:
-            self.exit_signal(feed, lot.side, lot.decision_id)
+        decision_id = asked.request.decision_id
+        if lot.exit_reason is ExitReason.SIGNAL:
+            if decision_id in self.forced:
+                lot.exit_reason = self.forced.pop(decision_id)
+            elif self.explain_exit is not None:
+                lot.exit_reason = self.explain_exit(decision_id, symbol_id, lot.side)
+            if self._signal_exits:
+                self.exit_signal(feed, lot.side, decision_id)
         if lot.shared:
             self.counts["shared_positions"] += 1
         elif asked.request.exit is not None:

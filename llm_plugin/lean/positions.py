@@ -115,13 +115,24 @@ class Lot:
 class PositionBook:
     """The lots and waiting approvals of one symbol; reports what happened through three callbacks."""
 
-    __slots__ = ("_on_bound", "_on_closed", "_on_lost", "approvals", "booked_gross", "lots", "unvalidated_fills")
+    __slots__ = (
+        "_join_adds",
+        "_on_bound",
+        "_on_closed",
+        "_on_lost",
+        "approvals",
+        "booked_gross",
+        "lots",
+        "unvalidated_fills",
+    )
 
     def __init__(
         self,
         on_bound: Callable[[Lot], None],
         on_closed: Callable[[Lot], None],
         on_lost: Callable[[Approval], None],
+        *,
+        join_adds: bool = False,
     ) -> None:
         """Create an empty book.
 
@@ -129,10 +140,13 @@ class PositionBook:
             on_bound: A decision got its first fill.
             on_closed: A lot is flat (any lot, also shared ones and those nobody was asked about).
             on_lost: An approval will not be executed any more.
+            join_adds: Whether an unasked fill joins the one decision that is open (a portfolio model rebalances), or is
+                a position nobody was asked about.
         """
         self._on_bound = on_bound
         self._on_closed = on_closed
         self._on_lost = on_lost
+        self._join_adds = join_adds
         self.approvals: list[Approval] = []
         self.lots: list[Lot] = []
         self.booked_gross = 0.0
@@ -229,16 +243,18 @@ class PositionBook:
         self._on_lost(approval)
 
     def _open(self, fill: Fill, side: int, quantity: float, fee: float) -> None:
-        for lot in self.lots:
-            if lot.order_id == fill.order_id and lot.side == side:
-                lot.quantity += quantity
-                lot.entry_quantity += quantity
-                lot.entry_value += quantity * fill.price
-                lot.fees += fee
-                return
-        approval = self._match(fill, side)
-        if approval is None:
+        same_order = next((lot for lot in self.lots if lot.order_id == fill.order_id and lot.side == side), None)
+        approval = None if same_order is not None else self._match(fill, side)
+        if same_order is None and approval is None:
             self.unvalidated_fills += 1
+            if self._join_adds and len(self.lots) == 1 and self.lots[0].decision_id is not None:
+                same_order = self.lots[0]
+        if same_order is not None:
+            same_order.quantity += quantity
+            same_order.entry_quantity += quantity
+            same_order.entry_value += quantity * fill.price
+            same_order.fees += fee
+            return
         lot = Lot(
             decision_id=None if approval is None else approval.decision_id,
             order_id=fill.order_id,
@@ -270,7 +286,7 @@ class PositionBook:
 
     def _reduce(self, fill: Fill, quantity: float, fee: float) -> None:
         _, reason, closes = parse_tag(fill.tag)
-        named = [lot for lot in self.lots if closes is not None and lot.decision_id == closes]
+        named = [lot for lot in self.lots if closes is not None and (lot.decision_id or "none") == closes]
         total = quantity
         for lot in [*named, *(lot for lot in self.lots if lot not in named)]:
             if quantity <= DUST:

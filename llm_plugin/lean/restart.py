@@ -124,11 +124,10 @@ class StateKeeper:
         tag = f"llm:{waiting[-1].decision_id}" if waiting and self.policy == "adopt" else ""
         if not tag:
             tag = exit_tag("restart", "none")
-        if self.policy == "close" and held * difference > 0:
-            self._note(f"{feed.ticker}: policy close, {difference:g} are sold at market")
-            algorithm.market_order(feed.symbol, -difference, False, exit_tag("restart", "none"))
-            return
         book.on_fill(Fill(-1, tag, difference, price, 0.0, utc_now(algorithm)))
+        if self.policy == "close" and held * difference > 0:
+            self._note(f"{feed.ticker}: policy close, {difference:g} is closed at market")
+            algorithm.market_order(feed.symbol, -difference, False, exit_tag("restart", "none"))
 
     def _match_orders(self, feed: Feed, row: dict[str, Any] | None) -> None:
         """Find the protective orders of a lot again, by id or by what they are; send what is missing."""
