@@ -1,8 +1,8 @@
 """`LLMRiskManagementModel`: sizes the targets of adjusted decisions and carries out their exit plans.
 
 Equal weighting ignores an insight's weight and confidence, so `adjust` acts here: the target is scaled. A decision
-whose exit plan says stop, target or timeout is closed here too: its insights are cancelled, or the portfolio model would
-open the position again.
+whose exit plan says stop, target or timeout is closed here too, and its insights are cancelled: the portfolio model
+would open the position again.
 """
 
 from __future__ import annotations
