@@ -2,8 +2,8 @@
 
 The standing rules (losses in a row, win rate, drawdown buffer) start a block when their condition holds. The block
 ends by the configured recovery, at the latest after `max_block_bars`; after that entries pass until another trade has
-closed, and only then can the same rule block again. Market rules (VIX, levels, time of day, the user's own) block for as
-long as their condition holds.
+closed, and only then can the same rule block again. Market rules (VIX, levels, time of day, the user's own) block
+for as long as their condition holds.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def register_risk_rule(name: str, rule: Rule) -> None:
     Args:
         name: A new name.
         rule: Called with the question, the session as of it and the `risk` settings. Returns why the entry is
-            blocked as a text, None to let it pass, `UNAVAILABLE` where its input is missing. A rule that raises blocks the entry.
+            blocked as a text, None to let it pass, `UNAVAILABLE` where its input is missing. A rule that raises blocks.
 
     Raises:
         ConfigError: The name is taken.

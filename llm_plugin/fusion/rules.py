@@ -44,9 +44,9 @@ def llm_only(inputs: FusionInput, settings: FusionSettings) -> Proposal:
     return _settled(inputs.llm_action, llm_support(inputs, settings), "llm", 0.0, 1.0)
 
 
-def signal_only(inputs: FusionInput, settings: FusionSettings) -> Proposal:
+def signal_only(inputs: FusionInput, _: FusionSettings) -> Proposal:
     """The signal's choice."""
-    return _settled(signal_action(inputs), signal_support(inputs, settings), "signal", 1.0, 0.0)
+    return _settled(signal_action(inputs), signal_support(inputs), "signal", 1.0, 0.0)
 
 
 def market_regime(inputs: FusionInput, settings: FusionSettings) -> str:
@@ -63,33 +63,33 @@ def signal_action(inputs: FusionInput) -> Action:
     return action if action in inputs.legal else Action.HOLD
 
 
-def signal_support(inputs: FusionInput, settings: FusionSettings) -> dict[Action, float]:
+def signal_support(inputs: FusionInput) -> dict[Action, float]:
     """Spread the signal's side over the legal actions: its confidence, and the rest on HOLD."""
     action, confidence = signal_action(inputs), inputs.request.signal.confidence
     if action is Action.HOLD:
         others = [name for name in inputs.legal if name is not Action.HOLD]
         held = max(0.5, confidence) if others else 1.0
         return {Action.HOLD: held, **{name: (1 - held) / len(others) for name in others}}
-    value = edge(confidence, _neutral(inputs, settings))
-    return {**dict.fromkeys(inputs.legal, 0.0), action: value, Action.HOLD: 1 - value}
+    return {**dict.fromkeys(inputs.legal, 0.0), action: confidence, Action.HOLD: 1 - confidence}
 
 
 def llm_support(inputs: FusionInput, settings: FusionSettings) -> dict[Action, float]:
-    """Spread the language model's side over the legal actions; a calibrated probability counts from break-even."""
-    scores, entry = inputs.scores, inputs.request.signal.action
-    if inputs.request.kind is QuestionKind.ENTRY and entry in inputs.legal and math.isfinite(scores.profit_probability):
-        value = edge(scores.profit_probability, _neutral(inputs, settings))
+    """Spread the language model's side over the legal actions.
+
+    By default its share for each: a model trained by this package learns expectation, so 0.5 is break-even whatever
+    stop and target are. Calibrated probabilities of winning count from the break-even of the exit plan instead.
+    """
+    scores, request = inputs.scores, inputs.request
+    entry, pays = request.signal.action, scores.profit_probability
+    usable = request.kind is QuestionKind.ENTRY and entry in inputs.legal and math.isfinite(pays)
+    if settings.llm_confidence == "calibrated" and usable:
+        value = edge(pays, break_even(request) if settings.break_even else 0.5)
         return {**dict.fromkeys(inputs.legal, 0.0), entry: value, Action.HOLD: 1 - value}
     return {name: scores.probabilities[name] for name in inputs.legal}
 
 
-def _neutral(inputs: FusionInput, settings: FusionSettings) -> float:
-    entry = inputs.request.kind is QuestionKind.ENTRY
-    return break_even(inputs.request) if settings.break_even and entry else 0.5
-
-
 def _weigh(inputs: FusionInput, settings: FusionSettings, llm_weight: float, name: str) -> Proposal:
-    ours, theirs = signal_support(inputs, settings), llm_support(inputs, settings)
+    ours, theirs = signal_support(inputs), llm_support(inputs, settings)
     wanted, chosen = signal_action(inputs), inputs.llm_action
     mixed = {action: (1 - llm_weight) * ours[action] + llm_weight * theirs[action] for action in inputs.legal}
     if wanted is chosen:

@@ -14,7 +14,7 @@ from llm_plugin.domain import DecisionRequest
 from llm_plugin.prompts.values import MISSING, Value
 
 if TYPE_CHECKING:
-    from llm_plugin.memory import MemoryHit
+    from llm_plugin.memory.records import MemoryHit
     from llm_plugin.session import SessionStatistics
 
 __all__ = ["FIELDS", "Field", "PromptContext", "feature_names", "field_values", "side", "trading_session"]

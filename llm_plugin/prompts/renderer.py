@@ -12,7 +12,7 @@ from llm_plugin.prompts.fields import PromptContext, field_values
 from llm_plugin.prompts.templates import TEMPLATE_VERSION, Template
 
 if TYPE_CHECKING:
-    from llm_plugin.memory import MemoryHit
+    from llm_plugin.memory.records import MemoryHit
     from llm_plugin.session import SessionStatistics
     from llm_plugin.settings import PromptsSettings
 

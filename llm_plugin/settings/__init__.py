@@ -22,7 +22,7 @@ from llm_plugin.settings._models import (
     ValidatorSettings,
 )
 from llm_plugin.settings._render import default_yaml, render_reference
-from llm_plugin.settings._resolve import CONFIG_SCHEMA, ENV_PREFIX, Origin, Resolved, resolve
+from llm_plugin.settings._resolve import CONFIG_SCHEMA, ENV_PREFIX, Origin, Resolved, load_settings, resolve
 
 __all__ = [
     "CONFIG_SCHEMA",
@@ -47,6 +47,7 @@ __all__ = [
     "SizingSettings",
     "ValidatorSettings",
     "default_yaml",
+    "load_settings",
     "render_reference",
     "resolve",
 ]

@@ -51,9 +51,6 @@ class LlmModelSettings(Section):
     device: Literal["auto", "cuda", "cpu"] = Field(
         default="auto", description="auto = CUDA where present, else the CPU"
     )
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        default="auto", description="compute type; auto = float32 on the CPU, bfloat16 on CUDA"
-    )
     max_memory: dict[str, str] | None = Field(
         default=None, description='memory per device before weights are offloaded, as {"0": "6GiB", "cpu": "24GiB"}'
     )
@@ -82,8 +79,11 @@ class FusionSettings(Section):
     confidence_threshold: float = Field(
         default=0.7, ge=0.5, le=1, description="who alone reaches this confidence decides a disagreement"
     )
+    llm_confidence: Literal["choice", "calibrated"] = Field(
+        default="choice", description="what weight and threshold see: the model's share for its choice, or P(pays)"
+    )
     break_even: bool = Field(
-        default=True, description="judge probabilities against the break-even of stop and target, not 0.5"
+        default=True, description="count calibrated probabilities from the break-even of stop and target, not from 0.5"
     )
     regime_weights: RegimeWeights = Field(default_factory=RegimeWeights, description="weights of strategy regime")
     adx_trend: float = Field(default=25.0, ge=0, le=100, description="ADX from which the market is in a trend")

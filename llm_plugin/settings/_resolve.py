@@ -18,7 +18,7 @@ from llm_plugin.settings._checks import cross_problems, template_problems
 from llm_plugin.settings._models import Settings
 from llm_plugin.settings._schema import allowed, leaves, section_model, sections
 
-__all__ = ["CONFIG_SCHEMA", "ENV_PREFIX", "MASK", "Origin", "Resolved", "resolve"]
+__all__ = ["CONFIG_SCHEMA", "ENV_PREFIX", "MASK", "Origin", "Resolved", "load_settings", "resolve"]
 
 CONFIG_SCHEMA = "1"
 ENV_PREFIX = "LEAN_LLM__"
@@ -138,6 +138,25 @@ def resolve(
         raise ConfigError(problems + templates) if problems else TemplateError(templates)
     origins: dict[str, Origin] = {key: layers.origins.get(key, "default") for key, _ in leaves(Settings)}
     return Resolved(settings, origins, name, digest)
+
+
+def load_settings(source: Settings | Resolved | Path | str | Mapping[str, Any] | None) -> Settings:
+    """Return settings from whatever form they have: models, a resolved configuration, YAML, JSON or a mapping.
+
+    Raises:
+        ConfigError: With every problem found.
+    """
+    if isinstance(source, Settings):
+        return source
+    if isinstance(source, Resolved):
+        return source.settings
+    if isinstance(source, Mapping):
+        if "schema" in source:
+            return Resolved.from_json(source).settings
+        return resolve(_without_masks(source)).settings
+    if source is not None and Path(source).suffix == ".json":
+        return Resolved.from_json(Path(source)).settings
+    return resolve(source).settings
 
 
 def _flatten(data: Mapping[Any, Any], model: type[BaseModel], prefix: str, origin: Origin, layers: _Layers) -> None:
