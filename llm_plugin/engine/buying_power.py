@@ -1,0 +1,339 @@
+"""Margin and cash models: what an order needs, and how much fits a target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import TYPE_CHECKING, Any
+
+from llm_plugin.engine.enums import OrderDirection, OrderType
+from llm_plugin.engine.money import CONTEXT, ONE, ZERO, round_down_to, to_decimal
+from llm_plugin.engine.names import LeanObject, find_member
+from llm_plugin.engine.orders import MarketOrder, Order
+
+if TYPE_CHECKING:
+    from llm_plugin.engine.portfolio import SecurityPortfolioManager
+
+__all__ = [
+    "BuyingPowerModel",
+    "CashBuyingPowerModel",
+    "ConstantBuyingPowerModel",
+    "MaximumQuantity",
+    "SecurityMarginModel",
+    "SufficiencyResult",
+    "maximum_quantity_for_target",
+    "order_is_affordable",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SufficiencyResult:
+    """Whether an order is affordable, and why not."""
+
+    is_sufficient: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MaximumQuantity:
+    """A sized order and why it is smaller than wished."""
+
+    quantity: Decimal
+    reason: str = ""
+    is_error: bool = False
+
+
+class BuyingPowerModel(LeanObject):
+    """Margin = value / leverage."""
+
+    def __init__(self, leverage: Any = 1, required_free_buying_power_percent: Any = 0, *more: Any) -> None:
+        if more:
+            # (initial requirement, maintenance requirement, free buying power)
+            self.initial = to_decimal(leverage)
+            self.maintenance = to_decimal(required_free_buying_power_percent)
+            self.required_free = to_decimal(more[0])
+            return
+        self._set(to_decimal(leverage))
+        self.required_free = to_decimal(required_free_buying_power_percent)
+
+    def _set(self, leverage: Decimal) -> None:
+        if leverage < 1:
+            raise ValueError(f"leverage must be at least 1, not {leverage}")
+        self.initial = self.maintenance = CONTEXT.divide(ONE, leverage)
+
+    def get_leverage(self, security: Any) -> float:
+        """Return 1 / initial margin."""
+        return float(CONTEXT.divide(ONE, self.initial)) if self.initial else 0.0
+
+    def set_leverage(self, security: Any, leverage: Any) -> None:
+        """Set the leverage."""
+        self._set(to_decimal(leverage))
+
+    def initial_margin(self, security: Any, quantity: Decimal) -> Decimal:
+        """Return the signed margin to open a quantity at the current price."""
+        unit = security.quote_currency.exact_rate * security.symbol_properties.exact_multiplier * security.exact_price
+        return unit * quantity * self.initial  # type: ignore[no-any-return]
+
+    def maintenance_margin(self, security: Any) -> Decimal:
+        """Return the margin that the position holds."""
+        return abs(security.holdings.exact_value) * self.maintenance  # type: ignore[no-any-return]
+
+    def reserved(self, security: Any) -> Decimal:
+        """Return the buying power that the position uses."""
+        return self.maintenance_margin(security)
+
+    def initial_margin_for_order(self, security: Any, order: Order) -> Decimal:
+        """Return the signed margin of an order, fee included."""
+        margin = self.initial_margin(security, order.exact_quantity)
+        fee = security.exact_fee(order)
+        return margin + (fee if margin > 0 else -fee if margin < 0 else ZERO)
+
+    def margin_remaining(
+        self, portfolio: SecurityPortfolioManager, security: Any, direction: OrderDirection
+    ) -> Decimal:
+        """Return free margin for an order of a side; closing the position frees its margin."""
+        total = portfolio.exact_total
+        result = portfolio.exact_margin_remaining_of(total)
+        quantity = security.holdings.exact_quantity
+        against = (quantity > 0 and direction == OrderDirection.SELL) or (
+            quantity < 0 and direction == OrderDirection.BUY
+        )
+        if against:
+            result += self.maintenance_margin(security) + self.initial_margin(security, abs(quantity))
+        result -= total * self.required_free
+        return max(result, ZERO)
+
+    def is_sufficient(
+        self, portfolio: SecurityPortfolioManager, security: Any, order: Order, filled: Decimal
+    ) -> SufficiencyResult:
+        """Return whether the unfilled part of an order is affordable."""
+        quantity = order.exact_quantity
+        if quantity == 0:
+            return SufficiencyResult(True)
+        holding = security.holdings.exact_quantity
+        if holding * quantity < 0 and abs(holding) >= abs(quantity):
+            return SufficiencyResult(True)
+        free = self.margin_remaining(portfolio, security, order.direction)
+        required = self.initial_margin_for_order(security, order)
+        unfilled = (abs(quantity) - abs(filled)) / abs(quantity)
+        needed = abs(unfilled * required)
+        if needed > free:
+            return SufficiencyResult(False, f"Id: {order.id}, Initial Margin: {needed}, Free Margin: {free}")
+        return SufficiencyResult(True)
+
+    def maximum_for_target(
+        self,
+        portfolio: SecurityPortfolioManager,
+        security: Any,
+        target: Decimal,
+        minimum_fraction: Decimal = ZERO,
+    ) -> MaximumQuantity:
+        """Return the order that brings the position to a fraction of the portfolio's margin."""
+        total = portfolio.exact_total
+        wanted = target * (total - total * self.required_free)
+        if wanted == 0:
+            return MaximumQuantity(-security.holdings.exact_quantity)
+        current = self.initial_margin(security, security.holdings.exact_quantity)
+        unit = self.initial_margin(security, ONE)
+        if unit == 0:
+            return MaximumQuantity(ZERO, f"{security.symbol}: the security does not have an accurate price yet", True)
+        difference = abs(wanted - current)
+        if total * minimum_fraction != 0 and difference < total * minimum_fraction and portfolio.exact_remaining > 0:
+            return MaximumQuantity(
+                ZERO, f"the change of margin {difference} is below the minimum {total * minimum_fraction}"
+            )
+        last = ZERO
+        while True:
+            quantity, margin = self._amount_to_order(security, wanted, unit)
+            if quantity == 0:
+                return MaximumQuantity(ZERO, f"the order is smaller than one lot of {security.symbol}")
+            fee = security.exact_fee(MarketOrder(security.symbol, quantity, security.clock.utc_time))
+            wanted = (total - fee - total * self.required_free) * target
+            if quantity == last:
+                raise ValueError(f"sizing of {security.symbol} does not converge at {quantity} units (fee {fee})")
+            last = quantity
+            if abs(margin) <= abs(wanted):
+                return MaximumQuantity(quantity)
+
+    def _amount_to_order(self, security: Any, wanted: Decimal, unit: Decimal) -> tuple[Decimal, Decimal]:
+        lot = security.symbol_properties.exact_lot
+        holding = security.holdings.exact_quantity
+        raw = -holding + CONTEXT.divide(wanted, unit)
+        quantity = (raw / lot).to_integral_value(ROUND_CEILING if wanted < 0 else ROUND_FLOOR) * lot
+        margin = self.initial_margin(security, quantity + holding)
+        difference = margin - wanted
+        while (wanted < 0 and difference < 0) or (wanted > 0 and difference > 0):
+            quantity += lot if wanted < 0 else -lot
+            margin = self.initial_margin(security, quantity + holding)
+            if abs(margin - wanted) > abs(difference):
+                raise ValueError(f"margin of {security.symbol} moves away from the target {wanted}")
+            difference = margin - wanted
+        return quantity, margin
+
+
+class SecurityMarginModel(BuyingPowerModel):
+    """The default model of margin accounts."""
+
+
+class ConstantBuyingPowerModel(BuyingPowerModel):
+    """A fixed margin per unit."""
+
+    def __init__(self, margin_per_unit: Any) -> None:
+        super().__init__(1)
+        self._per_unit = to_decimal(margin_per_unit)
+
+    def initial_margin(self, security: Any, quantity: Decimal) -> Decimal:
+        """Return the fixed margin x quantity."""
+        return self._per_unit * quantity
+
+    def maintenance_margin(self, security: Any) -> Decimal:
+        """Return the fixed margin x position."""
+        return self._per_unit * abs(security.holdings.exact_quantity)  # type: ignore[no-any-return]
+
+
+class CashBuyingPowerModel(BuyingPowerModel):
+    """Forex and crypto in cash accounts: buying needs quote cash, selling needs base currency."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def set_leverage(self, security: Any, leverage: Any) -> None:
+        """Refuse any leverage but 1."""
+        if to_decimal(leverage) != 1:
+            raise ValueError(f"CashBuyingPowerModel has no leverage; {leverage} was asked for {security.symbol}")
+
+    def reserved(self, security: Any) -> Decimal:
+        """Nothing: currencies are bought outright."""
+        return ZERO
+
+    def maintenance_margin(self, security: Any) -> Decimal:
+        """Nothing: currencies are bought outright."""
+        return ZERO
+
+    def is_sufficient(
+        self, portfolio: SecurityPortfolioManager, security: Any, order: Order, filled: Decimal
+    ) -> SufficiencyResult:
+        """Return whether the cash of the right currency is there."""
+        if order.exact_quantity == 0 or security.base_currency is None:
+            return SufficiencyResult(order.exact_quantity == 0, "the security has no base currency")
+        reserved = self._reserved_by_open_orders(portfolio, security, order)
+        if order.direction == OrderDirection.SELL:
+            available = security.base_currency.exact_amount - reserved
+            if abs(order.exact_quantity) <= available:
+                return SufficiencyResult(True)
+            return SufficiencyResult(False, f"the account has {available} {security.base_currency.symbol}")
+        cost = abs(order.exact_quantity) * _order_price(security, order)
+        available = security.quote_currency.exact_amount - reserved
+        if order.type == OrderType.MARKET:
+            limit = self._market_limit(portfolio, security, available) * security.exact_price
+        else:
+            fee = security.exact_fee(order) if order.type == OrderType.LIMIT else ZERO
+            rate = security.quote_currency.exact_rate
+            limit = available - (fee / rate if rate else ZERO)
+        if cost <= abs(limit):
+            return SufficiencyResult(True)
+        return SufficiencyResult(False, f"the order costs {cost} {security.quote_currency.symbol}, {limit} can be paid")
+
+    def _market_limit(self, portfolio: SecurityPortfolioManager, security: Any, available: Decimal) -> Decimal:
+        book = portfolio.cash_book
+        base = security.base_currency
+        held = book.exact_convert(base.exact_amount, base.symbol)
+        target = book.exact_convert(available, security.quote_currency.symbol) + held
+        total = portfolio.exact_total
+        fraction = CONTEXT.divide(target, total) if total else ZERO
+        return self.maximum_for_target(portfolio, security, fraction).quantity
+
+    def _reserved_by_open_orders(self, portfolio: SecurityPortfolioManager, security: Any, order: Order) -> Decimal:
+        currency = (
+            security.quote_currency.symbol
+            if order.direction == OrderDirection.BUY
+            else security.base_currency.symbol
+        )
+        total = ZERO
+        for open_order in portfolio.transactions.iterate_open_orders():
+            if open_order.id == order.id or open_order.type not in (OrderType.LIMIT, OrderType.STOP_MARKET):
+                continue
+            other = portfolio.securities[open_order.symbol]
+            if other.base_currency is None:
+                continue
+            if open_order.direction == OrderDirection.SELL and other.base_currency.symbol == currency:
+                total += abs(open_order.exact_quantity)
+            elif open_order.direction == OrderDirection.BUY and other.quote_currency.symbol == currency:
+                total += abs(open_order.exact_quantity) * _order_price(other, open_order)
+        return total
+
+    def maximum_for_target(
+        self,
+        portfolio: SecurityPortfolioManager,
+        security: Any,
+        target: Decimal,
+        minimum_fraction: Decimal = ZERO,
+    ) -> MaximumQuantity:
+        """Return the order that brings the base currency to a fraction of the portfolio's value."""
+        wanted = target * portfolio.exact_total
+        base = security.base_currency
+        if wanted < 0:
+            return MaximumQuantity(ZERO, "cash accounts cannot sell short", True)
+        if wanted == 0:
+            return MaximumQuantity(-base.exact_amount)
+        held = portfolio.cash_book.exact_convert(base.exact_amount, base.symbol)
+        goal = abs(wanted - held)
+        buy = wanted > held
+        rate = security.quote_currency.exact_rate * security.symbol_properties.exact_multiplier
+        unit = (security.exact_ask if buy else security.exact_bid) * rate
+        if unit == 0:
+            return MaximumQuantity(ZERO, f"{security.symbol}: no price or conversion rate yet", True)
+        lot = security.symbol_properties.exact_lot
+        quantity = round_down_to(CONTEXT.divide(goal, unit), lot)
+        if quantity == 0:
+            return MaximumQuantity(ZERO, f"the order is smaller than one lot of {security.symbol}")
+        value = last = ZERO
+        while True:
+            if value > goal:
+                quantity -= max(CONTEXT.divide(value - goal, CONTEXT.divide(value, quantity)), lot)
+            quantity = round_down_to(quantity, lot)
+            if quantity <= 0:
+                return MaximumQuantity(ZERO, f"the order is smaller than one lot of {security.symbol}", True)
+            if quantity == last:
+                raise ValueError(f"sizing of {security.symbol} does not converge at {quantity} units")
+            last = quantity
+            fee = security.exact_fee(MarketOrder(security.symbol, quantity, security.clock.utc_time))
+            value = quantity * unit + fee
+            if value <= goal:
+                return MaximumQuantity(quantity if buy else -quantity)
+
+
+def _order_price(security: Any, order: Order) -> Decimal:
+    if order.type == OrderType.MARKET:
+        return security.exact_price  # type: ignore[no-any-return]
+    for name in ("_limit_price", "_stop_price"):
+        value = getattr(order, name, None)
+        if value is not None:
+            return value  # type: ignore[no-any-return]
+    return ZERO
+
+
+def order_is_affordable(
+    portfolio: SecurityPortfolioManager, security: Any, order: Order, filled: Decimal
+) -> SufficiencyResult:
+    """Ask a security's buying power model, which may be the user's."""
+    model = security.buying_power_model
+    user = find_member(model, "has_sufficient_buying_power_for_order")
+    if user is not None:
+        from llm_plugin.engine.buying_power_api import ask_user_sufficiency
+
+        return ask_user_sufficiency(user, portfolio, security, order)
+    return model.is_sufficient(portfolio, security, order, filled)  # type: ignore[no-any-return]
+
+
+def maximum_quantity_for_target(
+    portfolio: SecurityPortfolioManager, security: Any, target: Decimal, minimum_fraction: Decimal
+) -> MaximumQuantity:
+    """Ask a security's buying power model for the order of a target."""
+    model = security.buying_power_model
+    user = find_member(model, "get_maximum_order_quantity_for_target_buying_power")
+    if user is not None:
+        from llm_plugin.engine.buying_power_api import ask_user_quantity
+
+        return ask_user_quantity(user, portfolio, security, target, minimum_fraction)
+    return model.maximum_for_target(portfolio, security, target, minimum_fraction)  # type: ignore[no-any-return]

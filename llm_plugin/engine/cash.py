@@ -1,0 +1,195 @@
+"""Cash of one currency and the book of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+from llm_plugin.engine.fields import decimal_field, float_view
+from llm_plugin.engine.money import CONTEXT, ONE, ZERO, to_decimal
+from llm_plugin.engine.names import LeanObject
+
+__all__ = ["CURRENCY_SYMBOLS", "Cash", "CashAmount", "CashBook"]
+
+CURRENCY_SYMBOLS = {
+    "USD": "$", "EUR": "€", "GBP": "₤", "JPY": "¥", "CHF": "Fr", "AUD": "A$", "NZD": "NZ$", "CAD": "C$", "CNH": "¥",
+    "CNY": "¥", "HKD": "HK$", "SGD": "S$", "INR": "₹", "KRW": "₩", "MXN": "$", "ZAR": "R", "SEK": "kr", "NOK": "kr",
+    "DKK": "kr", "TRY": "₺", "BRL": "R$", "RUB": "₽", "PLN": "zł", "CZK": "Kč", "HUF": "Ft", "THB": "฿", "BTC": "₿",
+    "XBT": "₿", "BCH": "Ƀ", "LTC": "Ł", "ETH": "Ξ", "ETC": "Ξ", "USDT": "₮", "USDC": "USDC",
+}  # fmt: skip
+
+# One leg of a conversion: the security whose price converts, and whether it divides.
+Leg = tuple[Any, bool]
+
+
+class CashAmount(LeanObject):
+    """An amount in a currency."""
+
+    amount = decimal_field("amount", "The amount.")
+
+    def __init__(self, amount: Any, currency: str) -> None:
+        self.amount = amount
+        self.currency = currency
+
+    @property
+    def exact_amount(self) -> Decimal:
+        """The amount, exact."""
+        return self._amount  # type: ignore[attr-defined,no-any-return]
+
+    def __str__(self) -> str:
+        return f"{self.exact_amount} {self.currency}"
+
+
+class Cash(LeanObject):
+    """What the account holds of one currency, and what a unit is worth in the account's currency."""
+
+    amount = float_view("exact_amount", "Units of the currency.")
+    conversion_rate = decimal_field("conversion_rate", "Account currency per unit.")
+
+    def __init__(self, symbol: str, amount: Any = ZERO, conversion_rate: Any = ZERO) -> None:
+        self.symbol = symbol
+        self.exact_amount = to_decimal(amount)
+        self.conversion_rate = conversion_rate
+        self.legs: list[Leg] = []
+
+    @property
+    def exact_rate(self) -> Decimal:
+        """Account currency per unit, exact."""
+        return self._conversion_rate  # type: ignore[attr-defined,no-any-return]
+
+    @property
+    def value_exact(self) -> Decimal:
+        """Value in the account currency, exact."""
+        return CONTEXT.multiply(self.exact_amount, self.exact_rate)
+
+    value_in_account_currency = float_view("value_exact", "Value in the account currency.")
+
+    @property
+    def currency_symbol(self) -> str:
+        """Sign of the currency."""
+        return CURRENCY_SYMBOLS.get(self.symbol, self.symbol)
+
+    def add_amount(self, amount: Any) -> float:
+        """Add units."""
+        self.exact_amount += to_decimal(amount)
+        return float(self.exact_amount)
+
+    def set_amount(self, amount: Any) -> None:
+        """Set the units."""
+        self.exact_amount = to_decimal(amount)
+
+    def update_rate(self) -> None:
+        """Take the conversion rate from the last prices of the conversion's securities."""
+        rate = ONE
+        for security, inverted in self.legs:
+            price = security.last_data_price
+            if price == 0:
+                return
+            rate = CONTEXT.divide(rate, price) if inverted else CONTEXT.multiply(rate, price)
+        if self.legs:
+            self.conversion_rate = rate
+
+    def __repr__(self) -> str:
+        return f"{self.symbol}: {self.exact_amount} @ {self.exact_rate}"
+
+
+class CashBook(LeanObject):
+    """Currencies by code."""
+
+    def __init__(self, account_currency: str = "USD") -> None:
+        self.account_currency = account_currency
+        self._items: dict[str, Cash] = {account_currency: Cash(account_currency, ZERO, ONE)}
+        self.version = 0
+
+    def set_account_currency(self, currency: str) -> None:
+        """Make another currency the account's."""
+        self._items.pop(self.account_currency, None)
+        self.account_currency = currency
+        self._items[currency] = Cash(currency, ZERO, ONE)
+
+    def add(self, symbol: str, amount: Any = ZERO, conversion_rate: Any = ZERO) -> Cash:
+        """Add or replace a currency."""
+        rate = ONE if symbol == self.account_currency else conversion_rate
+        cash = self._items.get(symbol)
+        if cash is None:
+            cash = self._items[symbol] = Cash(symbol, amount, rate)
+            self.version += 1
+        else:
+            cash.set_amount(amount)
+            cash.conversion_rate = rate
+        return cash
+
+    def ensure(self, symbol: str) -> Cash:
+        """Return a currency's cash, adding it with amount 0."""
+        return self._items[symbol] if symbol in self._items else self.add(symbol)
+
+    @property
+    def exact_total(self) -> Decimal:
+        """Value of all currencies in the account's, exact."""
+        total = ZERO
+        for cash in self._items.values():
+            total += cash.value_exact
+        return total
+
+    total_value_in_account_currency = float_view("exact_total", "Value of all currencies in the account's.")
+
+    def exact_convert(self, amount: Decimal, currency: str) -> Decimal:
+        """Convert to the account currency, exact."""
+        if currency == self.account_currency or amount == 0:
+            return amount
+        return CONTEXT.multiply(amount, self._items[currency].exact_rate)
+
+    def convert(self, amount: Any, source: str, destination: str) -> float:
+        """Convert between two currencies of the book."""
+        value = self.exact_convert(to_decimal(amount), source)
+        rate = self._items[destination].exact_rate
+        if rate == 0:
+            raise ValueError(f"the conversion rate of {destination} is 0: no data for its currency pair yet")
+        return float(CONTEXT.divide(value, rate))
+
+    def convert_to_account_currency(self, amount: Any, currency: str | None = None) -> Any:
+        """Convert an amount, or a CashAmount."""
+        if isinstance(amount, CashAmount):
+            return CashAmount(self.exact_convert(amount.exact_amount, amount.currency), self.account_currency)
+        return float(self.exact_convert(to_decimal(amount), str(currency)))
+
+    def __getitem__(self, symbol: str) -> Cash:
+        try:
+            return self._items[symbol]
+        except KeyError:
+            raise KeyError(f"the cash book has no {symbol!r}; it has {', '.join(self._items)}") from None
+
+    def __contains__(self, symbol: object) -> bool:
+        return symbol in self._items
+
+    def contains_key(self, symbol: str) -> bool:
+        """True if the currency is in the book."""
+        return symbol in self._items
+
+    def get(self, symbol: str, default: Cash | None = None) -> Cash | None:
+        """Return a currency's cash, or the default."""
+        return self._items.get(symbol, default)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def count(self) -> int:
+        """Number of currencies."""
+        return len(self._items)
+
+    def keys(self) -> list[str]:
+        """Currency codes."""
+        return list(self._items)
+
+    def values(self) -> list[Cash]:
+        """Cash of each currency."""
+        return list(self._items.values())
+
+    def items(self) -> list[tuple[str, Cash]]:
+        """Codes and cash."""
+        return list(self._items.items())

@@ -1,0 +1,610 @@
+"""Orders, their events and properties. Quantities and prices are floats for user code, exact decimals inside."""
+
+from __future__ import annotations
+
+import copy
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from llm_plugin.engine.cash import CashAmount
+from llm_plugin.engine.enums import OrderDirection, OrderField, OrderStatus, OrderType, SecurityType
+from llm_plugin.engine.fields import decimal_field, float_view, optional_decimal_field
+from llm_plugin.engine.money import ZERO, format_decimal, normalize, to_decimal
+from llm_plugin.engine.names import LeanObject
+from llm_plugin.engine.symbols import Symbol
+
+__all__ = [
+    "LimitIfTouchedOrder",
+    "LimitOrder",
+    "MarketOnCloseOrder",
+    "MarketOnOpenOrder",
+    "MarketOrder",
+    "Order",
+    "OrderEvent",
+    "OrderFee",
+    "OrderProperties",
+    "OrderSubmissionData",
+    "StopLimitOrder",
+    "StopMarketOrder",
+    "TimeInForce",
+    "TrailingStopOrder",
+    "order_class",
+]
+
+
+def direction_of(quantity: Decimal) -> OrderDirection:
+    """Return the side of a signed quantity."""
+    if quantity > 0:
+        return OrderDirection.BUY
+    return OrderDirection.SELL if quantity < 0 else OrderDirection.HOLD
+
+
+class TimeInForce(LeanObject):
+    """How long an order lives."""
+
+    kind: ClassVar[str] = "GoodTilCanceled"
+    expiry: datetime | None = None
+
+    # Set below, once the classes exist.
+    GOOD_TIL_CANCELED: ClassVar[TimeInForce]
+    DAY: ClassVar[TimeInForce]
+
+    @staticmethod
+    def good_til_date(expiry: datetime) -> TimeInForce:
+        """Expire after the close of a date."""
+        return GoodTilDateTimeInForce(expiry)
+
+    def is_order_expired(self, security: Any, order: Order) -> bool:
+        """Never."""
+        return False
+
+    def is_fill_valid(self, security: Any, order: Order, fill: OrderEvent) -> bool:
+        """Always."""
+        return True
+
+
+class GoodTilCanceledTimeInForce(TimeInForce):
+    """Until canceled."""
+
+
+class DayTimeInForce(TimeInForce):
+    """Until the close of the day on which the order was sent."""
+
+    kind = "Day"
+
+    def is_order_expired(self, security: Any, order: Order) -> bool:
+        """Return whether the day of the order is over for this kind of security."""
+        hours = security.exchange.hours
+        sent, now = security.local_of(order.time), security.local_time
+        if security.type in (SecurityType.FOREX, SecurityType.CFD):
+            return bool(now >= _forex_expiry(sent))
+        if security.type in (SecurityType.CRYPTO, SecurityType.CRYPTO_FUTURE):
+            return bool(now.date() > sent.date())
+        midnight = datetime.combine(sent.date(), datetime.min.time())
+        if hours.is_open(sent, True) or hours.is_date_open(sent):
+            closing = hours.get_next_market_close(midnight)
+        else:
+            closing = hours.get_next_market_close(sent)
+        return bool(now >= closing)
+
+
+class GoodTilDateTimeInForce(TimeInForce):
+    """Until the close of a date."""
+
+    kind = "GoodTilDate"
+
+    def __init__(self, expiry: datetime) -> None:
+        self.expiry = expiry
+
+    def is_order_expired(self, security: Any, order: Order) -> bool:
+        """Return whether the date's close has passed."""
+        hours, now = security.exchange.hours, security.local_time
+        assert_expiry = self.expiry or now
+        if security.type in (SecurityType.FOREX, SecurityType.CFD):
+            return bool(now >= _forex_expiry(datetime.combine(assert_expiry.date(), datetime.min.time())))
+        if security.type in (SecurityType.CRYPTO, SecurityType.CRYPTO_FUTURE):
+            return bool(now.date() > assert_expiry.date())
+        midnight = datetime.combine(assert_expiry.date(), datetime.min.time())
+        return bool(now >= hours.get_next_market_close(midnight))
+
+
+def _forex_expiry(sent: datetime) -> datetime:
+    evening = datetime.combine(sent.date(), datetime.min.time()) + timedelta(hours=17)
+    return evening if sent < evening else evening + timedelta(days=1)
+
+
+TimeInForce.GOOD_TIL_CANCELED = GoodTilCanceledTimeInForce()
+TimeInForce.DAY = DayTimeInForce()
+TimeInForce.GoodTilCanceled = TimeInForce.GOOD_TIL_CANCELED  # type: ignore[attr-defined]
+TimeInForce.Day = TimeInForce.DAY  # type: ignore[attr-defined]
+
+
+class OrderProperties(LeanObject):
+    """Options that travel with an order."""
+
+    def __init__(self) -> None:
+        self.time_in_force: TimeInForce = TimeInForce.GOOD_TIL_CANCELED
+        self.exchange: Any = None
+        self.post_only = False
+        self.outside_regular_trading_hours = False
+
+    def clone(self) -> OrderProperties:
+        """Return a copy."""
+        return copy.copy(self)
+
+
+class OrderSubmissionData(LeanObject):
+    """Prices at the moment an order was sent."""
+
+    bid_price = decimal_field("bid_price", "Bid.")
+    ask_price = decimal_field("ask_price", "Ask.")
+    last_price = decimal_field("last_price", "Close.")
+
+    def __init__(self, bid_price: Any, ask_price: Any, last_price: Any) -> None:
+        self.bid_price, self.ask_price, self.last_price = bid_price, ask_price, last_price
+
+
+class OrderFee(LeanObject):
+    """What a fill costs."""
+
+    zero: ClassVar[OrderFee]
+
+    def __init__(self, value: CashAmount) -> None:
+        self.value = value
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+OrderFee.zero = OrderFee(CashAmount(ZERO, ""))
+OrderFee.Zero = OrderFee.ZERO = OrderFee.zero  # type: ignore[attr-defined]
+
+
+class Order(LeanObject):
+    """Base of all orders; `quantity` is signed."""
+
+    type: OrderType = OrderType.MARKET
+
+    quantity = decimal_field("quantity", "Signed quantity.")
+    price = decimal_field("price", "Average price of its fills.")
+
+    def __init__(self, symbol: Symbol, quantity: Any, time: datetime, tag: str = "", properties: Any = None) -> None:
+        self.id = 0
+        self.contingent_id = 0
+        self.broker_id: list[str] = []
+        self.symbol = symbol
+        self.quantity = quantity
+        self.price = ZERO
+        self.price_currency = ""
+        self.time = time
+        self.created_time = time
+        self.last_fill_time: datetime | None = None
+        self.last_update_time: datetime | None = None
+        self.canceled_time: datetime | None = None
+        self.status = OrderStatus.NEW
+        self.tag = tag or ""
+        self.properties: OrderProperties = properties if properties is not None else OrderProperties()
+        self.order_submission_data: OrderSubmissionData | None = None
+        self.price_adjustment_mode: Any = None
+        self.events = 0
+        # The order's time in the engine's clock.
+        self.time_us = 0
+
+    @property
+    def exact_quantity(self) -> Decimal:
+        """Signed quantity, exact."""
+        return self._quantity  # type: ignore[attr-defined,no-any-return]
+
+    @property
+    def exact_price(self) -> Decimal:
+        """Average fill price, exact."""
+        return self._price  # type: ignore[attr-defined,no-any-return]
+
+    @property
+    def direction(self) -> OrderDirection:
+        """Buy, sell or hold."""
+        return direction_of(self.exact_quantity)
+
+    @property
+    def security_type(self) -> SecurityType:
+        """Kind of instrument."""
+        return self.symbol.security_type
+
+    @property
+    def time_in_force(self) -> TimeInForce:
+        """How long the order lives."""
+        return self.properties.time_in_force
+
+    @property
+    def absolute_quantity(self) -> float:
+        """Unsigned quantity."""
+        return float(abs(self.exact_quantity))
+
+    @property
+    def exact_value(self) -> Decimal:
+        """Quantity x average fill price, exact."""
+        return self.exact_quantity * self.exact_price
+
+    value = float_view("exact_value", "Quantity x average fill price.")
+
+    @property
+    def is_marketable(self) -> bool:
+        """True for orders that could trade at once."""
+        return False
+
+    def value_price(self, security: Any) -> Decimal:
+        """Return the price at which the order's value is reckoned for fees and margins."""
+        return security.exact_price  # type: ignore[no-any-return]
+
+    def get_value(self, security: Any) -> float:
+        """Return the order's value in the account currency."""
+        return float(self.exact_order_value(security))
+
+    def exact_order_value(self, security: Any) -> Decimal:
+        """Return the order's value in the account currency, exact."""
+        properties = security.symbol_properties
+        price = self.value_price(security)
+        return self.exact_quantity * price * security.quote_currency.exact_rate * properties.exact_multiplier
+
+    def default_tag(self) -> str:
+        """Return the tag of an order that names none."""
+        return ""
+
+    def apply_update(self, fields: Any) -> None:
+        """Take over an update request's quantity, prices and tag."""
+        if fields.quantity is not None:
+            self.quantity = fields.quantity
+        if fields.tag is not None:
+            self.tag = fields.tag
+
+    def clone(self) -> Any:
+        """Return a copy."""
+        return copy.copy(self)
+
+    def hash_fields(self) -> list[tuple[str, Any]]:
+        """Return the order type's own fields in LEAN's JSON order."""
+        return [("type", int(self.type))]
+
+    def __repr__(self) -> str:
+        return (
+            f"OrderId: {self.id} {self.status} {self.type} order for {normalize(self.exact_quantity)} "
+            f"unit{'' if abs(self.exact_quantity) == 1 else 's'} of {self.symbol}"
+        )
+
+    def __str__(self) -> str:
+        return repr(self)
+
+
+class MarketOrder(Order):
+    """Trade now."""
+
+    type = OrderType.MARKET
+
+    @property
+    def is_marketable(self) -> bool:
+        """Always."""
+        return True
+
+
+class MarketOnOpenOrder(Order):
+    """Trade at the next open."""
+
+    type = OrderType.MARKET_ON_OPEN
+
+
+class MarketOnCloseOrder(Order):
+    """Trade at the next close."""
+
+    type = OrderType.MARKET_ON_CLOSE
+    submission_time_buffer = timedelta(minutes=15, seconds=30)
+
+
+class LimitOrder(Order):
+    """Trade at a price or better."""
+
+    type = OrderType.LIMIT
+    limit_price = decimal_field("limit_price", "The limit.")
+
+    def __init__(
+        self, symbol: Symbol, quantity: Any, limit_price: Any, time: datetime, tag: str = "", properties: Any = None
+    ) -> None:
+        super().__init__(symbol, quantity, time, tag, properties)
+        self.limit_price = limit_price
+
+    @property
+    def is_marketable(self) -> bool:
+        """True if the limit crossed the quote when the order was sent."""
+        data = self.order_submission_data
+        if data is None:
+            return False
+        limit = self._limit_price  # type: ignore[attr-defined]
+        if self.direction == OrderDirection.BUY:
+            return bool(limit >= data._ask_price)  # type: ignore[attr-defined]
+        return bool(limit <= data._bid_price)  # type: ignore[attr-defined]
+
+    def value_price(self, security: Any) -> Decimal:
+        """The worse of limit and market."""
+        limit, price = self._limit_price, security.exact_price  # type: ignore[attr-defined]
+        return min(limit, price) if self.direction == OrderDirection.BUY else max(limit, price)
+
+    def apply_update(self, fields: Any) -> None:
+        """Also take over the limit."""
+        super().apply_update(fields)
+        if fields.limit_price is not None:
+            self.limit_price = fields.limit_price
+
+    def hash_fields(self) -> list[tuple[str, Any]]:
+        """Limit, type."""
+        return [("limitPrice", self._limit_price), *super().hash_fields()]  # type: ignore[attr-defined]
+
+
+class StopMarketOrder(Order):
+    """Trade once the price goes beyond the stop."""
+
+    type = OrderType.STOP_MARKET
+    stop_price = decimal_field("stop_price", "The stop.")
+
+    def __init__(
+        self, symbol: Symbol, quantity: Any, stop_price: Any, time: datetime, tag: str = "", properties: Any = None
+    ) -> None:
+        super().__init__(symbol, quantity, time, tag, properties)
+        self.stop_price = stop_price
+
+    def value_price(self, security: Any) -> Decimal:
+        """The worse of stop and market."""
+        stop, price = self._stop_price, security.exact_price  # type: ignore[attr-defined]
+        return min(stop, price) if self.direction == OrderDirection.SELL else max(stop, price)
+
+    def apply_update(self, fields: Any) -> None:
+        """Also take over the stop."""
+        super().apply_update(fields)
+        if fields.stop_price is not None:
+            self.stop_price = fields.stop_price
+
+    def hash_fields(self) -> list[tuple[str, Any]]:
+        """Stop, type."""
+        return [("stopPrice", self._stop_price), ("type", int(self.type))]  # type: ignore[attr-defined]
+
+
+class StopLimitOrder(Order):
+    """Become a limit order once the price goes beyond the stop."""
+
+    type = OrderType.STOP_LIMIT
+    stop_price = decimal_field("stop_price", "The stop.")
+    limit_price = decimal_field("limit_price", "The limit.")
+
+    def __init__(
+        self,
+        symbol: Symbol,
+        quantity: Any,
+        stop_price: Any,
+        limit_price: Any,
+        time: datetime,
+        tag: str = "",
+        properties: Any = None,
+    ) -> None:
+        super().__init__(symbol, quantity, time, tag, properties)
+        self.stop_price, self.limit_price = stop_price, limit_price
+        self.stop_triggered = False
+
+    def value_price(self, security: Any) -> Decimal:
+        """The worse of limit and market."""
+        limit, price = self._limit_price, security.exact_price  # type: ignore[attr-defined]
+        return max(limit, price) if self.direction == OrderDirection.SELL else min(limit, price)
+
+    def apply_update(self, fields: Any) -> None:
+        """Also take over stop and limit."""
+        super().apply_update(fields)
+        if fields.stop_price is not None:
+            self.stop_price = fields.stop_price
+        if fields.limit_price is not None:
+            self.limit_price = fields.limit_price
+
+    def hash_fields(self) -> list[tuple[str, Any]]:
+        """Stop, triggered, limit, type."""
+        stop, limit = self._stop_price, self._limit_price  # type: ignore[attr-defined]
+        return [("stopPrice", stop), ("stopTriggered", self.stop_triggered), ("limitPrice", limit),
+                ("type", int(self.type))]  # fmt: skip
+
+
+class TrailingStopOrder(StopMarketOrder):
+    """A stop that follows the price."""
+
+    type = OrderType.TRAILING_STOP
+    trailing_amount = decimal_field("trailing_amount", "Distance of the stop.")
+
+    def __init__(
+        self,
+        symbol: Symbol,
+        quantity: Any,
+        stop_price: Any,
+        trailing_amount: Any,
+        trailing_as_percentage: bool,
+        time: datetime,
+        tag: str = "",
+        properties: Any = None,
+    ) -> None:
+        super().__init__(symbol, quantity, stop_price, time, tag, properties)
+        self.trailing_amount = trailing_amount
+        self.trailing_as_percentage = bool(trailing_as_percentage)
+
+    def default_tag(self) -> str:
+        """Name the distance."""
+        amount = self._trailing_amount  # type: ignore[attr-defined]
+        if self.trailing_as_percentage:
+            return f"Trailing Amount: {format_percent(amount)}"
+        return f"Trailing Amount: ${normalize(amount)}"
+
+    def apply_update(self, fields: Any) -> None:
+        """Also take over the distance."""
+        super().apply_update(fields)
+        if fields.trailing_amount is not None:
+            self.trailing_amount = fields.trailing_amount
+
+    def hash_fields(self) -> list[tuple[str, Any]]:
+        """Distance, unit, type, stop."""
+        return [
+            ("trailingAmount", self._trailing_amount),  # type: ignore[attr-defined]
+            ("trailingAsPercentage", self.trailing_as_percentage),
+            ("type", int(self.type)),
+            ("stopPrice", self._stop_price),  # type: ignore[attr-defined]
+        ]
+
+
+class LimitIfTouchedOrder(Order):
+    """Become a limit order once the price touches the trigger."""
+
+    type = OrderType.LIMIT_IF_TOUCHED
+    trigger_price = decimal_field("trigger_price", "The trigger.")
+    limit_price = decimal_field("limit_price", "The limit.")
+
+    def __init__(
+        self,
+        symbol: Symbol,
+        quantity: Any,
+        trigger_price: Any,
+        limit_price: Any,
+        time: datetime,
+        tag: str = "",
+        properties: Any = None,
+    ) -> None:
+        super().__init__(symbol, quantity, time, tag, properties)
+        self.trigger_price, self.limit_price = trigger_price, limit_price
+        self.trigger_touched = False
+
+    def value_price(self, security: Any) -> Decimal:
+        """The worse of limit and market."""
+        limit, price = self._limit_price, security.exact_price  # type: ignore[attr-defined]
+        return max(limit, price) if self.direction == OrderDirection.SELL else min(limit, price)
+
+    def apply_update(self, fields: Any) -> None:
+        """Also take over trigger and limit."""
+        super().apply_update(fields)
+        if fields.trigger_price is not None:
+            self.trigger_price = fields.trigger_price
+        if fields.limit_price is not None:
+            self.limit_price = fields.limit_price
+
+    def hash_fields(self) -> list[tuple[str, Any]]:
+        """Type, trigger, limit, touched."""
+        return [
+            ("type", int(self.type)),
+            ("triggerPrice", self._trigger_price),  # type: ignore[attr-defined]
+            ("limitPrice", self._limit_price),  # type: ignore[attr-defined]
+            ("triggerTouched", self.trigger_touched),
+        ]
+
+
+def format_percent(amount: Decimal) -> str:
+    """Return 0.05 as `5%`."""
+    return f"{normalize(amount * 100)}%"
+
+
+_CLASSES: dict[OrderType, type[Order]] = {
+    kind.type: kind
+    for kind in (
+        MarketOrder,
+        MarketOnOpenOrder,
+        MarketOnCloseOrder,
+        LimitOrder,
+        StopMarketOrder,
+        StopLimitOrder,
+        TrailingStopOrder,
+        LimitIfTouchedOrder,
+    )
+}
+
+
+def order_class(kind: OrderType) -> type[Order]:
+    """Return the class of an order type."""
+    return _CLASSES[kind]
+
+
+class OrderEvent(LeanObject):
+    """Something that happened to an order."""
+
+    fill_price = decimal_field("fill_price", "Price of the fill.")
+    fill_quantity = decimal_field("fill_quantity", "Signed quantity of the fill.")
+    quantity = decimal_field("quantity", "Signed quantity of the order.")
+    limit_price = optional_decimal_field("limit_price", "Current limit.")
+    stop_price = optional_decimal_field("stop_price", "Current stop.")
+    trigger_price = optional_decimal_field("trigger_price", "Current trigger.")
+    trailing_amount = optional_decimal_field("trailing_amount", "Current trailing distance.")
+
+    def __init__(
+        self, order: Order, utc_time: datetime, order_fee: OrderFee | None = None, message: str = "", **fill: Any
+    ) -> None:
+        self.order_id = order.id
+        self.id = 0
+        self.symbol = order.symbol
+        self.utc_time = utc_time
+        self.status: OrderStatus = fill.get("status", order.status)
+        self.direction = order.direction
+        self.fill_price = fill.get("fill_price", ZERO)
+        self.fill_price_currency = order.price_currency
+        self.fill_quantity = fill.get("fill_quantity", ZERO)
+        self.quantity = order.exact_quantity
+        self.order_fee = order_fee if order_fee is not None else OrderFee.zero
+        self.message = message
+        self.limit_price = self.stop_price = self.trigger_price = self.trailing_amount = None
+        self.trailing_as_percentage: bool | None = None
+        self.is_assignment = False
+        self.is_in_the_money = False
+        self.shortable_inventory: float | None = None
+        self.ticket: Any = None
+
+    @property
+    def exact_fill_price(self) -> Decimal:
+        """Price of the fill, exact."""
+        return self._fill_price  # type: ignore[attr-defined,no-any-return]
+
+    @property
+    def exact_fill_quantity(self) -> Decimal:
+        """Signed quantity of the fill, exact."""
+        return self._fill_quantity  # type: ignore[attr-defined,no-any-return]
+
+    @property
+    def absolute_fill_quantity(self) -> float:
+        """Unsigned quantity of the fill."""
+        return float(abs(self.exact_fill_quantity))
+
+    def copy_order_fields(self, order: Order) -> None:
+        """Show the order's current prices, so that updates can be seen."""
+        self.quantity = order.exact_quantity
+        for name in ("limit_price", "stop_price", "trigger_price", "trailing_amount", "trailing_as_percentage"):
+            value = getattr(order, f"_{name}", None) if name != "trailing_as_percentage" else None
+            if value is not None:
+                setattr(self, name, value)
+        if isinstance(order, TrailingStopOrder):
+            self.trailing_as_percentage = order.trailing_as_percentage
+
+    def clone(self) -> OrderEvent:
+        """Return a copy."""
+        return copy.copy(self)
+
+    def __repr__(self) -> str:
+        text = f"Time: {self.utc_time} OrderID: {self.order_id} EventID: {self.id} Symbol: {self.symbol.value}"
+        text += f" Status: {self.status} Quantity: {normalize(self._quantity)}"  # type: ignore[attr-defined]
+        if self.exact_fill_quantity != 0:
+            text += f" FillQuantity: {normalize(self.exact_fill_quantity)}"
+            text += f" FillPrice: {format_decimal(self.exact_fill_price)} {self.fill_price_currency}"
+        if self.order_fee.value.exact_amount != 0:
+            text += f" OrderFee: {self.order_fee}"
+        return f"{text} Message: {self.message}" if self.message else text
+
+    def __str__(self) -> str:
+        return repr(self)
+
+
+def read_field(order: Order, which: OrderField) -> float:
+    """Return the field that `ticket.get` asks for.
+
+    Raises:
+        ValueError: This kind of order does not have it.
+    """
+    name = str(OrderField(which).name).lower()
+    value = getattr(order, f"_{name}", None)
+    if value is None:
+        raise ValueError(f"a {order.type} order has no {name}")
+    return float(to_decimal(value))

@@ -1,0 +1,557 @@
+"""Securities: prices, market hours, models, holdings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from llm_plugin.engine.bars import BaseData, QuoteBar, Tick, TradeBar
+from llm_plugin.engine.cash import Cash, CashBook
+from llm_plugin.engine.clock import Clock
+from llm_plugin.engine.enums import Resolution, SecurityType, TickType
+from llm_plugin.engine.fields import float_view
+from llm_plugin.engine.holdings import SecurityHolding
+from llm_plugin.engine.market_hours import ExchangeHours
+from llm_plugin.engine.money import ZERO, to_decimal
+from llm_plugin.engine.names import LeanObject, find_member
+from llm_plugin.engine.symbol_properties import SymbolProperties
+from llm_plugin.engine.symbols import Symbol
+from llm_plugin.engine.zones import DAY_US, to_us
+
+if TYPE_CHECKING:
+    from llm_plugin.engine.subscriptions import SubscriptionDataConfig
+
+__all__ = ["Exchange", "Security", "SecurityCache", "SecurityManager"]
+
+
+class SecurityCache(LeanObject):
+    """The last real data of one security (fill-forward copies are not cached)."""
+
+    def __init__(self) -> None:
+        self.trade: TradeBar | None = None
+        self.quote: QuoteBar | None = None
+        self.tick: Tick | None = None
+        self.trade_ticks: list[Tick] = []
+        self.quote_ticks: list[Tick] = []
+        # What sets price and OHLC, what sets each side of the quote, and the last data of the default kind.
+        self.source: Any = None
+        self.bid_source: Any = None
+        self.ask_source: Any = None
+        self.last: Any = None
+        self.others: dict[type, Any] = {}
+        self.properties: dict[str, Any] = {}
+
+    def store_equity_trade(self, bar: TradeBar) -> None:
+        """Take an equity's (or index') trade bar."""
+        self.trade = self.source = self.last = bar
+
+    def store_equity_quote(self, bar: QuoteBar) -> None:
+        """Take an equity's quote bar: it sets the quote only."""
+        self.quote = bar
+        if bar.bid is not None:
+            self.bid_source = bar
+        if bar.ask is not None:
+            self.ask_source = bar
+
+    def store_trade(self, bar: TradeBar) -> None:
+        """Take a trade bar of another type: a quote of the same time stays in front."""
+        self.trade = bar
+        if self.quote is None or self.quote.end_time != bar.end_time:
+            self.source = self.last = bar
+
+    def store_quote(self, bar: QuoteBar) -> None:
+        """Take a quote bar of another type."""
+        self.quote = self.source = self.last = bar
+        if bar.bid is not None:
+            self.bid_source = bar
+        if bar.ask is not None:
+            self.ask_source = bar
+
+    def store_full_quote(self, bar: QuoteBar) -> None:
+        """Take a quote bar that is known to have both sides."""
+        self.quote = self.source = self.last = self.bid_source = self.ask_source = bar
+
+    def store_tick(self, tick: Tick) -> None:
+        """Take a tick."""
+        self.tick = self.source = self.last = tick
+        if tick.tick_type == TickType.QUOTE:
+            if tick.bid_price:
+                self.bid_source = tick
+            if tick.ask_price:
+                self.ask_source = tick
+
+    def store_custom(self, data: BaseData) -> None:
+        """Take a point of custom data."""
+        self.source = self.last = data
+        self.others[type(data)] = data
+
+    def get_data(self, kind: type | None = None) -> Any:
+        """Return the last data, or the last of a type."""
+        if kind is None:
+            return self.last
+        if issubclass(kind, TradeBar):
+            return self.trade
+        if issubclass(kind, QuoteBar):
+            return self.quote
+        if issubclass(kind, Tick):
+            return self.tick
+        return self.others.get(kind)
+
+    def add_data(self, data: Any) -> None:
+        """Take any data, as the feed does."""
+        if isinstance(data, TradeBar):
+            self.store_trade(data)
+        elif isinstance(data, QuoteBar):
+            self.store_quote(data)
+        elif isinstance(data, Tick):
+            self.store_tick(data)
+        else:
+            self.store_custom(data)
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.__init__()  # type: ignore[misc]
+
+    @property
+    def price(self) -> float:
+        """Last price."""
+        return float(self.source.value) if self.source is not None else 0.0
+
+
+class Exchange(LeanObject):
+    """Market hours of a security, at the clock of the run."""
+
+    def __init__(self, hours: ExchangeHours, clock: Clock) -> None:
+        self.hours = hours
+        self._clock = clock
+
+    @property
+    def time_zone(self) -> Any:
+        """Time zone of the exchange."""
+        return self.hours.time_zone
+
+    @property
+    def local_time(self) -> datetime:
+        """Now, exchange time."""
+        return self._clock.local(self.hours.time_zone)
+
+    @property
+    def local_us(self) -> int:
+        """Now, exchange-local microseconds."""
+        return self.hours.time_zone.local(self._clock.utc_us)
+
+    @property
+    def exchange_open(self) -> bool:
+        """True in regular hours."""
+        return self.hours.is_open_us(self.local_us)
+
+    @property
+    def closing_soon(self) -> bool:
+        """True in the last ten minutes."""
+        local = self.local_us
+        return self.hours.is_open_us(local) and not self.hours.is_open_us(local + 600_000_000)
+
+    @property
+    def trading_days_per_year(self) -> int:
+        """252, or 365 for markets that never close."""
+        return 365 if self.hours.is_market_always_open else 252
+
+    def is_open_during_bar(self, start: datetime, end: datetime, extended: bool = False) -> bool:
+        """True if a bar overlaps market hours."""
+        return self.hours.overlaps_us(to_us(start), to_us(end), extended)
+
+    def date_is_open(self, moment: datetime) -> bool:
+        """True on trading days."""
+        return self.hours.is_date_open(moment)
+
+    def date_time_is_open(self, moment: datetime) -> bool:
+        """True in regular hours."""
+        return self.hours.is_open_us(to_us(moment))
+
+
+class Security(LeanObject):
+    """A subscribed instrument."""
+
+    def __init__(
+        self,
+        symbol: Symbol,
+        hours: ExchangeHours,
+        properties: SymbolProperties,
+        quote_currency: Cash,
+        clock: Clock,
+        cash_book: CashBook,
+        base_currency: Cash | None = None,
+    ) -> None:
+        self.symbol = symbol
+        self.type = symbol.security_type
+        self.exchange = Exchange(hours, clock)
+        self.symbol_properties = properties
+        self.quote_currency = quote_currency
+        self.base_currency = base_currency
+        self.clock = clock
+        self.cash_book = cash_book
+        self.cache = SecurityCache()
+        self.holdings = SecurityHolding(self)
+        self.subscriptions: list[SubscriptionDataConfig] = []
+        self.is_tradable = True
+        self.is_delisted = False
+        self.has_data = False
+        self.is_internal = False
+        self.fee_model: Any = None
+        self.fill_model: Any = None
+        self.slippage_model: Any = None
+        self.buying_power_model: Any = None
+        self.settlement_model: Any = None
+        self.volatility_model: Any = None
+        self.margin_interest_rate_model: Any = None
+        self.shortable_provider: Any = None
+        self.data_filter: Any = None
+        self._exact_of: Any = None
+        self._exact: Decimal = ZERO
+        self._fixed: Decimal | None = None
+        self._custom: dict[str, Any] = {}
+
+    # Prices: exact ones for the engine, floats for user code.
+    @property
+    def exact_price(self) -> Decimal:
+        """Last price, exact."""
+        cache = self.cache
+        source = cache.source
+        if self.type == SecurityType.CRYPTO and cache.trade is not None:
+            source = cache.trade
+        if source is None:
+            return self._fixed if self._fixed is not None else ZERO
+        if source is not self._exact_of:
+            self._exact_of, self._exact = source, source.exact("value")
+            self._fixed = None
+        return self._fixed if self._fixed is not None else self._exact
+
+    @property
+    def last_data_price(self) -> Decimal:
+        """Price of the last data of the default kind, as conversion rates use it."""
+        last = self.cache.last
+        return last.exact("value") if last is not None else self.exact_price
+
+    @property
+    def exact_close(self) -> Decimal:
+        """Close of the last bar, exact."""
+        source = self.cache.source
+        return source.exact("value") if source is not None and self._fixed is None else self.exact_price
+
+    @property
+    def exact_bid(self) -> Decimal:
+        """Bid, or the price where there is no quote; exact."""
+        source = self.cache.bid_source
+        if source is None:
+            return self.exact_price
+        return source.exact("bid_price" if isinstance(source, Tick) else "bid_close")  # type: ignore[no-any-return]
+
+    @property
+    def exact_ask(self) -> Decimal:
+        """Ask, or the price where there is no quote; exact."""
+        source = self.cache.ask_source
+        if source is None:
+            return self.exact_price
+        return source.exact("ask_price" if isinstance(source, Tick) else "ask_close")  # type: ignore[no-any-return]
+
+    price = float_view("exact_price", "Last price.")
+    bid_price = float_view("exact_bid", "Bid.")
+    ask_price = float_view("exact_ask", "Ask.")
+    close = float_view("exact_close", "Close of the last bar.")
+
+    def _ohlc(self, name: str) -> float:
+        source = self.cache.source
+        return float(getattr(source, name)) if isinstance(source, TradeBar | QuoteBar) else self.price
+
+    @property
+    def open(self) -> float:
+        """Open of the last bar."""
+        return self._ohlc("open")
+
+    @property
+    def high(self) -> float:
+        """High of the last bar."""
+        return self._ohlc("high")
+
+    @property
+    def low(self) -> float:
+        """Low of the last bar."""
+        return self._ohlc("low")
+
+    @property
+    def volume(self) -> float:
+        """Volume of the last trade bar."""
+        return self.cache.trade.volume if self.cache.trade is not None else 0.0
+
+    @property
+    def bid_size(self) -> float:
+        """Size at the bid."""
+        source = self.cache.bid_source
+        if source is None:
+            return 0.0
+        return float(source.bid_size if isinstance(source, Tick) else source.last_bid_size)
+
+    @property
+    def ask_size(self) -> float:
+        """Size at the ask."""
+        source = self.cache.ask_source
+        if source is None:
+            return 0.0
+        return float(source.ask_size if isinstance(source, Tick) else source.last_ask_size)
+
+    def set_market_price(self, data: Any) -> None:
+        """Seed the security with a data point (or a plain price)."""
+        if data is None:
+            return
+        if isinstance(data, BaseData):
+            self.cache.add_data(data)
+            self._fixed = None
+        else:
+            self._fixed = to_decimal(data)
+        self.has_data = True
+
+    def scale_price(self, factor: Decimal) -> None:
+        """Scale the price after a split of raw data."""
+        self._fixed = self.exact_price * factor
+
+    def order_fee(self, order: Any) -> Any:
+        """Ask the fee model, which may be the user's."""
+        from llm_plugin.engine.fees import OrderFeeParameters
+
+        function = find_member(self.fee_model, "get_order_fee")
+        if function is None:
+            raise ValueError(f"{type(self.fee_model).__name__} has no get_order_fee")
+        return function(OrderFeeParameters(self, order))
+
+    def exact_fee(self, order: Any) -> Decimal:
+        """Return the fee of an order in the account currency."""
+        value = self.order_fee(order).value
+        if value.exact_amount == 0:
+            return ZERO
+        self.cash_book.ensure(value.currency)
+        return self.cash_book.exact_convert(value.exact_amount, value.currency)
+
+    # Time and hours.
+    @property
+    def local_time(self) -> datetime:
+        """Now, exchange time."""
+        return self.exchange.local_time
+
+    def local_of(self, utc_time: datetime) -> datetime:
+        """Return a naive UTC time in exchange time."""
+        from llm_plugin.engine.zones import from_us
+
+        return from_us(self.exchange.hours.time_zone.local(to_us(utc_time)))
+
+    @property
+    def invested(self) -> bool:
+        """True with a position of at least one lot."""
+        return self.holdings.invested
+
+    @property
+    def hold_stock(self) -> bool:
+        """True with a position."""
+        return self.holdings.invested
+
+    @property
+    def leverage(self) -> float:
+        """Leverage of the buying power model."""
+        return float(self.buying_power_model.get_leverage(self)) if self.buying_power_model is not None else 1.0
+
+    def set_leverage(self, leverage: float) -> None:
+        """Set the leverage."""
+        self.buying_power_model.set_leverage(self, leverage)
+
+    @property
+    def margin_model(self) -> Any:
+        """The buying power model."""
+        return self.buying_power_model
+
+    @property
+    def resolution(self) -> Resolution:
+        """Finest subscribed resolution."""
+        real = [c.resolution for c in self.subscriptions if not c.is_internal_feed] or [
+            c.resolution for c in self.subscriptions
+        ]
+        return min(real) if real else Resolution.DAILY
+
+    @property
+    def is_extended_market_hours(self) -> bool:
+        """True if a subscription includes extended hours."""
+        return any(config.extended_market_hours for config in self.subscriptions)
+
+    @property
+    def fill_data_forward(self) -> bool:
+        """True if a subscription fills forward."""
+        return any(config.fill_data_forward for config in self.subscriptions)
+
+    @property
+    def data_normalization_mode(self) -> Any:
+        """How prices are adjusted."""
+        return self.subscriptions[0].data_normalization_mode if self.subscriptions else None
+
+    def get_last_data(self) -> Any:
+        """Return the last data."""
+        return self.cache.last
+
+    # Models.
+    def set_fee_model(self, model: Any) -> None:
+        """Replace the fee model."""
+        self.fee_model = model
+
+    def set_fill_model(self, model: Any) -> None:
+        """Replace the fill model."""
+        self.fill_model = model
+
+    def set_slippage_model(self, model: Any) -> None:
+        """Replace the slippage model."""
+        self.slippage_model = model
+
+    def set_buying_power_model(self, model: Any) -> None:
+        """Replace the buying power model."""
+        self.buying_power_model = model
+
+    def set_margin_model(self, model: Any) -> None:
+        """Replace the buying power model."""
+        self.buying_power_model = model
+
+    def set_settlement_model(self, model: Any) -> None:
+        """Replace the settlement model."""
+        self.settlement_model = model
+
+    def set_volatility_model(self, model: Any) -> None:
+        """Replace the volatility model."""
+        self.volatility_model = model
+
+    def set_data_filter(self, model: Any) -> None:
+        """Replace the data filter."""
+        self.data_filter = model
+
+    def set_margin_interest_rate_model(self, model: Any) -> None:
+        """Replace the margin interest model."""
+        self.margin_interest_rate_model = model
+
+    def set_shortable_provider(self, provider: Any) -> None:
+        """Replace the provider of shortable quantities."""
+        self.shortable_provider = provider
+
+    # Dynamic properties, by item or attribute.
+    def __getitem__(self, key: str) -> Any:
+        return self._custom[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._custom[key] = value
+        setattr(self, key, value)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a custom property."""
+        return self._custom.get(key, default)
+
+    def add(self, key: str, value: Any) -> None:
+        """Set a custom property."""
+        self[key] = value
+
+    def try_get(self, key: str) -> tuple[bool, Any]:
+        """Return (found, value) of a custom property."""
+        return key in self._custom, self._custom.get(key)
+
+    def day_of(self, local_us: int) -> int:
+        """Return days since 1970 of exchange-local microseconds."""
+        return local_us // DAY_US
+
+    def __repr__(self) -> str:
+        return str(self.symbol)
+
+    def __str__(self) -> str:
+        return str(self.symbol)
+
+
+class SecurityManager(LeanObject):
+    """Securities by symbol, ticker or identifier."""
+
+    def __init__(self, find: Any) -> None:
+        self._items: dict[Symbol, Security] = {}
+        self._find = find
+
+    def add(self, symbol: Any, security: Security | None = None) -> None:
+        """Add a security."""
+        if security is None:
+            symbol, security = symbol.symbol, symbol
+        self._items[symbol] = security
+
+    def remove(self, symbol: Symbol) -> bool:
+        """Remove a security."""
+        return self._items.pop(symbol, None) is not None
+
+    def _symbol(self, key: Any) -> Symbol | None:
+        return key if isinstance(key, Symbol) else self._find(key)
+
+    def __getitem__(self, key: Any) -> Security:
+        found = self._items.get(key) if isinstance(key, Symbol) else None
+        if found is None:
+            symbol = self._symbol(key)
+            found = self._items.get(symbol) if symbol is not None else None
+        if found is None:
+            raise KeyError(
+                f"{key} was not subscribed: call self.add_equity (add_forex, add_crypto, ...) in initialize first"
+            )
+        return found
+
+    def get(self, key: Any, default: Security | None = None) -> Security | None:
+        """Return a security or the default."""
+        symbol = self._symbol(key)
+        return self._items.get(symbol, default) if symbol is not None else default
+
+    def __contains__(self, key: Any) -> bool:
+        symbol = self._symbol(key)
+        return symbol is not None and symbol in self._items
+
+    def contains_key(self, key: Any) -> bool:
+        """True if subscribed."""
+        return key in self
+
+    def try_get_value(self, key: Any) -> tuple[bool, Security | None]:
+        """Return (found, security)."""
+        found = self.get(key)
+        return found is not None, found
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(_Pair(symbol, security) for symbol, security in list(self._items.items()))
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def count(self) -> int:
+        """Number of securities."""
+        return len(self._items)
+
+    def keys(self) -> list[Symbol]:
+        """Symbols."""
+        return list(self._items)
+
+    Keys = property(keys)
+
+    def values(self) -> list[Security]:
+        """Securities."""
+        return list(self._items.values())
+
+    Values = property(values)
+
+    def items(self) -> list[tuple[Symbol, Security]]:
+        """Symbols and securities."""
+        return list(self._items.items())
+
+
+class _Pair(tuple):  # type: ignore[type-arg]
+    """A (key, value) tuple with .NET's names."""
+
+    __slots__ = ()
+
+    def __new__(cls, key: Any, value: Any) -> _Pair:
+        return super().__new__(cls, (key, value))
+
+    key = Key = property(lambda self: self[0])
+    value = Value = property(lambda self: self[1])

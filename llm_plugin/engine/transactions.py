@@ -1,0 +1,563 @@
+"""From order request to fill: LEAN's transaction handler and backtesting brokerage in one."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from llm_plugin.engine.buying_power import order_is_affordable
+from llm_plugin.engine.enums import (
+    DataNormalizationMode,
+    OrderRequestStatus,
+    OrderStatus,
+    OrderType,
+    SecurityType,
+)
+from llm_plugin.engine.enums import OrderResponseErrorCode as Code
+from llm_plugin.engine.fills import FillModelParameters
+from llm_plugin.engine.money import ZERO, normalize, round_down_to, to_decimal
+from llm_plugin.engine.names import LeanObject, find_member
+from llm_plugin.engine.orders import (
+    LimitIfTouchedOrder,
+    LimitOrder,
+    Order,
+    OrderEvent,
+    OrderFee,
+    OrderSubmissionData,
+    StopLimitOrder,
+    StopMarketOrder,
+    TrailingStopOrder,
+    order_class,
+)
+from llm_plugin.engine.tickets import (
+    CancelOrderRequest,
+    OrderRequest,
+    OrderResponse,
+    OrderTicket,
+    SubmitOrderRequest,
+    UpdateOrderRequest,
+)
+
+if TYPE_CHECKING:
+    from llm_plugin.engine.algorithm import QCAlgorithm
+    from llm_plugin.engine.securities import Security
+
+__all__ = ["TransactionManager"]
+
+_PRICES = ("_limit_price", "_stop_price", "_trigger_price", "_trailing_amount")
+_DOLLAR, _PENNY = Decimal(1), Decimal("0.0001")
+
+
+class TransactionManager(LeanObject):
+    """`self.transactions` of an algorithm."""
+
+    def __init__(self, algorithm: QCAlgorithm) -> None:
+        self._algorithm = algorithm
+        self._clock = algorithm.clock
+        self._tickets: dict[int, OrderTicket] = {}
+        self._orders: dict[int, Order] = {}
+        self._pending: dict[int, Order] = {}
+        self._queue: deque[OrderRequest] = deque()
+        self._before_cancel: dict[int, OrderStatus] = {}
+        self._last_id = 0
+        self._needs_scan = False
+        self.events: list[OrderEvent] = []
+        self.market_order_fill_timeout: Any = None
+        # Told of each event before the user is: trade builder, capacity, execution model.
+        self.listeners: list[Callable[[OrderEvent], None]] = []
+        self._refused: set[int] = set()
+
+    @property
+    def utc_time(self) -> datetime:
+        """Now, naive UTC."""
+        return self._clock.utc_time
+
+    # Requests.
+    def process(self, request: OrderRequest) -> OrderTicket | None:
+        """Take a request."""
+        if isinstance(request, SubmitOrderRequest):
+            return self.add_order(request)
+        if isinstance(request, UpdateOrderRequest):
+            return self._queue_update(request)
+        if isinstance(request, CancelOrderRequest):
+            return self._queue_cancel(request)
+        raise TypeError(f"{request!r} is no order request")
+
+    def add_order(self, request: SubmitOrderRequest) -> OrderTicket:
+        """Create the order and its ticket; synchronous orders are worked off at once."""
+        self._last_id += 1
+        request.order_id = self._last_id
+        ticket = OrderTicket(self, request)
+        security = self._algorithm.securities[request.symbol]
+        order = self._create(request)
+        self._tickets[order.id] = ticket
+        response = self._submission_response(request)
+        if response.is_error:
+            request.set_response(response)
+            order.price_currency = security.symbol_properties.quote_currency
+            order.status = OrderStatus.INVALID
+            order.tag = response.error_message
+            ticket.set_order(order)
+            self._orders[order.id] = order
+            self._handle(OrderEvent(order, self.utc_time, message=response.error_message), order)
+            return ticket
+        request.set_response(response, OrderRequestStatus.PROCESSING)
+        order.order_submission_data = OrderSubmissionData(
+            security.exact_bid, security.exact_ask, security.exact_close
+        )
+        self._orders[order.id] = order
+        self._queue.append(request)
+        if not request.asynchronous:
+            self.drain()
+        return ticket
+
+    def _submission_response(self, request: SubmitOrderRequest) -> OrderResponse:
+        if self._algorithm.is_warming_up:
+            return OrderResponse(request.order_id, Code.ALGORITHM_WARMING_UP, "Algorithm warming up.")
+        if request.exact_quantity < 0 and not self._algorithm.is_shortable(request.symbol, request.exact_quantity):
+            return OrderResponse(
+                request.order_id,
+                Code.EXCEEDS_SHORTABLE_QUANTITY,
+                f"Order exceeds shortable quantity for Symbol {request.symbol} (requested short: "
+                f"{abs(request.exact_quantity)})",
+            )
+        return OrderResponse(request.order_id)
+
+    def _create(self, request: SubmitOrderRequest) -> Order:
+        kind = order_class(request.order_type)
+        prices = request.prices
+        positional: list[Any] = [request.symbol, request.exact_quantity]
+        if issubclass(kind, TrailingStopOrder):
+            positional += [prices["stop_price"], prices["trailing_amount"], prices["trailing_as_percentage"]]
+        elif issubclass(kind, StopLimitOrder):
+            positional += [prices["stop_price"], prices["limit_price"]]
+        elif issubclass(kind, LimitIfTouchedOrder):
+            positional += [prices["trigger_price"], prices["limit_price"]]
+        elif issubclass(kind, LimitOrder):
+            positional += [prices["limit_price"]]
+        elif issubclass(kind, StopMarketOrder):
+            positional += [prices["stop_price"]]
+        order = kind(*positional, request.time, request.tag or "", request.order_properties)
+        order.id = request.order_id
+        order.time_us = self._clock.utc_us
+        return order
+
+    def _queue_update(self, request: UpdateOrderRequest) -> OrderTicket | None:
+        ticket, order = self._tickets.get(request.order_id), self._orders.get(request.order_id)
+        if ticket is None or order is None:
+            request.set_response(_unknown(request))
+            return ticket
+        ticket.update_requests.append(request)
+        if order.status == OrderStatus.NEW:
+            request.set_response(_invalid_new(request, order))
+        elif order.status.is_closed() and not request.only_tag:
+            request.set_response(_invalid_status(request, order))
+        elif request.quantity is not None and to_decimal(request.quantity) == 0:
+            request.set_response(OrderResponse(order.id, Code.ORDER_QUANTITY_ZERO, "Unable to update to quantity zero"))
+        elif self._algorithm.is_warming_up:
+            request.set_response(OrderResponse(order.id, Code.ALGORITHM_WARMING_UP, "Algorithm warming up."))
+        else:
+            request.set_response(OrderResponse(order.id), OrderRequestStatus.PROCESSING)
+            self._queue.append(request)
+        return ticket
+
+    def _queue_cancel(self, request: CancelOrderRequest) -> OrderTicket | None:
+        ticket, order = self._tickets.get(request.order_id), self._orders.get(request.order_id)
+        if ticket is None or order is None:
+            request.set_response(_unknown(request))
+            return ticket
+        if ticket.cancel_request is not None and not ticket.cancel_request.response.is_error:
+            request.set_response(
+                OrderResponse(order.id, Code.INVALID_REQUEST, "Cancellation is already in progress.")
+            )
+            return ticket
+        ticket.cancel_request = request
+        if request.tag is not None:
+            order.tag = request.tag
+        if order.status == OrderStatus.NEW:
+            request.set_response(_invalid_new(request, order))
+        elif order.status.is_closed():
+            request.set_response(_invalid_status(request, order))
+        elif self._algorithm.is_warming_up:
+            request.set_response(OrderResponse(order.id, Code.ALGORITHM_WARMING_UP, "Algorithm warming up."))
+        else:
+            self._before_cancel[order.id] = order.status
+            self._handle(OrderEvent(order, self.utc_time, status=OrderStatus.CANCEL_PENDING), order)
+            request.set_response(OrderResponse(order.id), OrderRequestStatus.PROCESSING)
+            self._queue.append(request)
+        return ticket
+
+    def drain(self) -> None:
+        """Work off all queued requests, scanning for fills after each."""
+        while self._queue:
+            request = self._queue.popleft()
+            order = self._orders[request.order_id]
+            if isinstance(request, SubmitOrderRequest):
+                response = self._submit(request, order)
+            elif isinstance(request, UpdateOrderRequest):
+                response = self._update(request, order)
+            else:
+                response = self._cancel(request, order)
+            request.set_response(response, OrderRequestStatus.PROCESSED)
+            self.scan()
+
+    def process_synchronous_events(self) -> None:
+        """Work off queued requests, then look for fills: steps 11 and 21 of the time loop."""
+        if self._queue:
+            self.drain()
+        if self._needs_scan:
+            self.scan()
+
+    def _submit(self, request: SubmitOrderRequest, order: Order) -> OrderResponse:
+        algorithm = self._algorithm
+        security = algorithm.securities[order.symbol]
+        order.price_currency = security.symbol_properties.quote_currency
+        order.tag = order.tag or order.default_tag()
+        order.quantity = round_down_to(order.exact_quantity, security.symbol_properties.exact_lot)
+        self._round_prices(order, security)
+        if order.type in (OrderType.MARKET_ON_OPEN, OrderType.MARKET_ON_CLOSE):
+            self._drop_good_til_date(order)
+        order.price_adjustment_mode = _adjustment_mode(security)
+        self._tickets[order.id].set_order(order)
+        if order.exact_quantity == 0:
+            return self._invalidate(order, Code.ORDER_QUANTITY_ZERO, f"Unable to submit order {order.id} of zero units")
+        affordable = order_is_affordable(algorithm.portfolio, security, order, ZERO)
+        if not affordable.is_sufficient:
+            return self._invalidate(order, Code.INSUFFICIENT_BUYING_POWER, _power_message(order, affordable.reason))
+        allowed, message = algorithm.brokerage_model.check_submit(security, order)
+        if not allowed:
+            text = f"BrokerageModel declared unable to submit order: [{order.id}] {message}"
+            return self._invalidate(order, Code.BROKERAGE_MODEL_REFUSED_TO_SUBMIT_ORDER, text)
+        self._pending[order.id] = order
+        self._needs_scan = True
+        order.broker_id.append(str(order.id))
+        self._handle(OrderEvent(order, self.utc_time, status=OrderStatus.SUBMITTED), order)
+        return OrderResponse(order.id)
+
+    def _drop_good_til_date(self, order: Order) -> None:
+        from llm_plugin.engine.orders import TimeInForce
+
+        if order.properties.time_in_force.kind == "GoodTilDate":
+            order.properties = order.properties.clone()
+            order.properties.time_in_force = TimeInForce.GOOD_TIL_CANCELED
+
+    def _round_prices(self, order: Order, security: Security) -> None:
+        step = price_increment(security)
+        if step == 0:
+            return
+        for name in _PRICES:
+            value = getattr(order, name, None)
+            if value is None or (name == "_trailing_amount" and getattr(order, "trailing_as_percentage", False)):
+                continue
+            setattr(order, name, round_to_increment(value, step))
+
+    def _invalidate(self, order: Order, code: Code, message: str) -> OrderResponse:
+        self._algorithm.error(message)
+        self._handle(OrderEvent(order, self.utc_time, message=message, status=OrderStatus.INVALID), order)
+        return OrderResponse(order.id, code, message)
+
+    def _update(self, request: UpdateOrderRequest, order: Order) -> OrderResponse:
+        algorithm = self._algorithm
+        if order.status.is_closed():
+            if not request.only_tag:
+                return _invalid_status(request, order)
+            order.apply_update(request)
+            return OrderResponse(order.id)
+        security = algorithm.securities[order.symbol]
+        allowed, message = algorithm.brokerage_model.check_update(security, order, request)
+        if not allowed:
+            text = f"OrderID: {order.id} {message}"
+            algorithm.error(text)
+            refused = "BrokerageModel declared unable to update order"
+            self._handle(OrderEvent(order, self.utc_time, message=refused), order)
+            return OrderResponse(order.id, Code.BROKERAGE_MODEL_REFUSED_TO_UPDATE_ORDER, text)
+        wished = order.clone()
+        wished.apply_update(request)
+        filled = self._tickets[order.id].exact_filled
+        affordable = order_is_affordable(algorithm.portfolio, security, wished, filled)
+        if not affordable.is_sufficient:
+            text = f"Brokerage failed to update order with id: {order.id}, {_power_message(order, affordable.reason)}"
+            algorithm.error(text)
+            self._handle(OrderEvent(order, self.utc_time, message=text), order)
+            return OrderResponse(order.id, Code.BROKERAGE_FAILED_TO_UPDATE_ORDER, text)
+        order.apply_update(request)
+        self._round_prices(order, security)
+        self._needs_scan = True
+        order.broker_id = order.broker_id or [str(order.id)]
+        self._handle(OrderEvent(order, self.utc_time, status=OrderStatus.UPDATE_SUBMITTED), order)
+        return OrderResponse(order.id)
+
+    def _cancel(self, request: OrderRequest, order: Order) -> OrderResponse:
+        if order.status.is_closed():
+            return _invalid_status(request, order)
+        self._pending.pop(order.id, None)
+        self._handle(OrderEvent(order, self.utc_time, status=OrderStatus.CANCELED), order)
+        if request.tag is not None:
+            order.tag = request.tag
+        return OrderResponse(order.id)
+
+    # Fills.
+    def scan(self) -> None:
+        """Try to fill every open order, lowest number first."""
+        if not self._needs_scan:
+            return
+        now = self._clock.utc_us
+        for order_id in sorted(self._pending):
+            order = self._pending.get(order_id)
+            if order is None or order.status.is_closed():
+                self._pending.pop(order_id, None)
+                continue
+            if order.time_us == now and order.type != OrderType.MARKET:
+                continue
+            self._try_fill(order)
+        self._needs_scan = bool(self._pending)
+
+    def _try_fill(self, order: Order) -> None:
+        algorithm = self._algorithm
+        security = algorithm.securities[order.symbol]
+        if order.time_in_force.is_order_expired(security, order):
+            self._pending.pop(order.id, None)
+            event = OrderEvent(order, self.utc_time, message="The order has expired.", status=OrderStatus.CANCELED)
+            self._handle(event, order)
+            return
+        filled = self._tickets[order.id].exact_filled
+        affordable = order_is_affordable(algorithm.portfolio, security, order, filled)
+        if not affordable.is_sufficient:
+            if order.status == OrderStatus.CANCEL_PENDING:
+                return
+            message = _power_message(order, affordable.reason)
+            self._pending.pop(order.id, None)
+            self._handle(OrderEvent(order, self.utc_time, message=message, status=OrderStatus.INVALID), order)
+            algorithm.error(message)
+            return
+        for event in self._fill_events(security, order):
+            if event.status == order.status and event.exact_fill_quantity == 0:
+                continue
+            if event.status.is_closed():
+                self._pending.pop(order.id, None)
+            self._handle(event, order)
+
+    def _fill_events(self, security: Security, order: Order) -> list[OrderEvent]:
+        fill = find_member(security.fill_model, "fill")
+        if fill is None:
+            raise ValueError(f"{type(security.fill_model).__name__} has no fill method")
+        algorithm = self._algorithm
+        parameters = FillModelParameters(
+            security,
+            order,
+            algorithm.subscription_manager,
+            algorithm.settings.stale_price_time_span,
+            {order: security},
+        )
+        result = fill(parameters)
+        events: list[OrderEvent] = list(getattr(result, "events", [result]))
+        if not all(order.time_in_force.is_fill_valid(security, order, event) for event in events):
+            return []
+        for event in events:
+            if event.status == OrderStatus.FILLED and event.order_fee.value.exact_amount == 0:
+                event.order_fee = security.order_fee(order)
+        return events
+
+    def _handle(self, event: OrderEvent, order: Order) -> None:
+        ticket = self._tickets[order.id]
+        event.ticket = ticket
+        if event.status not in (OrderStatus.CANCEL_PENDING, OrderStatus.INVALID):
+            self._before_cancel.pop(order.id, None)
+        if order.status not in (OrderStatus.FILLED, OrderStatus.CANCELED) or event.status != OrderStatus.INVALID:
+            order.status = event.status
+        order.events += 1
+        event.id = order.events
+        now = self.utc_time
+        if event.status == OrderStatus.CANCELED:
+            order.canceled_time = now
+        elif event.status.is_fill():
+            order.last_fill_time = now
+        elif event.status in (OrderStatus.SUBMITTED, OrderStatus.UPDATE_SUBMITTED) and ticket.update_requests:
+            order.last_update_time = now
+        event.copy_order_fields(order)
+        event.fill_price_currency = event.fill_price_currency or order.price_currency
+        if event.exact_fill_quantity != 0:
+            self._adjust_for_base_fee(event)
+            self._algorithm.portfolio.process_fill(event)
+        ticket.add_event(event)
+        order.price = ticket.exact_average
+        self.events.append(event)
+        for listener in self.listeners:
+            listener(event)
+        self._algorithm.dispatch_order_event(event)
+
+    def _adjust_for_base_fee(self, event: OrderEvent) -> None:
+        security = self._algorithm.securities[event.symbol]
+        base, fee = security.base_currency, event.order_fee.value
+        crypto = security.type == SecurityType.CRYPTO
+        if crypto and base is not None and fee.exact_amount and fee.currency == base.symbol:
+            if event.exact_fill_quantity > 0:
+                event.fill_quantity = event.exact_fill_quantity - fee.exact_amount
+                event.order_fee = OrderFee.zero
+
+    # What user code asks.
+    def iterate_open_orders(self) -> Iterator[Order]:
+        """Yield open orders by number."""
+        return (o for o in list(self._orders.values()) if o.status.is_open())
+
+    def _matches(self, wanted: Any) -> Callable[[Any], bool]:
+        if wanted is None:
+            return lambda item: True
+        if callable(wanted):
+            return lambda item: bool(wanted(item))
+        symbol = self._algorithm.symbol_cache.find(wanted)
+        return lambda item: item.symbol == symbol
+
+    def get_open_orders(self, symbol_or_filter: Any = None) -> list[Order]:
+        """Return open orders, of a symbol or by a filter."""
+        match = self._matches(symbol_or_filter)
+        return [order.clone() for order in self.iterate_open_orders() if match(order)]
+
+    def get_orders(self, filter: Any = None) -> list[Order]:
+        """Return all orders."""
+        match = self._matches(filter)
+        return [order.clone() for order in self._orders.values() if match(order)]
+
+    def get_order_by_id(self, order_id: int) -> Order | None:
+        """Return an order."""
+        order = self._orders.get(order_id)
+        return order.clone() if order is not None else None
+
+    def get_order_tickets(self, filter: Any = None) -> list[OrderTicket]:
+        """Return all tickets."""
+        match = self._matches(filter)
+        return [ticket for ticket in self._tickets.values() if match(ticket)]
+
+    def get_open_order_tickets(self, filter: Any = None) -> list[OrderTicket]:
+        """Return tickets of open orders."""
+        return [ticket for ticket in self.get_order_tickets(filter) if ticket.status.is_open()]
+
+    def get_order_ticket(self, order_id: int) -> OrderTicket | None:
+        """Return the ticket of an order."""
+        return self._tickets.get(order_id)
+
+    def open_remaining(self, symbol: Any, kinds: Iterable[OrderType] | None = None) -> Decimal:
+        """Return the signed open quantity of a symbol, optionally of some order types."""
+        allowed = None if kinds is None else set(kinds)
+        tickets = (t for t in self._tickets.values() if t.symbol == symbol and t.status.is_open())
+        return sum((t.exact_remaining for t in tickets if allowed is None or t.order_type in allowed), ZERO)
+
+    def get_open_orders_remaining_quantity(self, symbol_or_filter: Any = None) -> float:
+        """Return the signed open quantity."""
+        tickets = self.get_open_order_tickets(symbol_or_filter)
+        return float(sum((ticket.exact_remaining for ticket in tickets), ZERO))
+
+    def cancel_open_orders(self, symbol: Any = None, tag: str | None = None) -> list[OrderTicket]:
+        """Cancel all open orders, or those of a symbol."""
+        canceled = []
+        for order in self.get_open_orders(symbol):
+            ticket = self._tickets[order.id]
+            ticket.cancel(tag)
+            canceled.append(ticket)
+        return canceled
+
+    def cancel_order(self, order_id: int, tag: str | None = None) -> OrderTicket | None:
+        """Cancel an order."""
+        return self._queue_cancel(CancelOrderRequest(self.utc_time, order_id, tag))
+
+    def process_request(self, request: OrderRequest) -> OrderTicket | None:
+        """Take a request."""
+        return self.process(request)
+
+    @property
+    def orders_count(self) -> int:
+        """Number of orders sent."""
+        return len(self._tickets)
+
+    @property
+    def last_order_id(self) -> int:
+        """Number of the last order."""
+        return self._last_id
+
+    @property
+    def all_orders(self) -> list[Order]:
+        """The orders themselves, by number."""
+        return [self._orders[number] for number in sorted(self._orders)]
+
+    @property
+    def open_order_count(self) -> int:
+        """Number of orders that wait for a fill."""
+        return len(self._pending)
+
+    @property
+    def transaction_record(self) -> dict[datetime, float]:
+        """Profit of closed trades by UTC time."""
+        return {time: float(value) for time, value in self._algorithm.portfolio.records.items()}
+
+    @property
+    def win_count(self) -> int:
+        """Closed trades with a profit."""
+        return len(self._algorithm.portfolio.winning)
+
+    @property
+    def loss_count(self) -> int:
+        """Closed trades without."""
+        return len(self._algorithm.portfolio.losing)
+
+    def scale_open_orders(self, symbol: Any, factor: Decimal) -> None:
+        """Adapt open orders of raw prices to a split."""
+        for order in self.iterate_open_orders():
+            if order.symbol != symbol:
+                continue
+            order.quantity = Decimal(int(order.exact_quantity / factor))
+            for name in _PRICES:
+                value = getattr(order, name, None)
+                if value is not None and not (name == "_trailing_amount" and order.trailing_as_percentage):  # type: ignore[attr-defined]
+                    setattr(order, name, value * factor)
+
+
+def price_increment(security: Security) -> Decimal:
+    """Return the step to which order prices are rounded; 0 leaves them as they are."""
+    if security.type == SecurityType.EQUITY:
+        if _adjustment_mode(security) != DataNormalizationMode.RAW:
+            return ZERO
+        price = security.exact_price
+        return _PENNY if 0 < price < _DOLLAR else security.symbol_properties.exact_tick
+    return security.symbol_properties.exact_tick
+
+
+def round_to_increment(value: Decimal, step: Decimal) -> Decimal:
+    """Round to a multiple of a step, half to even."""
+    return (value / step).to_integral_value() * step
+
+
+def _adjustment_mode(security: Security) -> Any:
+    configs = security.subscriptions
+    return configs[0].data_normalization_mode if configs else DataNormalizationMode.ADJUSTED
+
+
+def _power_message(order: Order, reason: str) -> str:
+    return (
+        f"Order Error: ids: [{order.id}], Insufficient buying power to complete orders (Value:["
+        f"{normalize(order.exact_quantity)}]), Reason: {reason}."
+    )
+
+
+def _unknown(request: OrderRequest) -> OrderResponse:
+    return OrderResponse(
+        request.order_id, Code.UNABLE_TO_FIND_ORDER, f"Unable to locate order with id {request.order_id}."
+    )
+
+
+def _invalid_status(request: OrderRequest, order: Order) -> OrderResponse:
+    return OrderResponse(
+        request.order_id,
+        Code.INVALID_ORDER_STATUS,
+        f"Unable to change order with id {order.id} because it already has {order.status} status.",
+    )
+
+
+def _invalid_new(request: OrderRequest, order: Order) -> OrderResponse:
+    return OrderResponse(
+        request.order_id,
+        Code.INVALID_NEW_ORDER_STATUS,
+        f"Unable to change order with id {order.id} because it is still {order.status}.",
+    )
