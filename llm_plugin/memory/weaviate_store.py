@@ -1,0 +1,359 @@
+"""The Weaviate back end: vectors made by the plugin, one tenant per run, exact ranking in the client.
+
+Backtests use the flat (exact) index, live runs HNSW. The server finds candidates; the client checks every closing
+time and ranks by float64 distance of the stored vectors, so that hits equal those of `LocalMemory`.
+
+A time filter is what costs on the server. The client knows when every trade of its tenant closed, so it asks without
+a filter where nothing lies in the future (the watermark), asks for more neighbours where little does and throws the
+later ones away, and filters on the server only where that falls short or most of the history is out of sight.
+"""
+
+from __future__ import annotations
+
+import bisect
+import json
+import math
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from llm_plugin.domain import Action, ExitReason, OutcomeKind
+from llm_plugin.errors import MemoryUnavailable
+from llm_plugin.memory.records import MemoryHit, MemoryRecord, Vector, check_vector, microseconds, rank
+
+__all__ = ["Index", "WeaviateMemory", "connect"]
+
+Index = Literal["flat", "hnsw"]
+COLLECTIONS: dict[str, str] = {"flat": "LeanTradeExact", "hnsw": "LeanTrade"}
+NAMESPACE = uuid.UUID("0d9c3a52-8c1e-5f0a-9d55-0f6a3bb4f3a1")
+SPARE = 8  # neighbours beyond k, so that ties at the edge are seen
+EXPECTED_SHARE = 4  # ask for this many times the neighbours that an even spread over time would need
+MOST_NEIGHBOURS = 512  # beyond it a filter on the server is cheaper
+TIE = 1e-5  # more than float32 distances can be off
+
+
+def connect(url: str, grpc_port: int, api_key: str | None = None, timeout_seconds: float = 5.0) -> Any:
+    """Open a weaviate-client connection.
+
+    Raises:
+        MemoryUnavailable: Nobody answers there, or the key is refused.
+    """
+    import weaviate
+    from weaviate.classes.init import AdditionalConfig, Auth, Timeout
+
+    parts = urlsplit(url)
+    secure = parts.scheme == "https"
+    host = parts.hostname or "127.0.0.1"
+    limits = Timeout(init=timeout_seconds, query=timeout_seconds, insert=max(60.0, timeout_seconds))
+    try:
+        return weaviate.connect_to_custom(
+            http_host=host,
+            http_port=parts.port or (443 if secure else 80),
+            http_secure=secure,
+            grpc_host=host,
+            grpc_port=grpc_port,
+            grpc_secure=secure,
+            auth_credentials=Auth.api_key(api_key) if api_key else None,
+            additional_config=AdditionalConfig(timeout=limits, trust_env=False),
+        )
+    except Exception as error:
+        raise MemoryUnavailable(
+            f"Weaviate at {url} (gRPC {grpc_port}) does not answer: {_first_line(error)}"
+        ) from error
+
+
+class WeaviateMemory:
+    """Trades of one run in a tenant of its own.
+
+    Args:
+        client: From `connect`; closed with this object.
+        tenant: The run's id.
+        index: `flat` is exact and quick to fill, `hnsw` quick on many trades.
+        buffer: Trades kept in the client before they are sent together; searches see them at once.
+    """
+
+    def __init__(self, client: Any, tenant: str, index: Index = "flat", buffer: int = 1) -> None:
+        self._client = client
+        self._tenant = _tenant_name(tenant)
+        self._index: Index = index
+        self._buffer = buffer
+        self._waiting: dict[str, MemoryRecord] = {}
+        self._closed: dict[str, int] = {}  # decision id -> closing time of everything held
+        self._times: list[int] | None = []  # the same times in order; None = to be sorted again
+        self._symbols: set[str] = set()
+        with self._translated():
+            self._collection = self._prepare()
+            self._read_known()
+
+    # -- protocol --------------------------------------------------------------------------------------------------
+
+    def add(self, record: MemoryRecord) -> None:
+        """Remember a closed trade; it is seen by searches at once and sent when the buffer is full."""
+        check_vector(record.vector)
+        self._waiting[record.decision_id] = record
+        self._note(record.decision_id, record.closed_us, record.symbol_id)
+        if len(self._waiting) >= self._buffer:
+            self.flush()
+
+    def add_many(self, records: Sequence[MemoryRecord]) -> None:
+        """Remember many, in large batches."""
+        for record in records:
+            check_vector(record.vector)
+            self._waiting[record.decision_id] = record
+            self._note(record.decision_id, record.closed_us, record.symbol_id)
+        self.flush()
+
+    def search(self, vector: Vector, k: int, as_of_utc: datetime, symbol_id: str | None = None) -> list[MemoryHit]:
+        """Return the k nearest trades that closed strictly before `as_of_utc`."""
+        query = check_vector(vector)
+        as_of = microseconds(as_of_utc)
+        if k <= 0 or self._visible(as_of) == 0:
+            return []
+        mixed = symbol_id in self._symbols and len(self._symbols) > 1
+        wanted = symbol_id if mixed else None
+        waiting = [record for record in self._waiting.values() if record.closed_us < as_of]
+        found = self._nearest(query, k, as_of, wanted)
+        hits = rank(query, _merged(found, waiting), k, symbol_id)
+        if wanted is not None and (len(hits) < k or hits[-1].record.symbol_id != wanted):
+            hits = rank(query, _merged([*found, *self._nearest(query, k, as_of, None)], waiting), k, symbol_id)
+        return hits
+
+    def count(self) -> int:
+        """Return the number of trades held."""
+        return len(self._closed)
+
+    def clear(self) -> None:
+        """Forget everything of this run."""
+        with self._translated():
+            self._parent().tenants.remove(self._tenant)
+            self._waiting, self._closed, self._times, self._symbols = {}, {}, [], set()
+            self._collection = self._prepare()
+
+    def close(self) -> None:
+        """Send what is buffered and disconnect; idempotent."""
+        if self._client is None:
+            return
+        try:
+            self.flush()
+        finally:
+            client, self._client = self._client, None
+            client.close()
+
+    # -- more ------------------------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Send what is buffered.
+
+        Raises:
+            MemoryUnavailable: The server did not take all of it; what it did not take stays in the buffer.
+        """
+        if not self._waiting:
+            return
+        from weaviate.classes.data import DataObject
+
+        records = list(self._waiting.values())
+        for start in range(0, len(records), 1000):
+            part = records[start : start + 1000]
+            objects = [
+                DataObject(properties=_properties(r), uuid=_uuid(r.decision_id), vector=r.vector.tolist()) for r in part
+            ]
+            with self._translated():
+                result = self._collection.data.insert_many(objects)
+                if result.has_errors:
+                    first = next(iter(result.errors.values()))
+                    raise MemoryUnavailable(f"Weaviate refused {len(result.errors)} trades: {first.message}")
+            for record in part:
+                self._waiting.pop(record.decision_id, None)
+
+    def records(self) -> Iterator[MemoryRecord]:
+        """Yield all trades of the tenant."""
+        yield from self._waiting.values()
+        with self._translated():
+            for item in self._collection.iterator(include_vector=True, return_properties=["payload"]):
+                record = _record(item)
+                if record.decision_id not in self._waiting:
+                    yield record
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _parent(self) -> Any:
+        return self._client.collections.use(COLLECTIONS[self._index])
+
+    def _prepare(self) -> Any:
+        from weaviate.classes.tenants import Tenant
+
+        name = COLLECTIONS[self._index]
+        if not self._client.collections.exists(name):
+            _create(self._client, name, self._index)
+        parent = self._parent()
+        if not parent.tenants.exists(self._tenant):
+            parent.tenants.create([Tenant(name=self._tenant)])
+        return parent.with_tenant(self._tenant)
+
+    def _read_known(self) -> None:
+        for item in self._collection.iterator(return_properties=["decision_id", "closed_us", "symbol_id"]):
+            values = item.properties
+            self._note(values["decision_id"], int(values["closed_us"]), values["symbol_id"])
+
+    def _note(self, decision_id: str, closed_us: int, symbol_id: str) -> None:
+        known = self._closed.get(decision_id)
+        self._closed[decision_id] = closed_us
+        self._symbols.add(symbol_id)
+        if known is None and self._times is not None and (not self._times or self._times[-1] <= closed_us):
+            self._times.append(closed_us)
+        elif known != closed_us:
+            self._times = None
+
+    def _visible(self, as_of_us: int) -> int:
+        if self._times is None:
+            self._times = sorted(self._closed.values())
+        return bisect.bisect_left(self._times, as_of_us)
+
+    def _nearest(self, query: Vector, k: int, as_of_us: int, symbol_id: str | None) -> list[MemoryRecord]:
+        """Return records among which the k nearest visible ones certainly are."""
+        total, visible = len(self._closed), self._visible(as_of_us)
+        limit = k + SPARE
+        if visible < total:
+            limit = math.ceil(limit * total / visible) + EXPECTED_SHARE * k
+        if limit <= MOST_NEIGHBOURS:
+            found = self._ask(query, limit, k, as_of_us, symbol_id, filtered=False)
+            if found is not None:
+                return found
+        limit = k + SPARE
+        while True:
+            found = self._ask(query, limit, k, as_of_us, symbol_id, filtered=visible < total)
+            if found is not None:
+                return found
+            limit *= 8
+
+    def _ask(
+        self, query: Vector, limit: int, k: int, as_of_us: int, symbol_id: str | None, filtered: bool
+    ) -> list[MemoryRecord] | None:
+        """Ask the server once; None where its answer may lack one of the k nearest visible records."""
+        from weaviate.classes.query import Filter, MetadataQuery
+
+        wanted = Filter.by_property("closed_us").less_than(as_of_us) if filtered else None
+        if symbol_id is not None:
+            same = Filter.by_property("symbol_id").equal(symbol_id)
+            wanted = same if wanted is None else wanted & same
+        with self._translated():
+            answer = self._collection.query.near_vector(
+                near_vector=query.tolist(),
+                limit=limit,
+                filters=wanted,
+                include_vector=True,
+                return_metadata=MetadataQuery(distance=True),
+                return_properties=["payload"],
+            ).objects
+        pairs = [(_record(item), float(item.metadata.distance)) for item in answer]
+        seen = [(record, distance) for record, distance in pairs if record.closed_us < as_of_us]
+        if len(answer) < limit:  # the server has no more
+            return [record for record, _ in seen]
+        if len(seen) < k or pairs[-1][1] - seen[k - 1][1] <= TIE:
+            return None
+        return [record for record, _ in seen]
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        if self._client is None:
+            raise MemoryUnavailable("the trade memory is closed")
+        try:
+            yield
+        except MemoryUnavailable:
+            raise
+        except Exception as error:
+            raise MemoryUnavailable(f"Weaviate failed on tenant {self._tenant}: {_first_line(error)}") from error
+
+
+def _create(client: Any, name: str, index: Index) -> None:
+    from weaviate.classes.config import Configure, DataType, Property, Tokenization, VectorDistances
+
+    # L2 on unit vectors orders like the cosine, and the server keeps the vectors as they are.
+    metric = VectorDistances.L2_SQUARED
+    vectors = (
+        Configure.VectorIndex.flat(distance_metric=metric)
+        if index == "flat"
+        else Configure.VectorIndex.hnsw(
+            distance_metric=metric, ef_construction=128, max_connections=32, ef=128, flat_search_cutoff=20_000
+        )
+    )
+    whole = Tokenization.FIELD
+    try:
+        client.collections.create(
+            name,
+            vector_config=Configure.Vectors.self_provided(vector_index_config=vectors),
+            multi_tenancy_config=Configure.multi_tenancy(enabled=True),
+            properties=[
+                Property(name="closed_us", data_type=DataType.INT, index_filterable=False, index_range_filters=True),
+                Property(name="symbol_id", data_type=DataType.TEXT, tokenization=whole, index_searchable=False),
+                Property(name="decision_id", data_type=DataType.TEXT, index_filterable=False, index_searchable=False),
+                Property(name="payload", data_type=DataType.TEXT, index_filterable=False, index_searchable=False),
+            ],
+        )
+    except Exception:
+        if not client.collections.exists(name):  # another process was faster
+            raise
+
+
+def _merged(found: Sequence[MemoryRecord], waiting: Sequence[MemoryRecord]) -> list[MemoryRecord]:
+    """Join what the server found and what waits in the client; the newer content of a decision wins."""
+    return list({record.decision_id: record for record in [*found, *waiting]}.values())
+
+
+def _tenant_name(run_id: str) -> str:
+    """Return the run id as a tenant name: letters, digits, - and _ only, 4 to 64 characters."""
+    if 4 <= len(run_id) <= 64 and all(c.isascii() and (c.isalnum() or c in "-_") for c in run_id):
+        return run_id
+    return str(uuid.uuid5(NAMESPACE, run_id))
+
+
+def _uuid(decision_id: str) -> str:
+    return str(uuid.uuid5(NAMESPACE, decision_id))
+
+
+def _properties(record: MemoryRecord) -> dict[str, Any]:
+    payload = {
+        "action": record.action.value,
+        "setup": record.setup,
+        "kind": record.kind.value,
+        "r_multiple": record.r_multiple,
+        "pnl": record.pnl,
+        "exit_reason": record.exit_reason.value,
+        "reasoning": record.reasoning,
+        "decision_id": record.decision_id,
+        "symbol_id": record.symbol_id,
+        "closed_us": record.closed_us,
+    }
+    return {
+        "decision_id": record.decision_id,
+        "symbol_id": record.symbol_id,
+        "closed_us": record.closed_us,
+        "payload": json.dumps(payload),
+    }
+
+
+def _record(item: Any) -> MemoryRecord:
+    values = json.loads(item.properties["payload"])
+    return MemoryRecord(
+        decision_id=values["decision_id"],
+        symbol_id=values["symbol_id"],
+        action=Action(values["action"]),
+        setup=values["setup"],
+        kind=OutcomeKind(values["kind"]),
+        r_multiple=values["r_multiple"],
+        pnl=values["pnl"],
+        closed_us=values["closed_us"],
+        exit_reason=ExitReason(values["exit_reason"]),
+        vector=np.array(item.vector["default"], np.float32),
+        reasoning=values["reasoning"],
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__
