@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import typer
 
-from llm_plugin.cli.console import emit, out
+from llm_plugin.cli.console import emit, key_values, out
 
 __all__ = ["register"]
 
@@ -21,12 +23,80 @@ def register(app: typer.Typer) -> None:
 @data_app.command("check")
 def check(
     path: Path = typer.Argument(..., help="A LEAN `Data` folder."),
+    info: bool = typer.Option(False, "--info", help="Show remarks too, not only errors and warnings."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Find gaps, bad rows, crossed quotes, damaged zips and missing hours; name file, row and remedy."""
-    from llm_plugin.data.check import check_folder, format_report
+    from llm_plugin.data.check import check_folder
+    from llm_plugin.data.findings import format_report
 
     report = check_folder(path)
-    emit(report.to_jsonable(), as_json=as_json, show=lambda _: out.print(format_report(report), markup=False))
-    if report.errors:
+    emit(
+        report.to_jsonable(),
+        as_json=as_json,
+        show=lambda _: out.print(format_report(report, show_info=info), markup=False, soft_wrap=True),
+    )
+    if not report.ok:
         raise typer.Exit(3)
+
+
+@data_app.command("synth")
+def synth(
+    path: Path = typer.Argument(..., help="The folder to write; LEAN's `Data` layout."),
+    seed: int = typer.Option(0, help="Same settings and seed give the same bytes."),
+    security_type: str = typer.Option("forex", help="forex (bid and ask) or equity (trades)."),
+    resolution: str = typer.Option("hour", help="second, minute, hour or daily."),
+    bars: int = typer.Option(40_000, help="Number of bars."),
+    start: str = typer.Option("2007-01-01", help="First date, YYYY-MM-DD."),
+    profile: str = typer.Option("balanced", help="balanced, low_win_rate_positive or high_win_rate_negative."),
+    rule: bool = typer.Option(True, "--rule/--no-rule", help="Whether the context tells good signals from bad."),
+    signal: str = typer.Option("breakout", help="The base signal."),
+    context: str = typer.Option("volatility", help="What decides: volatility, trend, rsi, hour, …"),
+    shift: list[str] = typer.Option([], help="A date from which good and bad contexts change places; may be repeated."),
+    as_json: bool = typer.Option(False, "--json", help="Print the manifest as JSON."),
+) -> None:
+    """Write a synthetic market with a planted, documented rule; its manifest holds the ground truth."""
+    from llm_plugin.data.synth import write_market
+    from llm_plugin.data.synth_config import SynthConfig
+
+    config = SynthConfig(
+        seed=seed,
+        security_type=security_type,
+        resolution=resolution,
+        bars=bars,
+        start=date.fromisoformat(start),
+        profile=profile,
+        rule=rule,
+        signal=signal,
+        context=context,
+        shifts=tuple(date.fromisoformat(day) for day in shift),
+    )
+    manifest = write_market(path, config)
+    emit(manifest.content, as_json=as_json, show=lambda content: _show(f"synthetic market in {path}", content))
+
+
+@data_app.command("universe")
+def universe(
+    path: Path = typer.Argument(..., help="The folder to write; LEAN's `Data` layout."),
+    seed: int = typer.Option(0, help="Same settings and seed give the same bytes."),
+    equities: int = typer.Option(120, help="Number of securities."),
+    days: int = typer.Option(1_000, help="Trading days."),
+    start: str = typer.Option("2010-01-04", help="First date, YYYY-MM-DD."),
+    as_json: bool = typer.Option(False, "--json", help="Print the manifest as JSON."),
+) -> None:
+    """Write a seeded universe of daily equities with industry, market cap and intraday VWAP."""
+    from llm_plugin.data.universe import UniverseConfig, write_universe
+
+    config = UniverseConfig(seed=seed, equities=equities, days=days, start=date.fromisoformat(start))
+    manifest = write_universe(path, config)
+    emit(manifest.content, as_json=as_json, show=lambda content: _show(f"synthetic universe in {path}", content))
+
+
+def _show(title: str, content: dict[str, Any]) -> None:
+    plain = {key: value for key, value in content.items() if isinstance(value, str | int | float | bool)}
+    for key, value in content.items():
+        if isinstance(value, dict) and all(isinstance(v, str | int | float | bool | None) for v in value.values()):
+            plain |= {f"{key}.{name}": item for name, item in value.items()}
+        elif isinstance(value, list | dict) and key not in plain:
+            plain[key] = f"{len(value)} entries"
+    key_values(title, plain)

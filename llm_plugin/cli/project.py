@@ -50,7 +50,7 @@ def vendor(
     report = copy_into(project)
     if (project / "llm_config.yaml").is_file():
         resolve(project / "llm_config.yaml").write_json(project / "llm_config.resolved.json")
-    text = f"{len(report.files)} files vendored into {report.folder}"
+    text = f"{len(report.files)} files vendored into {report.target}"
     emit(report, as_json=as_json, show=lambda _: out.print(text, markup=False))
 
 
