@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["CheckReport", "Finding", "Severity", "format_report"]
+__all__ = ["CODES", "CheckReport", "Finding", "Severity", "format_report"]
 
 
 class Severity(StrEnum):
@@ -18,6 +18,44 @@ class Severity(StrEnum):
     INFO = "info"
 
 
+CODES = {
+    "zip": "the archive is damaged, truncated or empty",
+    "members": "more than one csv in the archive",
+    "member_name": "the csv has an unusual name",
+    "file_name": "the date in a file name does not exist",
+    "empty": "no rows",
+    "bad_row": "wrong number of fields, or a field that is no number or date",
+    "bad_time": "the time column cannot be read",
+    "unsorted": "rows go back in time",
+    "duplicate_time": "a time occurs twice",
+    "overlap": "a bar starts before the one above has ended",
+    "bad_price": "a price is zero or negative",
+    "ohlc": "high or low does not contain open and close",
+    "spike": "high or low is three times off open and close",
+    "bid_above_ask": "the quote is crossed at open, close or over the whole bar",
+    "crossed_moment": "the quote is crossed at one extreme of the bar",
+    "one_sided": "one side of the quote is missing",
+    "negative_size": "a size or volume is negative",
+    "gap": "bars are missing while the exchange is open",
+    "gaps": "sum of all missing bars of a file",
+    "missing_days": "trading days without a file",
+    "closed_hours": "a few bars lie outside the exchange's hours",
+    "time_zone": "many bars lie outside the exchange's hours",
+    "hours_missing": "no market-hours database",
+    "hours_damaged": "the market-hours database cannot be read",
+    "hours_entry": "no usable hours for a market",
+    "properties_missing": "no symbol-properties database",
+    "properties_row": "no symbol properties for a symbol",
+    "map_missing": "no map file names the ticker",
+    "map_end": "a map file ends before 2050: delisted",
+    "after_delisting": "bars after the delisting",
+    "unmapped_rows": "rows of dates at which no security had the ticker",
+    "factor_missing": "no factor file",
+    "bad_factor": "a factor is not a number above 0",
+    "factor_end": "a factor file does not end with 20501231,1,1",
+    "no_data": "no bar file at all",
+    "unchecked": "files of kinds that are not checked",
+}
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 _SHOWN_PER_CODE = 12
 
@@ -33,6 +71,11 @@ class Finding:
     message: str
     remedy: str
     count: int = 1
+
+    def __post_init__(self) -> None:
+        """Every code is documented."""
+        if self.code not in CODES:
+            raise ValueError(f"finding code {self.code!r} is not in CODES")
 
     def __str__(self) -> str:
         where = self.path + (f" row {self.row}" if self.row is not None else "")

@@ -7,6 +7,7 @@ the truth of every signal (context, planned and replayed outcome), and the hash 
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_plugin.data.lean_write import file_hashes, hours_entry, new_folder, write_hours, write_properties, write_zip
-from llm_plugin.data.planted import SIGNALS
+from llm_plugin.data.planted import SIGNALS, PlantedEvent, PlantedRule
 from llm_plugin.data.synth_calendar import BarTimes, bar_times
 from llm_plugin.data.synth_config import PROFILES, SynthConfig
 from llm_plugin.data.synth_path import PlannedTrade, PlantedPath, generate_path
 from llm_plugin.domain import to_jsonable
+from llm_plugin.engine import fill_rules
 from llm_plugin.engine.zones import DAY_US
 from llm_plugin.errors import DataError
 
@@ -46,6 +48,11 @@ class SynthManifest:
         """The truth, one mapping per signal."""
         table = self.content["signals"]
         return [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
+
+    @property
+    def planted_rule(self) -> PlantedRule:
+        """The signal, context and exits, for `PlantedSignal`."""
+        return PlantedRule(**self.content["rule"]["parameters"])
 
     @property
     def files(self) -> dict[str, str]:
@@ -98,28 +105,36 @@ def load_manifest(folder: Path) -> SynthManifest:
 def replay_r(path: PlantedPath, config: SynthConfig) -> NDArray[np.float64]:
     """Replay every signal on the written quotes and return its net R.
 
-    Entry at the signal bar's close on the trade's side of the quote, stop before target within a bar. LEAN's rules:
-    a forex stop fills at the worse of stop and close, an equity stop at the stop (there are no gaps between bars).
+    Entry at the signal bar's close on the trade's side of the quote; exits by the engine's own fill rules, the stop
+    before the target within a bar.
     """
     scale = round(1 / config.price_increment)
     results = np.full(len(path.trades), np.nan)
     for row, trade in enumerate(path.trades):
         event, side = trade.event, trade.event.side
         window = slice(event.index + 1, event.index + 1 + config.planted_rule().horizon)
-        spread = path.spread[window, None]
-        exits = (path.bid[window] + (0 if side > 0 else spread)) / scale
+        exits = (path.bid[window] + (0 if side > 0 else path.spread[window, None])) / scale
         entry = (path.bid[event.index, 3] + (path.spread[event.index] if side > 0 else 0)) / scale
         risk = abs(event.reference_price - event.exit.stop)
-        best, worst = (1, 2) if side > 0 else (2, 1)
-        for bar in exits:
-            if side * (bar[worst] - event.exit.stop) < 0:
-                level = side * min(side * event.exit.stop, side * bar[3]) if config.security_type == "forex" else None
-                results[row] = side * ((event.exit.stop if level is None else level) - entry) / risk
-                break
-            if event.exit.target is not None and side * (bar[best] - event.exit.target) > 0:
-                results[row] = side * (event.exit.target - entry) / risk
-                break
+        fills = (_exit_fill(config.security_type, event, tuple(bar)) for bar in exits.tolist())
+        price = next((fill for fill in fills if fill is not None), math.nan)
+        results[row] = side * (price - entry) / risk
     return results
+
+
+def _exit_fill(security_type: str, event: PlantedEvent, bar: tuple[float, ...]) -> float | None:
+    """Return where a bar (open, high, low, close of the exit side) ends the trade, the stop first."""
+    opened, high, low, close = bar
+    buy, stop, target = event.side < 0, event.exit.stop, event.exit.target
+    if security_type == "equity":
+        price = fill_rules.equity_stop_market_fill(buy, stop, opened, high, low, 0.0)
+        if price is None and target is not None:
+            price = fill_rules.equity_limit_fill(buy, target, opened, high, low)
+        return price
+    price = fill_rules.stop_market_fill(buy, stop, high, low, close, 0.0)
+    if price is None and target is not None:
+        price = fill_rules.limit_fill(buy, target, high, low)
+    return price
 
 
 def _verify(path: PlantedPath, outcomes: NDArray[np.float64]) -> None:

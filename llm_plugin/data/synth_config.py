@@ -43,9 +43,9 @@ class Profile:
 
 
 PROFILES = {
-    "balanced": Profile(1.5, 0.67, 0.25, 0.5, "about 46 % wins at 1.5 R; the signal alone earns a little"),
+    "balanced": Profile(1.5, 0.665, 0.235, 0.5, "about 45 % wins at 1.5 R; the signal alone earns a little"),
     "low_win_rate_positive": Profile(
-        2.0, 0.49, 0.13, 0.75, "about 40 % wins at 2 R: even the good context loses more often than not, and pays"
+        2.0, 0.49, 0.11, 0.75, "about 40 % wins at 2 R: even the good context loses more often than not, and pays"
     ),
     "high_win_rate_negative": Profile(
         0.3,
