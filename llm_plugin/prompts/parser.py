@@ -14,7 +14,7 @@ __all__ = ["MAX_REASON_WORDS", "AnswerParser", "ParsedAnswer", "format_answer", 
 
 MAX_REASON_WORDS = 10
 Fault = Literal["", "empty", "form", "action", "illegal", "confidence", "reason"]
-_NUMBER = re.compile(r"(?:0(?:\.\d{1,6})?|1(?:\.0{1,6})?)")
+_NUMBER = re.compile(r"(?:0(?:\.[0-9]{1,6})?|1(?:\.0{1,6})?)")
 
 
 @dataclass(frozen=True, slots=True)
