@@ -59,7 +59,9 @@ def _forex_times(config: SynthConfig, step: int) -> BarTimes:
         weekday, time = _weekday(local), local % DAY_US
         inside |= (weekday < 4) | ((weekday == 4) & (time < 17 * HOUR_US)) | ((weekday == 6) & (time >= 17 * HOUR_US))
     starts = starts[inside][: config.bars]
-    return BarTimes(starts, starts + step)
+    # As LEAN counts: a day ends a day later on the exchange's clock, also when that clock changes.
+    clock = zone(_NEW_YORK)
+    return BarTimes(starts, clock.utcs(clock.locals(starts) + step))
 
 
 def _equity_times(config: SynthConfig, step: int) -> BarTimes:

@@ -86,8 +86,8 @@ def _environment(config: SynthConfig, horizon: int) -> _Environment:
     points = config.spread_fraction * config.first_price / config.price_increment
     if config.security_type == "equity" and config.resolution in ("hour", "daily"):
         points = 0.0  # LEAN has trades only at these resolutions
-    low = max(0, round(points) - 1) if points > 0 else 0
-    spread = rng.integers(low, max(low, round(points) + 1) + 1, size=bars)
+    usual = round(points)
+    spread = rng.integers(max(0, usual - 1), usual + 2, size=bars) if points > 0 else np.zeros(bars, dtype=np.int64)
     noise = rng.standard_normal((bars, _SUBSTEPS))
     return _Environment(sigma, drift, spread.astype(np.int64), noise)
 
