@@ -215,7 +215,9 @@ class SignalsSettings(Section):
     model: str = Field(
         default="eurusd_hour", min_length=1, description="under LEAN_LLM_HOME/models/ensemble, or a folder"
     )
-    threshold: float = Field(default=0.55, ge=0, le=1, description="probability from which BUY or SELL is signalled")
+    threshold: float | None = Field(
+        default=None, ge=0, le=1, description="probability from which BUY or SELL is signalled; null = the model's own"
+    )
     allow_lookahead: bool = Field(default=False, description="run although a model's data cutoff lies after the start")
 
 
