@@ -18,7 +18,7 @@ from llm_plugin.domain import (
     Verdict,
 )
 from llm_plugin.errors import ConfigError
-from llm_plugin.lean.config import LeanConfig
+from llm_plugin.lean.config import SCHEMA, LeanConfig
 from llm_plugin.lean.record import RecordedBackend
 
 __all__ = ["ApprovingBackend", "local_decision", "make_backend"]
@@ -99,34 +99,26 @@ def make_backend(algorithm: Any, config: LeanConfig, run_id: str, run_folder: Pa
         )
     if mode == "none":
         return ApprovingBackend(_signal_source(config))
-    return _in_process(config, run_id, run_folder)
+    return _in_process(algorithm, config, run_id, run_folder)
 
 
-def _in_process(config: LeanConfig, run_id: str, run_folder: Path | None) -> DecisionBackend:
+def _in_process(algorithm: Any, config: LeanConfig, run_id: str, run_folder: Path | None) -> DecisionBackend:
     from llm_plugin.validator import Validator
 
-    backend: DecisionBackend = Validator.from_settings(settings_of(config), run_id, run_folder=run_folder)
+    backend: DecisionBackend = Validator.from_settings(
+        _document(config), run_id, run_folder=run_folder, live=bool(algorithm.live_mode)
+    )
     return backend
 
 
 def _signal_source(config: LeanConfig) -> Any:
-    settings = settings_of(config)
-    if settings.signals.kind == "none":
+    if config.values.get("signals", {}).get("kind", "none") == "none":
         return None
+    from llm_plugin.settings import load_settings
     from llm_plugin.signals import EnsembleSignalSource
 
-    return EnsembleSignalSource.from_settings(settings)
+    return EnsembleSignalSource.from_settings(load_settings(_document(config)))
 
 
-def settings_of(config: LeanConfig) -> Any:
-    """Return the validated settings of a configuration; needs pydantic, so only where the validator itself runs."""
-    from llm_plugin.settings import CONFIG_SCHEMA, Resolved
-
-    document = {
-        "schema": CONFIG_SCHEMA,
-        "source": "",
-        "source_sha256": "",
-        "values": config.values,
-        "origins": {},
-    }
-    return Resolved.from_json(document).settings
+def _document(config: LeanConfig) -> dict[str, Any]:
+    return {"schema": SCHEMA, "source": "", "source_sha256": "", "values": config.values, "origins": {}}

@@ -17,7 +17,7 @@ from typing import Any
 
 from llm_plugin.errors import ConfigError, StaleConfig, did_you_mean
 
-__all__ = ["LEAN_DEFAULTS", "LeanConfig", "calling_folder", "load_config"]
+__all__ = ["LEAN_DEFAULTS", "SCHEMA", "LeanConfig", "calling_folder", "load_config"]
 
 LEAN_DEFAULTS: dict[str, Any] = {
     "validator": {"mode": "in_process", "on_failure": "veto_entries"},
@@ -43,7 +43,7 @@ LEAN_DEFAULTS: dict[str, Any] = {
 SECTIONS = frozenset(
     (
         *LEAN_DEFAULTS,
-        *("development", "lean", "llm_model", "logging", "memory", "prompts", "risk", "session", "signals", "sizing"),
+        *("development", "llm_model", "logging", "memory", "prompts", "risk", "session", "signals", "sizing"),
     )
 )
 SCHEMA = "1"
