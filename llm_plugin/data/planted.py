@@ -144,6 +144,14 @@ class PlantedSignal:
         self._gain = self._loss = 0.0
         self._silent_until = self.rule.warmup_bars
 
+    @classmethod
+    def after(cls, bars: Iterable[PriceBar], rule: PlantedRule | None = None) -> PlantedSignal:
+        """Return the signal as it stands after these bars: all bars of the file up to where a run starts."""
+        signal = cls(rule)
+        for bar in bars:
+            signal.update(bar)
+        return signal
+
     def update(self, bar: PriceBar) -> PlantedEvent | None:
         """Take one completed bar."""
         side = self.step(bar.high, bar.low, bar.close)

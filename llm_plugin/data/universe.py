@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from llm_plugin.data.lean_write import file_hashes, hours_entry, new_folder, write_hours, write_properties, write_zip
 from llm_plugin.data.synth_calendar import trading_days
 from llm_plugin.engine.zones import DAY_US
-from llm_plugin.errors import ConfigError
+from llm_plugin.errors import ConfigError, did_you_mean
 
 __all__ = ["MANIFEST", "UniverseConfig", "UniverseManifest", "write_universe"]
 
@@ -83,6 +84,25 @@ class UniverseConfig:
         ]
         if problems:
             raise ConfigError(problems)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> UniverseConfig:
+        """Build a configuration from plain values; the start may be an ISO string.
+
+        Raises:
+            ConfigError: An unknown key (with the nearest known one) or an impossible value.
+        """
+        known = [item.name for item in fields(cls)]
+        unknown = [key for key in values if key not in known]
+        if unknown:
+            raise ConfigError([f"{key!r} is no setting of a universe{did_you_mean(key, known)}" for key in unknown])
+        plain = dict(values)
+        try:
+            if isinstance(plain.get("start"), str):
+                plain["start"] = date.fromisoformat(plain["start"])
+        except ValueError as error:
+            raise ConfigError(f"{error}: write dates as YYYY-MM-DD") from None
+        return cls(**plain)
 
 
 @dataclass(frozen=True, slots=True)

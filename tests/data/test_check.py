@@ -295,3 +295,8 @@ def test_any_bytes_give_findings_and_never_an_exception(tmp_path_factory: pytest
     assert isinstance(report, CheckReport)
     assert not report.ok
     assert json.dumps(report.to_jsonable())
+
+
+def test_every_code_is_in_the_reference() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "data.md").read_text()
+    assert [code for code in CODES if f"`{code}`" not in page] == []

@@ -278,6 +278,14 @@ def test_events_do_not_depend_on_later_bars(make: Make, cut: int) -> None:
     assert planted_signal(bars.take(slice(0, cut))) == whole
 
 
+def test_a_run_that_starts_later_sees_the_same_signals(make: Make) -> None:
+    bars = _bars(make(bars=2_000))
+    signal = PlantedSignal.after(bars.take(slice(0, 1_234)))
+    later = [event for bar in bars.take(slice(1_234, None)) if (event := signal.update(bar)) is not None]
+    assert later == [event for event in planted_signal(bars) if event.index >= 1_234]
+    assert len(later) > 30
+
+
 def test_the_signal_is_silent_for_its_horizon_and_the_warm_up(make: Make) -> None:
     events = planted_signal(_bars(make(bars=SMALL)))
     index = np.array([event.index for event in events])

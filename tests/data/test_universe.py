@@ -143,11 +143,13 @@ def test_same_seed_same_bytes(tmp_path: Path) -> None:
         ({"equities": 1}, "equities is 1: give 2 to 2000"),
         ({"reversal": 0.9}, "reversal is 0.9"),
         ({"days": 3}, "days is 3"),
+        ({"start": "2010"}, "write dates as YYYY-MM-DD"),
+        ({"equitys": 3}, r"did you mean 'equities'"),
     ],
 )
 def test_impossible_settings_are_named(values: dict[str, Any], match: str) -> None:
     with pytest.raises(ConfigError, match=match):
-        UniverseConfig(**values)
+        UniverseConfig.from_mapping(values)
 
 
 def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
