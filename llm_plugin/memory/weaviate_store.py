@@ -3,9 +3,13 @@
 Backtests use the flat (exact) index, live runs HNSW. The server finds candidates; the client checks every closing
 time and ranks by float64 distance of the stored vectors, so that hits equal those of `LocalMemory`.
 
-A time filter is what costs on the server. The client knows when every trade of its tenant closed, so it asks without
-a filter where nothing lies in the future (the watermark), asks for more neighbours where little does and throws the
-later ones away, and filters on the server only where that falls short or most of the history is out of sight.
+A time filter is what costs on the server (8 ms against 1.2 ms at 100,000 trades). The client knows when every trade of
+its tenant closed, so it can do without, in this order:
+
+1. Nothing lies in the future (live, a fresh backtest): the watermark says so, no filter is needed.
+2. As of a time among the first 8,192 closings: an exact scan of these, read from the server once.
+3. Later: ask for more neighbours, throw away those that closed too late, check that enough are left.
+4. Too few left, or too many to ask for: the filter on the server.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ import numpy as np
 
 from llm_plugin.domain import Action, ExitReason, OutcomeKind
 from llm_plugin.errors import MemoryUnavailable
+from llm_plugin.memory.local import LocalMemory
 from llm_plugin.memory.records import MemoryHit, MemoryRecord, Vector, check_vector, microseconds, rank
 
 __all__ = ["Index", "WeaviateMemory", "connect"]
@@ -31,9 +36,10 @@ __all__ = ["Index", "WeaviateMemory", "connect"]
 Index = Literal["flat", "hnsw"]
 COLLECTIONS: dict[str, str] = {"flat": "LeanTradeExact", "hnsw": "LeanTrade"}
 NAMESPACE = uuid.UUID("0d9c3a52-8c1e-5f0a-9d55-0f6a3bb4f3a1")
-SPARE = 8  # neighbours beyond k, so that ties at the edge are seen
-EXPECTED_SHARE = 4  # ask for this many times the neighbours that an even spread over time would need
-MOST_NEIGHBOURS = 512  # beyond it a filter on the server is cheaper
+SPARE = 2  # neighbours beyond k, so that ties at the edge are seen
+MARGIN = 12  # further ones where some may have closed too late
+MOST_NEIGHBOURS = 160  # beyond it a filter on the server is cheaper
+EARLY = 8192  # first closings that are scanned in the client
 TIE = 1e-5  # more than float32 distances can be off
 
 
@@ -86,6 +92,7 @@ class WeaviateMemory:
         self._closed: dict[str, int] = {}  # decision id -> closing time of everything held
         self._times: list[int] | None = []  # the same times in order; None = to be sorted again
         self._symbols: set[str] = set()
+        self._early: LocalMemory | None = None
         with self._translated():
             self._collection = self._prepare()
             self._read_known()
@@ -116,6 +123,8 @@ class WeaviateMemory:
             return []
         mixed = symbol_id in self._symbols and len(self._symbols) > 1
         wanted = symbol_id if mixed else None
+        if self._visible(as_of) < len(self._closed) and as_of <= self._early_until():
+            return self._early_trades().search(query, k, as_of_utc, symbol_id)
         waiting = [record for record in self._waiting.values() if record.closed_us < as_of]
         found = self._nearest(query, k, as_of, wanted)
         hits = rank(query, _merged(found, waiting), k, symbol_id)
@@ -131,7 +140,7 @@ class WeaviateMemory:
         """Forget everything of this run."""
         with self._translated():
             self._parent().tenants.remove(self._tenant)
-            self._waiting, self._closed, self._times, self._symbols = {}, {}, [], set()
+            self._waiting, self._closed, self._times, self._symbols, self._early = {}, {}, [], set(), None
             self._collection = self._prepare()
 
     def close(self) -> None:
@@ -202,6 +211,8 @@ class WeaviateMemory:
 
     def _note(self, decision_id: str, closed_us: int, symbol_id: str) -> None:
         known = self._closed.get(decision_id)
+        if self._early is not None and (known is not None or closed_us < self._early_until()):
+            self._early = None
         self._closed[decision_id] = closed_us
         self._symbols.add(symbol_id)
         if known is None and self._times is not None and (not self._times or self._times[-1] <= closed_us):
@@ -214,12 +225,34 @@ class WeaviateMemory:
             self._times = sorted(self._closed.values())
         return bisect.bisect_left(self._times, as_of_us)
 
+    def _early_until(self) -> int:
+        """Return the latest as-of time that the first closings can answer for."""
+        times = self._times or []
+        return times[EARLY - 1] if len(times) >= EARLY else (times[-1] if times else 0)
+
+    def _early_trades(self) -> LocalMemory:
+        if self._early is None:
+            from weaviate.classes.query import Filter
+
+            until, memory = self._early_until(), LocalMemory()
+            with self._translated():
+                answer = self._collection.query.fetch_objects(
+                    filters=Filter.by_property("closed_us").less_than(until),
+                    limit=EARLY,
+                    include_vector=True,
+                    return_properties=["payload"],
+                )
+            memory.add_many([_record(item) for item in answer.objects])
+            memory.add_many([record for record in self._waiting.values() if record.closed_us < until])
+            self._early = memory
+        return self._early
+
     def _nearest(self, query: Vector, k: int, as_of_us: int, symbol_id: str | None) -> list[MemoryRecord]:
-        """Return records among which the k nearest visible ones certainly are."""
+        """Return records among which the k nearest visible ones are."""
         total, visible = len(self._closed), self._visible(as_of_us)
         limit = k + SPARE
         if visible < total:
-            limit = math.ceil(limit * total / visible) + EXPECTED_SHARE * k
+            limit = math.ceil(limit * total / visible) + MARGIN
         if limit <= MOST_NEIGHBOURS:
             found = self._ask(query, limit, k, as_of_us, symbol_id, filtered=False)
             if found is not None:
