@@ -18,6 +18,7 @@ from llm_plugin.bootstrap.config import BootstrapConfig
 from llm_plugin.bootstrap.context import MemoryLookup, RowContext, attach_context, render_variants
 from llm_plugin.bootstrap.metalabel import MetaLabel, save_meta_label
 from llm_plugin.bootstrap.network import build_network, build_tokenizer, save_network
+from llm_plugin.bootstrap.positions import open_position_examples
 from llm_plugin.bootstrap.rows import DecisionRow, Slices, rows_sha256, slice_rows
 from llm_plugin.bootstrap.tabular import TabularEncoder
 from llm_plugin.bootstrap.teacher import Teaching, teach
@@ -154,6 +155,8 @@ def _prepare(
         answers = answer_texts(renderer.template, shown, names, edge)
         example = Example(tuple(p.suffix for p in prompts), row.action, target, 1.0, answers)
         examples += [example, example] if row.is_signal else [example]
+    signals = [row for row in slices.train if row.is_signal]
+    examples += open_position_examples(signals, [contexts[id(row)] for row in signals], renderer, config.seed)
     on_progress("prepare", 1.0)
     return _Prepared(slices, contexts, encoder, table, teaching, examples, prefix)
 

@@ -34,7 +34,8 @@ minutes, so that a first run needs no download. It reads one kind of prompt (tem
   {base_loss:.4f}; {skill}
 - Log-odds were sharpened by {sharpness:g}: its raw probabilities are decisions, not frequencies. The calibrator gives
   those.
-{floor}- The reasons in its training answers are a template over the fields that the labels hang on. They describe, they
+{floor}- Questions about an open position: it was taught to answer HOLD, so that the exit plan goes on.
+- The reasons in its training answers are a template over the fields that the labels hang on. They describe, they
   do not explain.
 
 ## On its calibration slice ({cal_start} to {cal_end}, {cal_rows} signals; the calibrator was fitted there)

@@ -26,6 +26,7 @@ __all__ = ["MetaLabel", "MetaLabelScore", "fit_boosting", "save_meta_label"]
 Floats = NDArray[np.float64]
 SCHEMA_VERSION = "1"
 MANIFEST_NAME = "manifest.json"
+BINS = 60
 _REMEDY = "train it again with `lean-llm model bootstrap`"
 
 
@@ -135,12 +136,25 @@ def fit_boosting(rows: NDArray[np.floating[Any]], positive: NDArray[np.bool_], w
         max_iter=120,
         learning_rate=0.05,
         max_depth=3,
+        max_bins=BINS + 1,
         min_samples_leaf=leaf,
         l2_regularization=5.0,
         early_stopping=False,
         random_state=seed,
     )
-    return model.fit(rows, positive, sample_weight=weights)
+    return model.fit(_few_values(rows), positive, sample_weight=weights)
+
+
+def _few_values(rows: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """Move each number to the nearest of some sixty quantiles: scikit-learn's own weighted binning takes seconds."""
+    result = rows.copy()
+    for column in range(rows.shape[1]):
+        known = np.isfinite(rows[:, column])
+        values = rows[known, column]
+        if np.unique(values).size > BINS:
+            levels = np.unique(np.quantile(values, np.linspace(0, 1, BINS)).astype(rows.dtype))
+            result[known, column] = levels[np.searchsorted((levels[1:] + levels[:-1]) / 2, values)]
+    return result
 
 
 def save_meta_label(
