@@ -26,6 +26,8 @@ from llm_plugin.outcomes.replay import EntryFill, ReplayEntry, ReplayTrade, hold
 
 __all__ = ["FollowedReplay", "ReplayDesk"]
 
+PLAN_EXITS = (ExitReason.STOP, ExitReason.TARGET, ExitReason.TIMEOUT, ExitReason.TRAIL, ExitReason.BREAK_EVEN)
+
 
 @dataclass(slots=True)
 class FollowedReplay:
@@ -151,9 +153,10 @@ class ReplayDesk:
             self._sweep(symbol_id)
 
     def closed_by_plan(self, decision_id: str) -> ExitReason | None:
-        """Return why a decision's replay has ended, None while it is open or unknown."""
+        """Return which rule of its exit plan has ended a decision's replay; None while none has."""
         followed = self.entries.get(decision_id)
-        return followed.trade.exit_reason if followed is not None and followed.trade.closed else None
+        reason = None if followed is None else followed.trade.exit_reason
+        return reason if reason in PLAN_EXITS else None
 
     def forget(self, decision_id: str) -> None:
         """Drop a decision that is settled on both sides."""
