@@ -1,0 +1,1 @@
+"""LEAN's algorithm framework: insights, alpha, portfolio construction, risk, execution, universe selection."""
