@@ -8,8 +8,9 @@ from __future__ import annotations
 from llm_plugin.signals.config import DEFAULT_FEATURES, MEMBERS, EnsembleConfig
 from llm_plugin.signals.ensemble import Ensemble
 from llm_plugin.signals.manifest import EnsembleManifest, require_cutoff
+from llm_plugin.signals.out_of_fold import OOF_NAME
 from llm_plugin.signals.source import EnsembleSignalSource, model_folder
-from llm_plugin.signals.train import OOF_NAME, train_ensemble
+from llm_plugin.signals.train import train_ensemble
 
 __all__ = [
     "DEFAULT_FEATURES",

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from llm_plugin.errors import DataError
 
-__all__ = ["PlattScale", "fit_platt"]
+__all__ = ["PlattScale", "fit_platt", "fit_sides"]
 
 FloatArray = npt.NDArray[np.float64]
 _EDGE = 1e-6
@@ -50,6 +50,25 @@ def fit_platt(score: FloatArray, label: npt.NDArray[np.int8]) -> PlattScale:
         slope = _MIN_SLOPE
         intercept = _intercept(x, target, slope)
     return PlattScale(float(slope), float(intercept))
+
+
+def fit_sides(score: FloatArray, label: npt.NDArray[np.int8], drift_neutral: bool) -> list[PlattScale]:
+    """Fit the scales of the long and the short side.
+
+    Args:
+        score: Raw probabilities, (2, n), long first.
+        label: 0 or 1, (2, n).
+        drift_neutral: One slope and one base rate for both sides, each side measured from its own mean score: a trend
+            of the training years is not taken for a property of the market.
+
+    Raises:
+        DataError: Only one class is there.
+    """
+    if not drift_neutral:
+        return [fit_platt(score[side], label[side]) for side in range(2)]
+    centres = _logit(score).mean(axis=1, keepdims=True)
+    both = fit_platt(_sigmoid(_logit(score) - centres).ravel(), label.ravel())
+    return [PlattScale(both.slope, both.intercept - both.slope * float(centre)) for centre in centres[:, 0]]
 
 
 def _newton(x: FloatArray, target: FloatArray, slope: float) -> tuple[float, float]:

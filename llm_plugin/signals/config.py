@@ -71,6 +71,7 @@ class EnsembleConfig:
         depth: Depth of the random forest; the boosted members are two levels lower.
         min_leaf: Least training samples in a leaf.
         entries_per_1000_bars: Rate of flat-only entries that the threshold is set for, on out-of-fold predictions.
+        drift_neutral: Both sides share one base rate (forex); False keeps each side its own (equities that rise).
         threads: Models fitted at the same time; the result does not depend on it.
         seed: Of everything random.
     """
@@ -91,7 +92,8 @@ class EnsembleConfig:
     trees: int = 120
     depth: int = 6
     min_leaf: int = 40
-    entries_per_1000_bars: float = 30.0
+    entries_per_1000_bars: float = 40.0
+    drift_neutral: bool = True
     threads: int = 2
     seed: int = 7
 
