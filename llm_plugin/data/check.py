@@ -17,9 +17,11 @@ from pathlib import Path
 from llm_plugin.data.check_hours import check_hours, check_missing_days
 from llm_plugin.data.check_reference import Reference, check_factor_file, check_map_file
 from llm_plugin.data.check_rows import Table, check_prices, check_times, parse_member
+from llm_plugin.data.check_ticks import check_ticks
 from llm_plugin.data.findings import CheckReport, Finding, Severity, format_report
 from llm_plugin.data.lean_write import HOURS_FILE, PROPERTIES_FILE
 from llm_plugin.engine.enums import SecurityType
+from llm_plugin.engine.market_hours import MarketHoursEntry
 from llm_plugin.engine.zones import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from llm_plugin.errors import DataError
 
@@ -36,7 +38,9 @@ _TYPES = {
 _STEPS = {"daily": DAY_US, "hour": HOUR_US, "minute": MINUTE_US, "second": SECOND_US}
 _PART = r"(?P<type>equity|forex|cfd|crypto|cryptofuture|index)/(?P<market>[^/]+)/"
 _LOW = re.compile(_PART + r"(?P<resolution>daily|hour)/(?P<ticker>[^/]+?)(?:_(?P<kind>trade|quote))?\.zip")
-_HIGH = re.compile(_PART + r"(?P<resolution>minute|second)/(?P<ticker>[^/]+)/(?P<day>\d{8})_(?P<kind>trade|quote)\.zip")
+_HIGH = re.compile(
+    _PART + r"(?P<resolution>minute|second|tick)/(?P<ticker>[^/]+)/(?P<day>\d{8})_(?P<kind>trade|quote)\.zip"
+)
 _REFERENCE = re.compile(r"equity/(?P<market>[^/]+)/(?P<what>map_files|factor_files)/(?P<ticker>[^/]+)\.csv")
 _IGNORED_SUFFIXES = (".md", ".txt", ".py", ".cs", ".license")
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
@@ -60,7 +64,8 @@ class _BarFile:
         if self.day_us is None:
             return {f"{self.ticker}.csv", f"{self.ticker}_{self.tick}.csv"}
         day = self.path.name[:8]
-        return {f"{day}_{self.ticker}_{self.resolution}_{self.tick}.csv"}
+        plain = f"{day}_{self.ticker}_{self.resolution}_{self.tick}.csv"
+        return {plain, f"{day}_{self.ticker}_{self.tick}_tick.csv"} if self.resolution == "tick" else {plain}
 
 
 class _Check:
@@ -154,21 +159,28 @@ class _Check:
         data = self._member(file)
         if data is None:
             return
-        table = parse_member(data, file.relative, file.tick, file.day_us, self.add)
         self.report.rows += data.count(b"\n") + (not data.endswith(b"\n") and bool(data))
+        table = self._judge(file, data, entry)
         if not len(table):
             return
-        step = _STEPS[file.resolution]
-        check_times(table, step, file.relative, self.add)
-        check_prices(table, file.tick, file.relative, self.add)
         if file.day_us is not None:
             self.days[series][1].append(file.day_us // DAY_US)
-        if entry is not None:
-            check_hours(_sorted(table), step, entry, file.relative, self.add, self._listed(file))
         if file.kind == SecurityType.EQUITY:
             last = datetime.fromtimestamp(int(table.start_us.max()) / 1e6, UTC).date()
             key = (file.market, file.ticker.lower())
             self.last_bar[key] = max(self.last_bar.get(key, (date.min, "")), (last, file.relative))
+
+    def _judge(self, file: _BarFile, data: bytes, entry: MarketHoursEntry | None) -> Table:
+        if file.resolution == "tick" and file.day_us is not None:
+            return check_ticks(data, file.relative, file.kind, file.tick, file.day_us, self.add)
+        table = parse_member(data, file.relative, file.tick, file.day_us, self.add)
+        if len(table):
+            step = _STEPS[file.resolution]
+            check_times(table, step, file.relative, self.add)
+            check_prices(table, file.tick, file.relative, self.add)
+            if entry is not None:
+                check_hours(_sorted(table), step, entry, file.relative, self.add, self._listed(file))
+        return table
 
     def _listed(self, file: _BarFile) -> list[tuple[int, int]] | None:
         """When any map file gives the ticker to a security, in days since 1970; None where no map file names it."""

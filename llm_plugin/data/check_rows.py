@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from llm_plugin.data.findings import Finding, Severity
 from llm_plugin.engine.zones import DAY_US
 
-__all__ = ["Table", "check_prices", "check_times", "parse_member"]
+__all__ = ["Table", "check_prices", "check_times", "clock_times", "flag", "parse_member", "split_rows"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -35,11 +35,13 @@ class Table:
         return len(self.rows)
 
 
-def _flag(report: Report, path: str, rows: Ints, code: str, severity: Severity, message: str, remedy: str) -> None:
+def flag(report: Report, path: str, rows: Ints, code: str, severity: Severity, message: str, remedy: str) -> None:
+    """Report one finding for all rows with the same fault."""
     report(Finding(code, severity, path, int(rows[0]), message, remedy, len(rows)))
 
 
-def _split(data: bytes) -> tuple[list[bytes], Ints]:
+def split_rows(data: bytes) -> tuple[list[bytes], Ints]:
+    """Return the rows of a member and the number of fields of each."""
     lines = data.replace(b"\r", b"").split(b"\n")
     while lines and not lines[-1].strip():
         lines.pop()
@@ -56,7 +58,7 @@ def parse_member(data: bytes, path: str, kind: str, day_us: int | None, report: 
         day_us: Midnight of the file's date for minute and second files, None for daily and hourly ones.
         report: Takes findings.
     """
-    lines, widths = _split(data)
+    lines, widths = split_rows(data)
     if not lines:
         remedy = "Delete the file, or get it again"
         report(Finding("empty", Severity.ERROR, path, None, "the csv has no rows", remedy))
@@ -71,7 +73,7 @@ def parse_member(data: bytes, path: str, kind: str, day_us: int | None, report: 
         message = (
             f"{int(widths[row - 1])} fields where {expected} are expected for {kind} bars: {_text(lines[row - 1])}"
         )
-        _flag(report, path, numbers[wrong], "bad_row", Severity.ERROR, message, "Repair or remove the row")
+        flag(report, path, numbers[wrong], "bad_row", Severity.ERROR, message, "Repair or remove the row")
         lines = [line for line, bad in zip(lines, wrong.tolist(), strict=True) if not bad]
         numbers = numbers[~wrong]
     if not lines:
@@ -105,7 +107,7 @@ def _numeric(
     # An empty field is a missing side of a quote; in trades every field is needed.
     empty = frame[frame.columns[1:]].isna().to_numpy()
     bad = (np.isnan(values) & (~empty if kind == "quote" else True)) | np.isinf(values)
-    start = _day_times(frame[0]) if day_us is None else _clock_times(frame[0], day_us)
+    start = _day_times(frame[0]) if day_us is None else clock_times(frame[0], day_us)
     wrong_value, wrong_time = bad.any(axis=1), start < 0
     for wrong, code, what in (
         (wrong_value, "bad_row", "a field is not a number"),
@@ -114,7 +116,7 @@ def _numeric(
         if wrong.any():
             at = int(np.flatnonzero(wrong)[0])
             message = f"{what}: {_text(lines[at])}"
-            _flag(report, path, numbers[wrong], code, Severity.ERROR, message, "Repair or remove the row")
+            flag(report, path, numbers[wrong], code, Severity.ERROR, message, "Repair or remove the row")
     good = ~(wrong_value | wrong_time)
     return Table(numbers[good], start[good], values[good])
 
@@ -129,7 +131,8 @@ def _day_times(column: pd.Series[str]) -> Ints:
     return np.where(np.isnat(values), np.int64(-1), values.astype(np.int64))
 
 
-def _clock_times(column: pd.Series[float], day_us: int) -> Ints:
+def clock_times(column: pd.Series[float], day_us: int) -> Ints:
+    """Turn milliseconds since midnight into microseconds since 1970; -1 where they cannot be read."""
     milliseconds = pd.to_numeric(column, errors="coerce").to_numpy().astype(np.float64)
     inside = (milliseconds >= 0) & (milliseconds * 1_000 < DAY_US)
     whole = np.where(inside, milliseconds, 0).astype(np.int64)
@@ -152,7 +155,7 @@ def check_times(table: Table, step_us: int, path: str, report: Report) -> None:
     ):
         rows = table.rows[1:][mask]
         if len(rows):
-            _flag(report, path, rows, code, Severity.ERROR, text + "; LEAN drops or misplaces such bars", remedy)
+            flag(report, path, rows, code, Severity.ERROR, text + "; LEAN drops or misplaces such bars", remedy)
 
 
 def check_prices(table: Table, kind: str, path: str, report: Report) -> None:
@@ -168,7 +171,7 @@ def check_prices(table: Table, kind: str, path: str, report: Report) -> None:
     one_sided = has_bid != has_ask
     if one_sided.any():
         text = "only one side of the quote is there"
-        _flag(report, path, table.rows[one_sided], "one_sided", Severity.INFO, text, "LEAN carries the last one on")
+        flag(report, path, table.rows[one_sided], "one_sided", Severity.INFO, text, "LEAN carries the last one on")
     for side, present, name in ((bid, has_bid, "bid "), (ask, has_ask, "ask ")):
         _check_side(table.rows[present], side[present], name, path, report)
     both = has_bid & has_ask
@@ -192,7 +195,7 @@ def _check_crossed(rows: Ints, bid: Floats, ask: Floats, path: str, report: Repo
             column = int(np.flatnonzero(above[at])[0])
             name = ("open", "high", "low", "close")[column]
             text = f"bid {name} {bid[at, column]:.10g} is above ask {name} {ask[at, column]:.10g}"
-            _flag(report, path, rows[mask], code, severity, text, remedy)
+            flag(report, path, rows[mask], code, severity, text, remedy)
 
 
 def _present(side: Floats) -> Bools:
@@ -204,7 +207,7 @@ def _check_sizes(rows: Ints, sizes: Floats, path: str, report: Report) -> None:
     negative = sizes < 0
     if negative.any():
         text = f"a size or volume is negative: {sizes[negative][0]:g}"
-        _flag(report, path, rows[negative], "negative_size", Severity.ERROR, text, "Correct the size")
+        flag(report, path, rows[negative], "negative_size", Severity.ERROR, text, "Correct the size")
 
 
 def _check_side(rows: Ints, prices: Floats, name: str, path: str, report: Report) -> None:
@@ -220,4 +223,4 @@ def _check_side(rows: Ints, prices: Floats, name: str, path: str, report: Report
     ):
         if mask.any():
             figures = ",".join(f"{value:.10g}" for value in prices[mask][0])
-            _flag(report, path, rows[mask], code, severity, f"{text.format(name)}: {figures}", remedy)
+            flag(report, path, rows[mask], code, severity, f"{text.format(name)}: {figures}", remedy)

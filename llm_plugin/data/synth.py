@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +30,7 @@ from llm_plugin.errors import DataError
 __all__ = ["MANIFEST", "SynthConfig", "SynthManifest", "load_manifest", "write_market"]
 
 MANIFEST = "synth.json"
+_TICK_MILLISECONDS = 250
 SCHEMA_VERSION = "1"
 SIGNAL_COLUMNS = (
     "index", "time_utc", "side", "reference_price", "stop", "target", "context", "good", "win", "exit_index", "r",
@@ -165,20 +167,38 @@ def _volumes(config: SynthConfig, path: PlantedPath) -> NDArray[np.int64]:
     return np.rint(np.maximum(size, 1)).astype(np.int64)
 
 
-def _rows(config: SynthConfig, path: PlantedPath) -> dict[str, list[str]]:
-    """Return the csv rows by data kind, without their time column."""
+def _rows(config: SynthConfig, path: PlantedPath) -> dict[str, list[list[str]]]:
+    """Return the csv rows by data kind, without their time column; a list of rows for each bar."""
     ask = path.bid + path.spread[:, None]
     if config.security_type == "forex":
-        columns = [*(_decimal(path.bid[:, i]) for i in range(4)), *(_decimal(ask[:, i]) for i in range(4))]
-        quotes = [f"{','.join(row[:4])},0,{','.join(row[4:])},0" for row in zip(*columns, strict=True)]
-        return {"quote": quotes}
+        sides = [[_decimal(side[:, column]) for column in range(4)] for side in (path.bid, ask)]
+        bars = zip(zip(*sides[0], strict=True), zip(*sides[1], strict=True), strict=True)
+        if config.resolution == "tick":
+            return {"quote": [[f"{bid[i]},{offer[i]}" for i in _tick_order(bid)] for bid, offer in bars]}
+        return {"quote": [[f"{','.join(bid)},0,{','.join(offer)},0"] for bid, offer in bars]}
     volume = _volumes(config, path).tolist()
-    trade = path.bid * 100  # cents to LEAN's 1/10000 dollar
-    rows = {"trade": [f"{','.join(map(str, bar))},{size}" for bar, size in zip(trade.tolist(), volume, strict=True)]}
+    trade, offers = (path.bid * 100).tolist(), (ask * 100).tolist()  # cents to LEAN's 1/10000 dollar
+    if config.resolution == "tick":
+        return {
+            "trade": [
+                [f"{bar[i]},{max(1, size // 4)},Q,0,0" for i in _tick_order(bar)]
+                for bar, size in zip(trade, volume, strict=True)
+            ],
+            "quote": [
+                [f"{bid[i]},100,{offer[i]},100,Q,0,0" for i in _tick_order(bid)]
+                for bid, offer in zip(trade, offers, strict=True)
+            ],
+        }
+    rows = {"trade": [[f"{','.join(map(str, bar))},{size}"] for bar, size in zip(trade, volume, strict=True)]}
     if config.resolution in ("second", "minute"):
-        both = zip(trade.tolist(), (ask * 100).tolist(), strict=True)
-        rows["quote"] = [f"{','.join(map(str, bid))},100,{','.join(map(str, offer))},100" for bid, offer in both]
+        both = zip(trade, offers, strict=True)
+        rows["quote"] = [[f"{','.join(map(str, bid))},100,{','.join(map(str, offer))},100"] for bid, offer in both]
     return rows
+
+
+def _tick_order(bar: Sequence[str | int]) -> tuple[int, int, int, int]:
+    """Return the order of open, high, low, close within a bar: away from the close first."""
+    return (0, 2, 1, 3) if float(bar[3]) >= float(bar[0]) else (0, 1, 2, 3)
 
 
 def _write_bars(folder: Path, config: SynthConfig, times: BarTimes, path: PlantedPath) -> None:
@@ -187,8 +207,8 @@ def _write_bars(folder: Path, config: SynthConfig, times: BarTimes, path: Plante
     rows = _rows(config, path)
     if resolution in ("hour", "daily"):
         (lines,) = rows.values()
-        text = "".join(f"{_stamp(at)},{line}\n" for at, line in zip(times.start_data_us.tolist(), lines, strict=True))
-        write_zip(base / f"{ticker}.zip", f"{ticker}.csv", text)
+        bars = zip(times.start_data_us.tolist(), lines, strict=True)
+        write_zip(base / f"{ticker}.zip", f"{ticker}.csv", "".join(f"{_stamp(at)},{line}\n" for at, (line,) in bars))
         return
     days, firsts = np.unique(times.start_data_us // DAY_US, return_index=True)
     lasts = [*firsts[1:].tolist(), len(times.start_data_us)]
@@ -196,8 +216,17 @@ def _write_bars(folder: Path, config: SynthConfig, times: BarTimes, path: Plante
     for day, first, last in zip(days.tolist(), firsts.tolist(), lasts, strict=True):
         date = _stamp(day * DAY_US)[:8]
         for kind, lines in rows.items():
-            text = "".join(f"{in_day[i]},{lines[i]}\n" for i in range(first, last))
-            write_zip(base / ticker / f"{date}_{kind}.zip", f"{date}_{ticker}_{resolution}_{kind}.csv", text)
+            text = "".join(
+                f"{in_day[i] + place * _TICK_MILLISECONDS},{line}\n"
+                for i in range(first, last)
+                for place, line in enumerate(lines[i])
+            )
+            tail = (
+                f"{kind.title()}_Tick"
+                if (resolution, config.security_type) == ("tick", "equity")
+                else f"{resolution}_{kind}"
+            )
+            write_zip(base / ticker / f"{date}_{kind}.zip", f"{date}_{ticker}_{tail}.csv", text)
 
 
 def _write_reference(folder: Path, config: SynthConfig, times: BarTimes) -> None:
@@ -282,7 +311,12 @@ def _content(config: SynthConfig, times: BarTimes, path: PlantedPath, outcomes: 
             "win_rate_bad": win_bad,
             "parameters": asdict(rule),
         },
-        "exit": {"stop_atr": rule.stop_atr, "target_atr": rule.target_atr, "timeout_hours": rule.timeout_hours},
+        "exit": {
+            "stop_atr": rule.stop_atr,
+            "target_atr": rule.target_atr,
+            "timeout_bars": math.ceil(rule.timeout_hours * 3_600 / config.bar_seconds),
+            "timeout_hours": rule.timeout_hours,
+        },
         "realised": {
             "all": _summary(path.trades, outcomes, np.ones(len(index), dtype=bool)),
             "first_half": _summary(path.trades, outcomes, index < len(end) // 2),

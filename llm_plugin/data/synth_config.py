@@ -13,7 +13,7 @@ from llm_plugin.errors import ConfigError, did_you_mean
 
 __all__ = ["PROFILES", "Profile", "SynthConfig"]
 
-RESOLUTIONS = {"second": 1, "minute": 60, "hour": 3_600, "daily": 86_400}
+RESOLUTIONS = {"tick": 1, "second": 1, "minute": 60, "hour": 3_600, "daily": 86_400}
 HORIZON_BARS = 10
 _MAX_BARS = 2_000_000
 
@@ -71,7 +71,7 @@ class SynthConfig:
         security_type: `forex` (bid and ask) or `equity` (trades; minute and second also quotes).
         market: LEAN market; None takes oanda or usa.
         ticker: None takes eurusd or synt.
-        resolution: second, minute, hour or daily.
+        resolution: tick, second, minute, hour or daily; ticks are four to a second, and a bar is then a second.
         bars: Number of bars.
         start: First date.
         profile: Key of `PROFILES`.

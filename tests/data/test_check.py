@@ -23,6 +23,7 @@ FOREX = "forex/oanda/hour/eurusd.zip"
 DAILY = "equity/usa/daily/synt.zip"
 MINUTE = "equity/usa/minute/synt"
 TRADES, QUOTES = f"{MINUTE}/20070102_trade.zip", f"{MINUTE}/20070102_quote.zip"
+TICKS, FXTICKS = "equity/usa/tick/synt/20070101_trade.zip", "forex/oanda/tick/eurusd/20070101_quote.zip"
 MAP, FACTOR = "equity/usa/map_files/synt.csv", "equity/usa/factor_files/synt.csv"
 Change = Callable[[Path], None]
 
@@ -33,6 +34,8 @@ def clean_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     configs = {
         "forex": SynthConfig(bars=1_200),
         "daily": SynthConfig(bars=1_000, security_type="equity", resolution="daily"),
+        "tick": SynthConfig(bars=1_000, security_type="equity", resolution="tick"),
+        "fxtick": SynthConfig(bars=1_000, resolution="tick"),
         "minute": SynthConfig(bars=1_200, security_type="equity", resolution="minute"),
     }
     for name, config in configs.items():
@@ -171,12 +174,23 @@ OFFENDERS = [
     ("daily", "factor_end", W, FACTOR, 2, _text(FACTOR, "20070101,1,1,1\n20501231,0.5,1,0\n")),
     ("minute", "bad_time", E, TRADES, 2, _edit(TRADES, _field(2, 0, "86400000"))),
     ("minute", "gap", W, QUOTES, 11, _edit(QUOTES, lambda r: [*r[:10], *r[100:]])),
+    ("tick", "empty", E, TICKS, None, _edit(TICKS, lambda rows: [])),
+    ("tick", "bad_row", E, TICKS, 4, _edit(TICKS, _field(4, 1, "4x"))),
+    ("tick", "bad_row", E, TICKS, 4, _edit(TICKS, lambda rows: [*rows[:3], "34200750,4000000", *rows[4:]])),
+    ("tick", "bad_time", E, TICKS, 4, _edit(TICKS, _field(4, 0, "-1"))),
+    ("tick", "unsorted", E, TICKS, 4, _edit(TICKS, _field(4, 0, "34200000"))),
+    ("tick", "bad_price", E, TICKS, 4, _edit(TICKS, _field(4, 1, "0"))),
+    ("tick", "negative_size", E, TICKS, 4, _edit(TICKS, _field(4, 2, "-1"))),
+    ("tick", "member_name", W, TICKS, None, lambda f: write_zip(f / TICKS, "x.csv", "1,2,3,Q,0,0\n")),
+    ("fxtick", "crossed_moment", I, FXTICKS, 4, _edit(FXTICKS, _field(4, 1, "1.9"))),
+    ("fxtick", "bad_price", E, FXTICKS, 4, _edit(FXTICKS, _field(4, 2, "-1.3"))),
+    ("fxtick", "bid_above_ask", E, FXTICKS, 1, _edit(FXTICKS, lambda rows: [f"{i},1.3,1.2" for i in range(len(rows))])),
     ("minute", "file_name", E, f"{MINUTE}/20071399_trade.zip", None, _rename_day),
     ("minute", "missing_days", I, f"{MINUTE}/trade", None, _remove_day),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["forex", "daily", "minute"])
+@pytest.mark.parametrize("name", ["forex", "daily", "minute", "tick", "fxtick"])
 def test_clean_folders_have_no_finding(clean_folders: dict[str, Path], name: str) -> None:
     report = check_folder(clean_folders[name])
     assert report.rows >= 1_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -140,6 +141,31 @@ def test_trades_end_before_the_next_signal_and_the_timeout(make: Make) -> None:
         bars = _bars(manifest)
         longest = (bars.end_us[ends] - bars.end_us[index]).max() / 3.6e9
         assert longest < manifest.content["exit"]["timeout_hours"]
+
+
+def _tick_rows(folder: Path, kind: str) -> list[list[str]]:
+    rows = []
+    for path in sorted(folder.rglob(f"*_{kind}.zip")):
+        with zipfile.ZipFile(path) as archive:
+            rows += [line.split(",") for line in archive.read(archive.namelist()[0]).decode().splitlines()]
+    return rows
+
+
+@pytest.mark.parametrize("security_type", ["forex", "equity"])
+def test_ticks_are_the_seconds_in_four_steps(make: Make, security_type: str) -> None:
+    ticks = make(bars=1_500, security_type=security_type, resolution="tick")
+    seconds = make(bars=1_500, security_type=security_type, resolution="second")
+    assert ticks.content["signals"] == seconds.content["signals"]
+    assert check_folder(ticks.folder).ok
+    for kind in ("quote",) if security_type == "forex" else ("quote", "trade"):
+        bars, rows = _tick_rows(seconds.folder, kind), _tick_rows(ticks.folder, kind)
+        assert len(rows) == 4 * len(bars) == 6_000
+        for index in range(0, 1_500, 7):
+            four = rows[4 * index : 4 * index + 4]
+            prices = [float(row[1]) for row in four]
+            wanted = [prices[0], max(prices), min(prices), prices[3]]
+            assert wanted == [float(value) for value in bars[index][1:5]]
+            assert [int(row[0]) - int(bars[index][0]) for row in four] == [0, 250, 500, 750]
 
 
 def test_same_settings_and_seed_give_the_same_bytes(tmp_path: Path) -> None:
@@ -317,7 +343,7 @@ def test_a_breakout_is_a_close_beyond_the_range() -> None:
     ("values", "match"),
     [
         ({"profile": "balance"}, r"'balance' \(did you mean 'balanced'\?\)"),
-        ({"resolution": "tick"}, "'tick'; known: second, minute, hour, daily|'tick'"),
+        ({"resolution": "hours"}, r"'hours' \(did you mean 'hour'\?\); known: tick, second, minute, hour, daily"),
         ({"context": "moon"}, "context is 'moon'"),
         ({"signal": "cross"}, "signal is 'cross'"),
         ({"bars": 10}, "bars is 10: give 1000"),
