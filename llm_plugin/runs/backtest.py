@@ -82,7 +82,7 @@ def run(options: BacktestOptions, on_progress: OnProgress, prepare: Callable[[Re
     resolved = _configuration(options)
     prepared = prepare(resolved)
     options.output.mkdir(parents=True, exist_ok=True)
-    queue = _Queue(options, resolved, on_progress)
+    queue = _Queue(options, tuple(prepared.overrides), on_progress)
     interrupted = queue.work(_arms(options))
     if not queue.records:
         raise AlgorithmError("nothing was run")
@@ -117,9 +117,9 @@ def write_versions(path: Path) -> None:
 class _Queue:
     """Starts arms as slots come free; the main arm's files lie in the run folder, the others' below `arms/`."""
 
-    def __init__(self, options: BacktestOptions, resolved: Resolved, on_progress: OnProgress) -> None:
+    def __init__(self, options: BacktestOptions, prepared: tuple[str, ...], on_progress: OnProgress) -> None:
         self.options = options
-        self.resolved = resolved
+        self.prepared = prepared
         self.on_progress = on_progress
         self.records: dict[str, ArmRecord] = {}
 
@@ -143,7 +143,7 @@ class _Queue:
         return interrupted
 
     def _start(self, arm: Arm) -> WorkerHandle:
-        overrides = list(self.options.overrides) + list(self._overrides(arm))
+        overrides = [*self.options.overrides, *self.prepared, *self._overrides(arm)]
         folder = self.options.output if arm.name == LLM.name else self.options.output / "arms" / arm.name
         folder.mkdir(parents=True, exist_ok=True)
         resolved = resolve(self.options.project / "llm_config.yaml", overrides)
