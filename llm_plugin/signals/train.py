@@ -188,7 +188,8 @@ def _values(trained: _Trained, folder: Path) -> dict[str, Any]:
         },
         "seed": config.seed,
         "versions": {name: version(name) for name in _VERSIONED},
-        "config": config.to_json(),
+        # The number of threads changes nothing but the time, so it does not make another version.
+        "config": {key: value for key, value in config.to_json().items() if key != "threads"},
         "metrics": oof.metrics(sample, trained.folds),
     }
 
