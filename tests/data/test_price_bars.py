@@ -167,3 +167,27 @@ def test_sessions_agree_with_the_engines_hours(
     high = low + minutes * MINUTE_US
     sessions = Sessions(hours, low, high, extended)
     assert bool(sessions.overlaps(np.array([low]), np.array([high]))[0]) == hours.overlaps_us(low, high, extended)
+
+
+def _series_of_the_sample() -> list[tuple[str, str, str, str]]:
+    # GOOCV, UW and WMI are former tickers: they are read through GOOG and WM.
+    former = {"goocv", "uw", "wmi"}
+    found = set()
+    for path in sorted(MARKET.rglob("*.zip")):
+        kind, market, resolution, *rest = path.relative_to(MARKET).parts
+        found.add((kind, market, resolution, rest[0].removesuffix(".zip")))
+    return sorted(series for series in found if series[3] not in former)
+
+
+@pytest.mark.parametrize("series", _series_of_the_sample(), ids="-".join)
+def test_every_series_of_the_sample_can_be_read(series: tuple[str, str, str, str]) -> None:
+    kind, market, resolution, ticker = series
+    bars = _load(ticker, resolution, kind, market)
+    assert len(bars) > 100
+    assert (np.diff(bars.end_us) > 0).all()
+    assert (bars.bid_low > 0).all()
+    assert (bars.ask_high >= bars.ask_low).all()
+
+
+def test_the_sample_has_the_series_that_the_examples_need() -> None:
+    assert len(_series_of_the_sample()) == 21
