@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ from llm_plugin.domain import to_jsonable
 from llm_plugin.errors import RecordError
 from llm_plugin.outcomes.store import OutcomeStore, StoredDecision
 
-__all__ = ["explain_decision"]
+__all__ = ["explain_decision", "find_decision"]
 
 SHORTEST_PREFIX = 6
 
@@ -24,16 +26,28 @@ def explain_decision(decision_id: str, run: Path | None = None) -> dict[str, Any
     Raises:
         RecordError: No run knows it, or a beginning fits several.
     """
+    with find_decision(decision_id, run) as (store, stored, folder):
+        return _tell(store, stored, folder)
+
+
+@contextmanager
+def find_decision(decision_id: str, run: Path | None) -> Iterator[tuple[OutcomeStore, StoredDecision, Path]]:
+    """Open the store that knows a decision; yields the store, the decision and the run's folder.
+
+    Raises:
+        RecordError: No run knows it, or a beginning fits several.
+    """
     if len(decision_id) < SHORTEST_PREFIX:
         raise RecordError(f"'{decision_id}' is too short: give at least {SHORTEST_PREFIX} characters of the id")
     stores = [run / "store.sqlite"] if run is not None else _stores(Path.cwd())
     for path in stores:
         if not path.is_file():
             raise RecordError(f"{path} does not exist: is {path.parent} a run's folder?")
-        with OutcomeStore(f"sqlite:///{path}") as store:
+        with OutcomeStore(f"sqlite:///{path.resolve()}") as store:
             found = _find(store, decision_id)
             if found is not None:
-                return _tell(store, found, path.parent)
+                yield store, found, path.parent
+                return
     where = f"in {run}" if run else f"in {len(stores)} runs below {Path.cwd()}"
     raise RecordError(f"no decision '{decision_id}' {where}; name its run's folder with --run")
 
