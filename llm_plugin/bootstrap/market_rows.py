@@ -36,7 +36,7 @@ __all__ = ["BarSeries", "Instrument", "SignalEvents", "market_rows", "memory_loo
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 RUN_ID = "bootstrap"
-RISK_FRACTION = 0.01
+MAX_DRAWDOWN = 0.5
 START_EQUITY = 100_000.0
 
 
@@ -329,15 +329,15 @@ def _outcome(
 
 
 def _with_accounts(rows: list[DecisionRow]) -> list[DecisionRow]:
-    """Give each question the account that had taken every earlier signal at one per cent of risk, as of its time."""
-    closed = sorted((row.closed_utc, row.net_r) for row in rows if row.is_signal)
-    equity = peak = START_EQUITY
-    place, result = 0, []
+    """Give each question an account in a random state.
+
+    The drawdown of a simulated account drifts with the date, and a model would learn the date from it.
+    """
+    rng = np.random.default_rng(0)
+    result = []
     for row in rows:
-        while place < len(closed) and closed[place][0] < row.time_utc:
-            equity *= max(0.0, 1 + RISK_FRACTION * closed[place][1])
-            peak = max(peak, equity)
-            place += 1
+        peak = START_EQUITY * (1 + float(rng.random()))
+        equity = peak * (1 - MAX_DRAWDOWN * float(rng.beta(1, 3)))
         account = AccountState(equity, peak, equity, START_EQUITY)
         result.append(replace(row, request=replace(row.request, account=account)))
     return result

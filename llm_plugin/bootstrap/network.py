@@ -109,8 +109,11 @@ def build_network(tokenizer: Any, *, hidden: int, layers: int, max_tokens: int, 
 
 def save_network(model: Any, folder: Path) -> None:
     """Save weights and configuration so that transformers 4.57 and 5 read the same model."""
+    from transformers.utils import logging
+
     model.config.use_cache = True
-    model.save_pretrained(str(folder), safe_serialization=True)
+    logging.disable_progress_bar()
+    model.save_pretrained(str(folder))
     path = folder / "config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
     # transformers 5 writes rope_parameters only, 4.57 reads rope_theta only: without this line it takes its default.

@@ -289,6 +289,7 @@ def _load_base(
     name: str, folder: Path | None, quantization: str, where: str, max_memory: Mapping[int | str, str] | None
 ) -> tuple[Any, Any]:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
 
     source = str(folder) if folder is not None else name
     safe: dict[str, Any] = {"trust_remote_code": False, "local_files_only": folder is not None}
@@ -298,6 +299,8 @@ def _load_base(
         options["device_map"] = where
     if max_memory is not None:
         options |= {"device_map": "auto", "max_memory": dict(max_memory)}
+    bars_shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
     try:
         config = AutoConfig.from_pretrained(source, **safe)
         if getattr(config, "auto_map", None):
@@ -309,6 +312,9 @@ def _load_base(
             f"{source} cannot be loaded as a causal language model: {_first_line(error)}; "
             "check llm_model.name, or train the small one with `lean-llm model bootstrap`"
         ) from error
+    finally:
+        if bars_shown:
+            logging.enable_progress_bar()
     if "device_map" not in options:
         model = model.to(where)
     return model, tokenizer
