@@ -52,7 +52,8 @@ class OutcomeStore:
         self.url = url
         self._group = commit == "group"
         self._lock = threading.RLock()
-        self._pending = 0
+        self._journal: list[tuple[Any, Mapping[str, Any] | None]] = []  # done since the last commit
+        self._undone = False  # the journal was rolled back and must be written again
         self._last_commit = time.monotonic()
         self._prompts_seen: set[str] = set()
         self._engine = schema.make_engine(url, durable=not self._group)
@@ -148,7 +149,7 @@ class OutcomeStore:
         """
         statement = schema.decisions.update().where(schema.decisions.c.decision_id == decision_id)
         with self._write() as connection:
-            if connection.execute(statement.values(reason=reason)).rowcount == 0:
+            if self._execute(connection, statement.values(reason=reason)) == 0:
                 raise DataError(f"reason for decision {decision_id}: no such decision in {self._label}")
 
     def save_session(self, run_id: str, payload: Mapping[str, Any], name: str = "session") -> None:
@@ -158,7 +159,7 @@ class OutcomeStore:
         changed = {key: row[key] for key in ("saved_us", "payload")}
         statement = statement.on_conflict_do_update(index_elements=["run_id", "name"], set_=changed)
         with self._write() as connection:
-            connection.execute(statement)
+            self._execute(connection, statement)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -269,9 +270,9 @@ class OutcomeStore:
     def flush(self) -> None:
         """Commit what a group commit still holds."""
         with self._lock, self._translated():
-            if self._pending:
-                self._open().commit()
-                self._committed()
+            if self._journal:
+                self._restored()
+                self._commit()
 
     def close(self) -> None:
         """Flush and close; idempotent."""
@@ -299,17 +300,25 @@ class OutcomeStore:
     @contextmanager
     def _write(self) -> Iterator[sa.Connection]:
         with self._lock, self._translated():
-            connection = self._open()
+            connection = self._restored()
             yield connection
-            self._pending += 1
             due = time.monotonic() - self._last_commit >= GROUP_SECONDS
-            if not self._group or due or self._pending >= GROUP_SIZE:
-                connection.commit()
-                self._committed()
+            if not self._group or due or len(self._journal) >= GROUP_SIZE:
+                self._commit()
 
-    def _committed(self) -> None:
-        self._pending = 0
+    def _commit(self) -> None:
+        self._open().commit()
+        self._journal.clear()
         self._last_commit = time.monotonic()
+
+    def _restored(self) -> sa.Connection:
+        """Return the connection, with what a failure undid of the open group written again."""
+        connection = self._open()
+        if self._undone:
+            for statement, row in self._journal:
+                connection.execute(statement, row)
+            self._undone = False
+        return connection
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -319,37 +328,24 @@ class OutcomeStore:
             self._give_up(error)
 
     def _give_up(self, error: Exception) -> NoReturn:
-        """Leave no half-written transaction behind and say what happened."""
-        lost = self._pending
-        if self._group and lost and self._keep_pending():
-            lost = 0
-        elif self._connection is not None:
+        """Leave no half-written transaction behind and say what happened; an open group is kept for the next write."""
+        if self._connection is not None:
             self._connection.rollback()
-            self._prompts_seen.clear()
-        self._committed()
+        if not self._group:
+            self._journal.clear()
+        self._undone = bool(self._journal)
+        self._prompts_seen.clear()
         if isinstance(error, DataError):
             raise error
-        note = f"; {lost} earlier writes of the open group were undone with it" if lost else ""
-        raise StoreUnavailable(
-            f"outcome store {self._label}: {cause(error)}; nothing was half-written{note}"
-        ) from error
-
-    def _keep_pending(self) -> bool:
-        """Commit the complete writes before a failed one: SQLite undoes only the failed statement."""
-        connection = self._connection
-        if connection is None or self._engine.dialect.name != "sqlite":
-            return False
-        raw: Any = connection.connection.dbapi_connection
-        if not raw.in_transaction:
-            return False
-        try:
-            connection.commit()
-        except sa.exc.SQLAlchemyError:
-            return False
-        return True
+        raise StoreUnavailable(f"outcome store {self._label}: {cause(error)}; nothing was half-written") from error
 
     def _add(self, connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> bool:
-        return connection.execute(self._statement(table), row).rowcount == 1
+        return self._execute(connection, self._insert(table).on_conflict_do_nothing(), row) == 1
+
+    def _execute(self, connection: sa.Connection, statement: Any, row: Mapping[str, Any] | None = None) -> int:
+        count = int(connection.execute(statement, row).rowcount)
+        self._journal.append((statement, row))
+        return count
 
     def _add_prompt(self, connection: sa.Connection, prompt: Mapping[str, str]) -> None:
         if self._add(connection, schema.prompts, prompt):
@@ -361,15 +357,12 @@ class OutcomeStore:
                 f"prompt hash {prompt['prompt_hash']} is known for another text: a prompt is stored verbatim"
             )
 
-    def _statement(self, table: sa.Table) -> Any:
-        return self._insert(table).on_conflict_do_nothing()
-
     def _rows(self, query: sa.Select[Any]) -> list[Any]:
         with self._lock, self._translated():
-            connection = self._open()
+            connection = self._restored()
             rows = list(connection.execute(query).all())
-            if not self._pending:
-                connection.commit()
+            if not self._journal:
+                connection.commit()  # a reader must not hold a snapshot for ever
             return rows
 
     def _decisions(self, where: Any) -> Iterator[StoredDecision]:

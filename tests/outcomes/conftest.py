@@ -53,9 +53,7 @@ def make_decision() -> Callable[..., tuple[DecisionRequest, Decision]]:
             kind=QuestionKind.ENTRY,
             sequence=number,
             signal=Signal(symbol_id, "EURUSD", moment, action, 0.62),
-            market=MarketContext(
-                symbol_id, "EURUSD", "oanda", "forex", moment, "hour", 1.2, 1.1999, 1.2001, features
-            ),
+            market=MarketContext(symbol_id, "EURUSD", "oanda", "forex", moment, "hour", 1.2, 1.1999, 1.2001, features),
             position=PositionState(),
             account=AccountState(100_000.0, 100_000.0, 100_000.0, 100_000.0),
             legal=(action, Action.HOLD),
