@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from llm_plugin.domain import Action, DecisionRequest, Outcome, OutcomeKind, from_jsonable, to_jsonable
+from llm_plugin.domain import Action, DecisionRequest, ExitReason, Outcome, OutcomeKind, from_jsonable, to_jsonable
 from llm_plugin.errors import DataError
 
 __all__ = ["Pattern", "SessionStatistics", "SessionTracker", "TradeRow", "pattern_of", "regime_of"]
 
 STATE_SCHEMA = "1"
 RECENT = 20
+_UNFINISHED = (ExitReason.END_OF_DATA, ExitReason.NOT_EXECUTED)
 _REGIMES = {-1: "low", 0: "normal", 1: "high"}
 
 
@@ -198,8 +199,8 @@ class SessionTracker:
         """Take in one outcome.
 
         Args:
-            outcome: Realised outcomes make the figures; shadow ones are kept for `shadow_wins`. Replays and outcomes of
-                HOLD are no trades and are passed over.
+            outcome: Realised outcomes make the figures; shadow ones are kept for `shadow_wins`. Replays, outcomes of
+                HOLD and trades that were not executed or did not run to their end are passed over.
             request: The question that it belongs to.
 
         Returns:
@@ -210,7 +211,7 @@ class SessionTracker:
         """
         if outcome.decision_id != request.decision_id:
             raise DataError(f"outcome of {outcome.decision_id} was recorded with request {request.decision_id}")
-        if outcome.kind is OutcomeKind.REPLAY or not outcome.action.side:
+        if outcome.kind is OutcomeKind.REPLAY or not outcome.action.side or outcome.exit_reason in _UNFINISHED:
             return False
         if not math.isfinite(outcome.r_multiple):
             raise DataError(f"outcome of {outcome.decision_id} has r_multiple {outcome.r_multiple}; it must be finite")

@@ -221,7 +221,12 @@ def test_the_blackout_is_noon_to_one_in_new_york(hours: float, blocked: bool) ->
 
 def test_a_blackout_may_cross_midnight() -> None:
     asked = gate(rules=["blackout"], blackout_start="23:00", blackout_end="01:00", blackout_timezone="UTC")
-    assert [asked.check(question(hour), stats(hour)) is None for hour in (22, 23, 24.5, 25)] == [True, False, False, True]
+    assert [asked.check(question(hour), stats(hour)) is None for hour in (22, 23, 24.5, 25)] == [
+        True,
+        False,
+        False,
+        True,
+    ]
 
 
 def test_own_rules_register_by_name(rule_name: str) -> None:

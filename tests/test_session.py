@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from questions import FEATURES, START, question, result
 
-from llm_plugin.domain import Action, Outcome, OutcomeKind
+from llm_plugin.domain import Action, ExitReason, Outcome, OutcomeKind
 from llm_plugin.errors import DataError
 from llm_plugin.session import SessionTracker, pattern_of
 
@@ -86,6 +86,14 @@ def test_shadow_and_replayed_trades_are_no_realised_ones() -> None:
     assert tracker.shadow_wins(at(-1), at(100)) == 1
 
 
+def test_trades_that_did_not_run_to_their_end_do_not_count() -> None:
+    tracker = SessionTracker()
+    for hour, reason in enumerate((ExitReason.END_OF_DATA, ExitReason.NOT_EXECUTED)):
+        request = question(hour, sequence=hour)
+        assert not tracker.record(result(request, 1.0, 2, exit_reason=reason), request)
+    assert tracker.statistics(at(100)).total_trades == 0
+
+
 def test_shadow_wins_count_in_a_row_after_a_time() -> None:
     tracker = SessionTracker()
     for hour, r in enumerate((1.0, -1.0, 1.0, 1.0)):
@@ -111,7 +119,7 @@ def test_an_outcome_of_another_question_is_refused() -> None:
 
 
 def test_short_and_long_trades_are_treated_alike() -> None:
-    """Planted offender: counting a short as won where the price rose. The R of an outcome has the side in it already."""
+    """Planted offender: counting a short as won where the price rose. R has the side in it already."""
     long, short = SessionTracker(), SessionTracker()
     feed(long, [(hour, r, 2, True) for hour, r in enumerate((1.0, -1.0, 0.5))])
     feed(short, [(hour, r, 2, False) for hour, r in enumerate((1.0, -1.0, 0.5))])
@@ -143,7 +151,10 @@ def test_hot_and_cold_patterns_are_found_and_shown() -> None:
 def test_patterns_name_setup_regime_and_part_of_the_day() -> None:
     assert pattern_of(question(13)) == "BUY+/high/12"
     assert pattern_of(question(13, Action.SELL)) == "SELL-/high/12"
-    assert pattern_of(question(3, features={**FEATURES, "trend_direction": 0.0, "volatility_regime": -1.0})) == "BUY/low/00"
+    assert (
+        pattern_of(question(3, features={**FEATURES, "trend_direction": 0.0, "volatility_regime": -1.0}))
+        == "BUY/low/00"
+    )
     assert pattern_of(question(3, features={})) == "BUY/unknown/00"
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llm_plugin.domain import OutcomeKind, QuestionKind
+from llm_plugin.domain import OutcomeKind
 from llm_plugin.errors import ConfigError, ModelError
 from llm_plugin.fusion import get_fusion
+from llm_plugin.memory.local import LocalMemory
+from llm_plugin.memory.rebuild import stored_records
 from llm_plugin.prompts import PromptRenderer
 from llm_plugin.reasoning import ScoringCache, create_model
 from llm_plugin.risk import RiskGate
@@ -20,10 +21,11 @@ from llm_plugin.validator.arms import Arm, MetaLabel, follow, random_veto, tabul
 from llm_plugin.validator.ledger import Ledger
 from llm_plugin.validator.pipeline import Parts, SignalSource
 from llm_plugin.validator.reasons import ReasonWriter
-from llm_plugin.validator.recall import Recall, SetupEncoder
+from llm_plugin.validator.recall import Recall
 
 if TYPE_CHECKING:
     from llm_plugin.memory.records import MemoryRecord, TradeMemory
+    from llm_plugin.memory.vector import VectorTransform
     from llm_plugin.outcomes.store import OutcomeStore
     from llm_plugin.reasoning import LanguageModel
     from llm_plugin.settings import Settings
@@ -228,51 +230,54 @@ def _signal_source(settings: Settings) -> SignalSource | None:
 
 def _recall(settings: Settings, memory: TradeMemory | None, store: OutcomeStore, given: _Given) -> Recall | None:
     wanted = settings.memory
-    if memory is None and wanted.backend == "none":
+    if wanted.backend == "none" or settings.validator.arm not in ("llm", "tabular"):
         return None
-    encoder = SetupEncoder()
-    seeds = tuple(run for run in (wanted.seed_run, given.run_id) if run)
-    records = partial(stored_records, store, seeds, encoder, wanted.shadow)
-    opened = memory if memory is not None else _open_memory(settings, given)
-    if memory is None:
-        opened.add_many(list(records()))
+    from llm_plugin.memory import VectorTransform, open_memory
+
+    transform = VectorTransform()
+    seeds = _seed_records(settings, store, given, transform)
+
+    def known() -> list[MemoryRecord]:
+        return [*seeds, *stored_records(store, given.run_id, transform, wanted.shadow)]
+
+    def local_copy() -> TradeMemory:
+        copy = LocalMemory()
+        copy.add_many(known())
+        return copy
+
+    opened = memory if memory is not None else open_memory(wanted, given.run_id, live=given.live)
+    opened.add_many(known())
     recall = Recall(
         opened,
-        encoder,
-        partial(_local_copy, records),
+        transform,
+        local_copy,
         k=wanted.k,
         same_symbol_first=wanted.same_symbol_first,
         shadow=wanted.shadow,
+        seeded_until=max((record.closed_utc for record in seeds), default=None),
     )
     given.release.append(recall.close if memory is None else recall.close_replacement)
     return recall
 
 
-def _open_memory(settings: Settings, given: _Given) -> TradeMemory:
-    from llm_plugin.memory import open_memory
+def _seed_records(
+    settings: Settings, store: OutcomeStore, given: _Given, transform: VectorTransform
+) -> list[MemoryRecord]:
+    """Return what `memory.seed_run` holds: a run of the same store, or the folder of another one."""
+    name = settings.memory.seed_run
+    if name is None:
+        return []
+    shadow, folder = settings.memory.shadow, given.run_folder / name
+    if not (folder / "store.sqlite").is_file():
+        if store.run(name) is None:
+            raise ConfigError(
+                f"memory.seed_run = {name!r}: neither a run of {store.url} nor a run folder with a store.sqlite"
+            )
+        return list(stored_records(store, name, transform, shadow))
+    from llm_plugin.outcomes.store import OutcomeStore as Store
 
-    return open_memory(settings.memory, given.run_id)
-
-
-def _local_copy(records: Callable[[], Iterable[MemoryRecord]]) -> TradeMemory:
-    from llm_plugin.memory.local import LocalMemory
-
-    copy = LocalMemory()
-    copy.add_many(list(records()))
-    return copy
-
-
-def stored_records(
-    store: OutcomeStore, run_ids: Sequence[str], encoder: SetupEncoder, shadow: bool
-) -> Iterator[MemoryRecord]:
-    """Yield what the memory of some runs holds, made from the outcome store."""
-    kinds = (OutcomeKind.REALISED, OutcomeKind.SHADOW) if shadow else (OutcomeKind.REALISED,)
-    for run_id in run_ids:
-        requests = {row.request.decision_id: row.request for row in store.decisions(run_id)}
-        for outcome in store.outcomes(run_id, kinds=kinds):
-            request = requests[outcome.decision_id]
-            if outcome.action.side and request.kind is QuestionKind.ENTRY:
-                yield encoder.record(request, outcome)
+    with Store(f"sqlite:///{(folder / 'store.sqlite').resolve()}") as other:
+        return [record for run in other.run_ids() for record in stored_records(other, run, transform, shadow)]
 
 
 def _reasons(

@@ -141,12 +141,15 @@ class Validator:
 
         Raises:
             DataError: The question belongs to another run, or HOLD is not legal.
+            LookaheadError: The memory was seeded with trades of this run's own time.
         """
         if request.run_id != self.run_id:
             raise DataError(f"question {request.decision_id} is of run {request.run_id}, this is {self.run_id}")
         known = self._parts.ledger.known(request.decision_id)
         if known is not None:
             return known
+        if self._parts.recall is not None:
+            self._parts.recall.check_seed(request)
         started = time.perf_counter()
         context = _Context(request)
         try:

@@ -4,60 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeVar
 
-from llm_plugin.domain import DecisionRequest, Outcome, OutcomeKind, QuestionKind
-from llm_plugin.errors import MemoryUnavailable
-from llm_plugin.session import pattern_of
+from llm_plugin.domain import DecisionRequest, Outcome, QuestionKind
+from llm_plugin.errors import LookaheadError, MemoryUnavailable
+from llm_plugin.memory.rebuild import is_remembered, record_of
 
 if TYPE_CHECKING:
-    from llm_plugin.memory.records import MemoryHit, MemoryRecord, TradeMemory, Vector
+    from llm_plugin.memory.records import MemoryHit, TradeMemory, Vector
 
-__all__ = ["Encoder", "Recall", "SetupEncoder"]
+__all__ = ["Recall"]
 
 T = TypeVar("T")
 _LOG = logging.getLogger("llm_plugin.memory")
-
-
-class Encoder(Protocol):
-    """Turns questions into vectors and outcomes into records, by one fixed transform."""
-
-    def vector(self, request: DecisionRequest) -> Vector:
-        """Return the setup of a question."""
-
-    def record(self, request: DecisionRequest, outcome: Outcome) -> MemoryRecord:
-        """Return what is remembered of a closed trade."""
-
-
-class SetupEncoder:
-    """The shipped encoder: the memory's fixed transform, and the session's pattern as the name of the setup."""
-
-    def __init__(self) -> None:
-        """Make the transform."""
-        from llm_plugin.memory.vector import VectorTransform
-
-        self._transform = VectorTransform()
-
-    def vector(self, request: DecisionRequest) -> Vector:
-        """Return the setup of a question."""
-        return self._transform(request)
-
-    def record(self, request: DecisionRequest, outcome: Outcome) -> MemoryRecord:
-        """Return what is remembered of a closed trade."""
-        from llm_plugin.memory.records import MemoryRecord, microseconds
-
-        return MemoryRecord(
-            decision_id=outcome.decision_id,
-            symbol_id=outcome.symbol_id,
-            action=outcome.action,
-            setup=pattern_of(request),
-            kind=outcome.kind,
-            r_multiple=outcome.r_multiple,
-            pnl=outcome.pnl,
-            closed_us=microseconds(outcome.closed_utc),
-            exit_reason=outcome.exit_reason,
-            vector=self._transform(request),
-        )
 
 
 class Recall:
@@ -71,31 +31,47 @@ class Recall:
     def __init__(
         self,
         memory: TradeMemory,
-        encoder: Encoder,
+        transform: Callable[[DecisionRequest], Vector],
         rebuild: Callable[[], TradeMemory],
         *,
         k: int = 3,
         same_symbol_first: bool = True,
         shadow: bool = True,
+        seeded_until: datetime | None = None,
     ) -> None:
         """Wrap a memory.
 
         Args:
             memory: The configured back end.
-            encoder: Vectors and records.
+            transform: The setup of a question as a vector.
             rebuild: Makes the exact local index from the outcome store; the stored outcomes are complete at any time.
             k: Hits per question.
             same_symbol_first: Hits of the question's symbol come first.
             shadow: Remember shadow trades too.
+            seeded_until: When the last trade of the run that seeded the memory closed.
         """
         self._memory = memory
-        self._encoder = encoder
+        self._transform = transform
         self._rebuild = rebuild
         self._k = k
         self._same_symbol_first = same_symbol_first
         self._shadow = shadow
+        self._seeded_until = seeded_until
         self.failures = 0
         self.state = "primary"
+
+    def check_seed(self, request: DecisionRequest) -> None:
+        """Refuse a memory seeded with trades of the run's own time; asked at the first question.
+
+        Raises:
+            LookaheadError: The seeding run closed trades at or after it.
+        """
+        until, self._seeded_until = self._seeded_until, None
+        if until is not None and until >= request.market.time_utc:
+            raise LookaheadError(
+                f"memory.seed_run closed trades until {until.isoformat()}, but this run asks its first question at "
+                f"{request.market.time_utc.isoformat()}; seed with a run that ended before"
+            )
 
     def hits(self, request: DecisionRequest) -> tuple[MemoryHit, ...]:
         """Return similar trades that closed strictly before the question; none for questions about a position.
@@ -105,7 +81,7 @@ class Recall:
         """
         if request.kind is not QuestionKind.ENTRY:
             return ()
-        vector = self._encoder.vector(request)
+        vector = self._transform(request)
         symbol = request.market.symbol_id if self._same_symbol_first else None
         return tuple(self._try(lambda memory: memory.search(vector, self._k, request.market.time_utc, symbol)))
 
@@ -113,12 +89,12 @@ class Recall:
         """Remember a closed trade; call it once the outcome is in the store.
 
         Returns:
-            False where the outcome is none to remember: a replay, HOLD, or a shadow where shadows are off.
+            False where the outcome is none to remember: a replay, HOLD, a trade that did not run to its end, or a
+            shadow where shadows are off.
         """
-        wanted = outcome.kind is OutcomeKind.REALISED or (self._shadow and outcome.kind is OutcomeKind.SHADOW)
-        if not wanted or not outcome.action.side or request.kind is not QuestionKind.ENTRY:
+        if not is_remembered(request, outcome, self._shadow):
             return False
-        record = self._encoder.record(request, outcome)
+        record = record_of(request, outcome, self._transform)
         self._try(lambda memory: memory.add(record))
         return True
 

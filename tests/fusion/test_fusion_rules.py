@@ -61,7 +61,6 @@ def own() -> Iterator[str]:
         (0.55, 0.35, HOLD, "weight"),
         (0.75, 0.35, BUY, "signal_confident"),
         (0.75, 0.20, BUY, "weight"),
-        (0.75, 0.20, BUY, "weight"),
         (0.71, 0.001, HOLD, "weight"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,12 +15,14 @@ from llm_plugin.domain import Action, PositionState, QuestionKind
 from llm_plugin.errors import TemplateError
 from llm_plugin.features.catalog import llm_feature_names, market_feature_names
 from llm_plugin.prompts import FIELDS, PromptRenderer, Template, trading_session
+from llm_plugin.prompts.reference import render_reference
 from llm_plugin.prompts.templates import COMPACT_CONTEXT
 from llm_plugin.prompts.values import Value
 from llm_plugin.session import SessionStatistics
 from llm_plugin.settings import PromptsSettings
 
-REQUIRED_FIELDS = """market contract_specs session time price adx trend_strength rsi macd vwap_distance volatility_regime
+REQUIRED_FIELDS = """
+market contract_specs session time price adx trend_strength rsi macd vwap_distance volatility_regime
 support resistance position entry_price unrealized_pnl balance peak_balance drawdown win_rate consecutive_losses
 signal_action signal_confidence stop_distance target_distance memory session_stats""".split()
 
@@ -93,7 +96,7 @@ def test_all_template_problems_are_reported_at_once() -> None:
 def test_user_features_are_fields_once_the_configuration_names_them() -> None:
     template = Template.parse("", "{days_to_fed:.0f}", ["days_to_fed"])
     assert template.fields == ("days_to_fed",)
-    with pytest.raises(TemplateError, match="days_to_fed.*unknown field"):
+    with pytest.raises(TemplateError, match=r"days_to_fed.*unknown field"):
         Template.parse("", "{days_to_fed:.0f}")
 
 
@@ -140,6 +143,12 @@ def test_a_short_trade_reads_like_its_mirrored_long_one() -> None:
 def test_the_version_follows_the_templates() -> None:
     assert renderer().version == renderer().version
     assert len({renderer().version, renderer(style="full").version, renderer("{price}").version}) == 3
+
+
+def test_the_reference_page_is_up_to_date() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "reference" / "prompts.md"
+    assert page.read_text(encoding="utf-8") == render_reference()
+    assert all(f"| `{name}` |" in render_reference() for name in FIELDS)
 
 
 @given(st.floats(allow_nan=True, allow_infinity=True), st.sampled_from(["i", "*100i", "/5i", "*10/5i", "", ".2f"]))

@@ -142,7 +142,7 @@ def test_contradictions_are_refused(override: str, message: str) -> None:
 
 def test_every_n_needs_selective_querying() -> None:
     assert resolve(overrides=["reasoning.mode=every_n"], env={}).settings.reasoning.mode == "every_n"
-    with pytest.raises(ConfigError, match="needs fusion.use_selective_querying: true"):
+    with pytest.raises(ConfigError, match=r"needs fusion\.use_selective_querying: true"):
         resolve(overrides=["reasoning.mode=every_n", "fusion.use_selective_querying=false"], env={})
 
 

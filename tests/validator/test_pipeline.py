@@ -249,7 +249,7 @@ def test_modes_of_other_back_ends_are_refused(make: Make) -> None:
     for mode in ("service", "record"):
         with pytest.raises(ConfigError, match=f"validator.mode = '{mode}'"):
             make(f"validator.mode={mode}", "validator.url=http://127.0.0.1:1")
-    with pytest.raises(ConfigError, match="fusion.strategy = 'magic'"):
+    with pytest.raises(ConfigError, match=r"fusion\.strategy = 'magic'"):
         make("fusion.strategy=magic")
 
 
