@@ -84,6 +84,7 @@ class LLMValidatedAlphaModel:
         """Return the inner model's insights as far as they are approved."""
         desk = self.attach(algorithm)
         follow_corporate_events(desk, data)
+        desk.begin()
         desk.ledger.orders.poll()
         now = utc_now(algorithm)
         self.log.refresh(now)
@@ -111,6 +112,7 @@ class LLMValidatedAlphaModel:
     def on_order_event(self, event: Any) -> None:
         """Forward the algorithm's order events here if you like: the outcomes are the same without."""
         if self.desk is not None:
+            self.desk.begin()
             self.desk.ledger.orders.forward(event)
 
     def on_end(self) -> dict[str, Any]:
@@ -199,9 +201,9 @@ class LLMValidatedAlphaModel:
                 desk.ledger.exit_signal(feed, side)
             self._multipliers.pop(known.symbol_id, None)
         elif leg.asked is None:
-            for symbol_id, side, insights in self._decisions.values():
+            for symbol_id, side, renewals in self._decisions.values():
                 if symbol_id == known.symbol_id and side == leg.direction:
-                    insights.append(known)
+                    renewals.append(known)
         else:
             decision = self._settle(leg)
             self._decisions[decision.decision_id] = (known.symbol_id, leg.direction, [known])

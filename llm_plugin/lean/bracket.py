@@ -23,6 +23,8 @@ from llm_plugin.outcomes.exits import ExitPolicy, ManagedStop, round_to_incremen
 
 __all__ = ["Bracket", "BracketDesk"]
 
+EQUITY = 1
+
 
 @dataclass(slots=True)
 class Bracket:
@@ -133,7 +135,7 @@ class BracketDesk:
             self._retry_close(symbol_id, bracket)
             return
         bracket.bars_since_question += 1
-        if bracket.timeout_utc is not None and bar.end_utc >= bracket.timeout_utc:
+        if bracket.timeout_utc is not None and bar.end_utc >= bracket.timeout_utc and self._can_close(bracket):
             self.close(symbol_id, ExitReason.TIMEOUT)
         elif bracket.managed.on_close(_exit_close(bracket, bar)):
             self._move_stop(bracket, bar)
@@ -177,6 +179,11 @@ class BracketDesk:
             bracket.stop_ticket.update_stop_price(bracket.stop_level)
         if bracket.target_ticket is not None and bracket.target is not None:
             bracket.target_ticket.update_limit_price(round_to_increment(bracket.target, bracket.increment))
+
+    def _can_close(self, bracket: Bracket) -> bool:
+        """Only equities take a closing order while their exchange is closed; elsewhere the stop goes on working."""
+        security = self._algorithm.securities[bracket.symbol]
+        return bool(security.exchange.exchange_open) or number(bracket.symbol.security_type) == EQUITY
 
     def _move_stop(self, bracket: Bracket, bar: PriceBar) -> None:
         level = bracket.stop_level

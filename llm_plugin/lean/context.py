@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from llm_plugin.domain import AccountState, ExitPlan, MarketContext, PositionState
@@ -17,6 +18,8 @@ __all__ = ["AccountWatch", "default_plan", "exit_policy", "market_context", "pos
 
 SECURITY_TYPES = {0: "base", 1: "equity", 4: "forex", 6: "cfd", 7: "crypto", 9: "index", 11: "cryptofuture"}
 EQUITY, RAW = 1, 0
+LONGEST_CLOSURE_BARS = 200
+"""More hours than any week-end with holidays; finer bars wait for the next open bar instead."""
 
 
 class AccountWatch:
@@ -117,4 +120,18 @@ def default_plan(feed: Feed, side: int, policy: ExitPolicy) -> ExitPlan | None:
     if not feed.atr.ready or feed.last is None or not feed.atr.value > 0:
         return None
     bar_period = timedelta(seconds=feed.seconds)
-    return plan_exit(side, feed.last.close, feed.atr.value, policy, bar_period, price_increment(feed))
+    plan = plan_exit(side, feed.last.close, feed.atr.value, policy, bar_period, price_increment(feed))
+    if plan.timeout is None or feed.resolution == "daily":
+        return plan
+    return replace(plan, timeout=_into_open_hours(feed, feed.last.end_utc, plan.timeout, bar_period))
+
+
+def _into_open_hours(feed: Feed, start_utc: datetime, timeout: timedelta, bar_period: timedelta) -> timedelta:
+    """Put a vertical barrier off, bar by bar, until the exchange is open: a closing order then fills at once."""
+    hours = feed.security.exchange.hours
+    for _ in range(LONGEST_CLOSURE_BARS):
+        local = (start_utc + timeout).astimezone(feed.zone).replace(tzinfo=None)
+        if hours.is_open(local, False):
+            return timeout
+        timeout += bar_period
+    return timeout

@@ -91,6 +91,7 @@ class Desk:
         )
         self.last_signal: dict[str, Signal] = {}
         self.on_change: Callable[[], None] | None = None
+        self.before_first: Callable[[], None] | None = None
         self._ended = False
 
     # -- questions ---------------------------------------------------------------------------------------------------
@@ -126,6 +127,7 @@ class Desk:
             raise DataError(f"an entry question needs BUY or SELL, not {action.value}")
         if not 0 <= confidence <= 1:
             raise DataError(f"confidence {confidence!r} of {symbol} is no probability: give a number from 0 to 1")
+        self.begin()
         feed = self.hub.get(symbol)
         self.ledger.orders.poll()
         market = market_context(self.algorithm, feed)
@@ -151,6 +153,8 @@ class Desk:
         bracket = self.ledger.brackets.brackets.get(feed.symbol_id)
         if bracket is None or bracket.closing or not self._due(feed):
             return None
+        if feed.resolution != "daily" and not market_open(feed):
+            return None  # nothing could be done at once: the next bar is early enough
         managed = bracket.managed
         legal = [Action.HOLD]
         if not managed.at_break_even:
@@ -240,7 +244,15 @@ class Desk:
             "open_positions": sum(1 for book in books if book.lots),
         }
 
+    def begin(self) -> None:
+        """Do what has to wait until LEAN knows holdings and open orders: it reads them after `initialize`."""
+        first, self.before_first = self.before_first, None
+        if first is not None:
+            first()
+
     def _on_bar(self, feed: Feed, bar: PriceBar) -> None:
+        if self.before_first is not None:
+            self.begin()
         self.account.observe()
         self.ledger.on_bar(feed, bar)
         if feed.symbol_id in self.ledger.brackets.brackets:

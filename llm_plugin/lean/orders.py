@@ -65,6 +65,15 @@ class OrderWatch:
             if number(ticket.status) in CLOSED:
                 self._open.discard(order_id)
 
+    def start_from_now(self) -> None:
+        """Pass over everything that has happened so far: holdings say it already."""
+        self._last_id = int(self._algorithm.transactions.last_order_id)
+        self._open.clear()
+        for order_id in range(1, self._last_id + 1):
+            ticket = self._algorithm.transactions.get_order_ticket(order_id)
+            if ticket is not None:
+                self._seen[order_id] = max((int(event.id) for event in each(ticket.order_events)), default=0)
+
     def adopt(self, order_id: int) -> None:
         """Follow an order of an earlier process again."""
         self._open.add(order_id)

@@ -113,6 +113,7 @@ class LLMPlugin:
 
     def on_order_event(self, event: Any) -> None:
         """Forward every order event of the algorithm to this."""
+        self.desk.begin()
         self.desk.ledger.orders.forward(event)
 
     def on_securities_changed(self, changes: Any) -> None:

@@ -76,7 +76,7 @@ class StateKeeper:
         }
 
     def restore(self, text: str) -> None:
-        """Take over a saved state and reconcile it with holdings and open orders.
+        """Take over a saved state; it is reconciled with holdings and open orders at the first bar, event or question.
 
         Raises:
             DataError: The state is damaged, or of another version.
@@ -95,12 +95,16 @@ class StateKeeper:
         for key, row in state["books"].items():
             ledger.book(key).restore(row)
         ledger.replays.restore(state["replays"])
-        self._reconcile(state)
+        for security in list(each(desk.algorithm.securities.values())):
+            if str(security.symbol.id) in {*state["books"], *state["brackets"]} or state["replays"]:
+                desk.hub.add(security)
+        desk.before_first = lambda: self._reconcile(state)
 
     # -- reconciliation ----------------------------------------------------------------------------------------------
 
     def _reconcile(self, state: dict[str, Any]) -> None:
         algorithm = self.desk.algorithm
+        self.desk.ledger.orders.start_from_now()
         known = {*state["books"], *state["brackets"]}
         for security in list(each(algorithm.securities.values())):
             identifier = str(security.symbol.id)
@@ -128,6 +132,7 @@ class StateKeeper:
         if self.policy == "close" and held * difference > 0:
             self._note(f"{feed.ticker}: policy close, {difference:g} is closed at market")
             algorithm.market_order(feed.symbol, -difference, False, exit_tag("restart", "none"))
+            self.desk.ledger.orders.poll()
 
     def _match_orders(self, feed: Feed, row: dict[str, Any] | None) -> None:
         """Find the protective orders of a lot again, by id or by what they are; send what is missing."""

@@ -8,7 +8,7 @@ import lean_fakes as fakes
 import pytest
 
 from llm_plugin.domain import Action, QuestionKind, Signal, Source, Verdict
-from llm_plugin.lean import LLMPlugin
+from llm_plugin.lean import LLMPlugin, desk
 from llm_plugin.lean.backend import local_decision
 
 CONFIG = {"validator": {"mode": "none"}, "fusion": {"query_interval": 5}}
@@ -79,15 +79,23 @@ class ReadyEngine:
         self.scale *= factor
 
 
+REAL_ENGINE = desk._feature_engine
+
+
 @pytest.fixture(autouse=True)
-def quick_features(monkeypatch, request):
+def quick_features(monkeypatch):
     """Real features are the features' own tests; here a bar is enough."""
-    if "real_features" not in request.keywords:
-        monkeypatch.setattr("llm_plugin.lean.desk._feature_engine", ReadyEngine)
+    monkeypatch.setattr(desk, "_feature_engine", ReadyEngine)
 
 
 @pytest.fixture
-def make_plugin(lean, scripted, tmp_path):
+def real_features(monkeypatch, quick_features):
+    """Take the real feature engine after all."""
+    monkeypatch.setattr(desk, "_feature_engine", REAL_ENGINE)
+
+
+@pytest.fixture
+def make_plugin(lean, scripted, tmp_path, quick_features):
     """Make (algorithm, plugin, backend): warm, ATR 0.001, price 1.3, order events forwarded."""
 
     def make(answer=None, *, config=None, algorithm=None, backend=None, forward=True, **options):

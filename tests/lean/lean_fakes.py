@@ -1,6 +1,6 @@
 """A small LEAN for tests: one clock, quote bars, and LEAN's order rules that matter to the plugin.
 
-Market orders fill at the current quote; stops and limits are scanned in the order of their ids with the next bar; cancels
+Market orders fill at the current quote; stops and limits are scanned by id with the next bar; cancels
 and updates wait for the next drain (a synchronous order, or the end of the bar). The real engine is used where
 whole algorithms run; this one can be stopped between any two steps.
 """
@@ -248,7 +248,9 @@ class FakeAlgorithm:
             bid=price,
             ask=price + 0.0002,
             subscriptions=[config],
-            exchange=SimpleNamespace(time_zone=NEW_YORK, exchange_open=True),
+            exchange=SimpleNamespace(
+                time_zone=NEW_YORK, exchange_open=True, hours=SimpleNamespace(is_open=lambda local, extended: True)
+            ),
             symbol_properties=SimpleNamespace(lot_size=1.0, minimum_price_variation=0.00001, contract_multiplier=1.0),
             quote_currency=SimpleNamespace(symbol="USD", conversion_rate=1.0),
         )
@@ -355,7 +357,9 @@ class _History:
 
     def __getitem__(self, kind):
         return lambda symbol, count, resolution: [
-            raw for raw in self.algorithm.history_bars if raw.end_time <= self.algorithm.now.astimezone(NEW_YORK).replace(tzinfo=None)
+            raw
+            for raw in self.algorithm.history_bars
+            if raw.end_time <= self.algorithm.now.astimezone(NEW_YORK).replace(tzinfo=None)
         ][-count:]
 
 

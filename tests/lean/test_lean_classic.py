@@ -42,7 +42,7 @@ def test_legal_set_of_an_entry_is_the_signal_or_hold(make_plugin):
     [(1.0, Verdict.APPROVE, True, 1001.0), (0.5, Verdict.ADJUST, True, 500.0), (0.0, Verdict.VETO, False, 0.0)],
 )
 def test_approve_adjust_and_veto(make_plugin, answer, verdict, approved, quantity):
-    _, plugin, _ = make_plugin(answer and (lambda _: answer) or (lambda _: 0.0))
+    _, plugin, _ = make_plugin(lambda _: answer)
     decision = plugin.validate("EURUSD", Action.BUY, 0.7)
     assert (decision.verdict, decision.approved) == (verdict, approved)
     assert decision.quantity(1001) == quantity
@@ -300,7 +300,7 @@ def test_move_to_break_even_moves_the_stop_to_the_entry(make_plugin):
 
 
 def test_a_stop_that_the_last_bar_has_crossed_is_replaced_so_that_it_works_from_the_next_bar(make_plugin):
-    algorithm, plugin, backend = entered(make_plugin, moving(Action.MOVE_TO_BE))
+    algorithm, _, backend = entered(make_plugin, moving(Action.MOVE_TO_BE))
     for _ in range(5):
         algorithm.bar(1.2999, 1.3020, 1.3015)  # its low lies below the entry at 1.3002
         algorithm.finish()
@@ -437,3 +437,24 @@ def test_mode_none_approves_everything_and_still_records(lean, tmp_path):
     assert (decision.approved, decision.source, decision.size_multiplier) == (True, Source.RULE, 1.0)
     plugin.on_end()
     assert [row["kind"] for row in rows(tmp_path)] == ["decision", "outcome", "outcome"]
+
+
+def test_a_barrier_in_closed_hours_is_put_off_until_the_exchange_is_open(make_plugin):
+    algorithm, plugin, _ = make_plugin()
+    algorithm.securities["EURUSD"].exchange.hours.is_open = lambda local, extended: local.hour not in (9, 10)
+    plan = plugin.exit_plan(plugin.validate("EURUSD", Action.BUY, 0.7))
+    assert plan.timeout == timedelta(hours=50)  # 09:00 in New York, 48 hours after 09:00
+
+
+def test_a_closed_exchange_leaves_the_stop_working(make_plugin):
+    algorithm, plugin, _ = entered(make_plugin)
+    exchange = algorithm.securities["EURUSD"].exchange
+    for n in range(49):
+        exchange.exchange_open = n < 40
+        algorithm.bar(1.2995, 1.3005, 1.3)
+        algorithm.finish()
+    assert plugin.desk.ledger.brackets.brackets["EURUSD 8G"].stop_ticket.status == 1
+    exchange.exchange_open = True
+    algorithm.bar(1.2995, 1.3005, 1.3)
+    algorithm.finish()
+    assert algorithm.portfolio["EURUSD"].quantity == 0

@@ -118,5 +118,5 @@ def test_relative_means_relative_to_the_calling_file(tmp_path, monkeypatch):
 
 
 def test_a_key_that_does_not_exist_is_an_error():
-    with pytest.raises(ConfigError, match="outcomes.exit.stop_atrr"):
+    with pytest.raises(ConfigError, match=r"outcomes\.exit\.stop_atrr"):
         LeanConfig({}).get("outcomes.exit.stop_atrr")

@@ -44,7 +44,9 @@ class World:
         self.active = []
         self.size = 10_000
         securities = list(self.algorithm.securities.values())
-        self.alpha.on_securities_changed(self.algorithm, SimpleNamespace(added_securities=securities, removed_securities=[]))
+        self.alpha.on_securities_changed(
+            self.algorithm, SimpleNamespace(added_securities=securities, removed_securities=[])
+        )
         if forward:
             self.algorithm.forward = self.alpha.on_order_event
         self.algorithm.insights.cancel = self.cancel

@@ -266,9 +266,7 @@ def test_state_comes_back():
 
 
 @given(
-    st.lists(
-        st.tuples(st.integers(-20, 20).filter(bool), st.integers(90, 110), st.booleans()), min_size=1, max_size=30
-    )
+    st.lists(st.tuples(st.integers(-20, 20).filter(bool), st.integers(90, 110), st.booleans()), min_size=1, max_size=30)
 )
 def test_quantity_and_profit_are_conserved(fills):
     log = Log()

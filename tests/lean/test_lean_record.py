@@ -77,7 +77,7 @@ def test_an_unknown_symbol_is_an_error_that_names_it(recorded):
 def test_another_signal_than_the_recorded_one_is_an_error(recorded):
     folder, requests = recorded
     signal = replace(requests[0].signal, action=Action.SELL)
-    with pytest.raises(RecordError, match="answered BUY .* asks about SELL"):
+    with pytest.raises(RecordError, match=r"answered BUY .* asks about SELL"):
         RecordedBackend.load(folder).validate(replace(requests[0], signal=signal))
 
 
