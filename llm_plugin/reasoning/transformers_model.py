@@ -317,7 +317,21 @@ def _load_base(
             logging.enable_progress_bar()
     if "device_map" not in options:
         model = model.to(where)
+    if quantization != "none":
+        _try_once(model, source, quantization)
     return model, tokenizer
+
+
+def _try_once(model: Any, source: str, quantization: str) -> None:
+    """Quantised layers of some widths load and fail on first use; find out now."""
+    try:
+        with torch.inference_mode():
+            model(input_ids=torch.zeros(1, 2, dtype=torch.long, device=model.device), use_cache=False)
+    except RuntimeError as error:
+        raise ModelError(
+            f"{source} does not run with quantization {quantization} ({_first_line(error)}): int4 needs layer widths "
+            "that are multiples of 64; set llm_model.quantization to int8 or none"
+        ) from error
 
 
 def _quantization(quantization: str, dtype: torch.dtype) -> Any:

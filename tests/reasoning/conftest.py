@@ -29,7 +29,7 @@ def prompt_of(index: int, prefix: str = PREFIX) -> TextPrompt:
     return TextPrompt(prefix, f"SIG=BUY ADX={10 + index} RSI={90 - index} TREND={index % 3 - 1}{long} ->")
 
 
-def make_model(folder: Path, seed: int = 0, scale: float = 6.0) -> Path:
+def make_model(folder: Path, seed: int = 0, scale: float = 6.0, hidden: int = 32) -> Path:
     """Write an untrained model whose scores differ visibly from prompt to prompt."""
     import torch
 
@@ -39,7 +39,7 @@ def make_model(folder: Path, seed: int = 0, scale: float = 6.0) -> Path:
         f"{PREFIX}{prompt_of(i).suffix} {action.value} | 0.{i:02d} | trend" for i in range(60) for action in Action
     ]
     tokenizer = build_tokenizer(texts, folder)
-    model = build_network(tokenizer, hidden=32, layers=2, max_tokens=512, seed=seed)
+    model = build_network(tokenizer, hidden=hidden, layers=2, max_tokens=512, seed=seed)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() > 1:

@@ -217,7 +217,7 @@ def test_damaged_configuration_is_a_model_error(tmp_path: Path, model_folder: Pa
 
 @pytest.mark.parametrize(("quantization", "limit"), [("int8", 0.2), ("int4", 2.0)])
 def test_quantised_models_score_close_to_the_original(tmp_path: Path, quantization: str, limit: float) -> None:
-    folder = make_model(tmp_path / "wide", scale=2.0)
+    folder = make_model(tmp_path / "wide", scale=2.0, hidden=64)
     original = TransformersModel.load(folder, device="cpu")
     small = TransformersModel.load(folder, device="cpu", quantization=quantization)
     prompts = [prompt_of(i) for i in range(6)]
@@ -226,3 +226,15 @@ def test_quantised_models_score_close_to_the_original(tmp_path: Path, quantizati
     spread = max(a.margin for a in exact) - min(a.margin for a in exact)
     assert 0 < max(gaps) < limit * spread
     assert small.version == f"{original.version}+{quantization}"
+
+
+def test_quantisation_that_cannot_run_is_found_at_load(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which widths fail depends on the processor; the refusal must not."""
+    from transformers import LlamaForCausalLM
+
+    def unfit(*_: object, **__: object) -> None:
+        raise RuntimeError("shape '[32, 0]' is invalid")
+
+    monkeypatch.setattr(LlamaForCausalLM, "forward", unfit)
+    with pytest.raises(ModelError, match=r"does not run with quantization int8 \(shape '\[32, 0\]' is invalid\)"):
+        TransformersModel.load(model_folder, device="cpu", quantization="int8")
