@@ -101,12 +101,14 @@ def _numbers(
     after_point = np.zeros(count, dtype=bool)
     negative = np.zeros(count, dtype=bool)
     bad = np.zeros(count, dtype=bool)
+    figures = np.zeros(count, dtype=bool)
     for offset in range(int(lengths.max())):
         inside = offset < lengths
         char = buffer[np.minimum(starts + offset, len(buffer) - 1)]
         figure = inside & (char >= 48) & (char <= 57)
         np.copyto(values, values * 10 + (char.astype(np.int64) - 48), where=figure)
-        seen += figure
+        figures |= figure
+        seen += figure & (values != 0)  # leading zeros take no room
         digits += figure & after_point
         point = inside & (char == _POINT)
         bad |= point & after_point
@@ -115,7 +117,7 @@ def _numbers(
         bad |= minus & (offset > 0)
         negative |= minus
         bad |= inside & ~(figure | point | minus | (char == 32) | (char == 58))
-    bad |= (seen > _MAX_DIGITS) | ((seen == 0) & (lengths > 0))
+    bad |= (seen > _MAX_DIGITS) | (~figures & (lengths > 0))
     np.negative(values, out=values, where=negative)
     return values, digits, bad
 
