@@ -21,16 +21,17 @@ _HEAD = """\
 This page is generated from `llm_plugin/features`; `make fix` writes it anew.
 
 The observation has {market} market features and {llm} LLM features, then whatever `register_feature` appends. Schema
-version {version}, hash `{hash}`. Nothing is a raw price: distances are in units of ATR(14), returns in units of sigma, the
-exponentially weighted standard deviation (lambda 0.99) of the log return.
+version {version}, hash `{hash}`. Nothing is a raw price: distances are in units of ATR(14), returns in units of
+sigma, the exponentially weighted standard deviation (lambda 0.99) of the log return.
 
-- `FeatureEngine(resolution).update(bar)` takes completed bars in order; `.ready` is true from bar {ready} on; `.vector()` is
-  float64[{market}] with NaN for what is unavailable; in `.as_dict()` an unavailable feature is absent.
-- `features.reference.market_features(bars)` computes a whole history at once; its last row equals the engine's vector.
-- Averages weigh early bars as a mean of the bars so far would, and need no seed. Instruments with quotes only have no volume
-  features, trade-only data has no spread features, a price beyond all remembered swing levels has no support or resistance.
-- Session features are computed from UTC by the rules of New York (1987, 2007) and London (1996); a trading day begins at
-  17:00 New York.
+- `FeatureEngine(resolution).update(bar)` takes completed bars in order; `.ready` is true from bar {ready} on;
+  `.vector()` is float64[{market}] with NaN for what is unavailable; in `.as_dict()` an unavailable feature is absent.
+- `features.reference.market_features(bars)` computes a whole history at once; each row equals the engine's vector.
+- Averages weigh early bars as a mean of the bars so far would, and need no seed. Instruments with quotes only have no
+  volume features, trade-only data has no spread features, and a price beyond all remembered swing levels has no
+  support or resistance.
+- Session features are computed from UTC by the rules of New York (1987, 2007) and London (1996); a trading day begins
+  at 17:00 New York.
 """
 
 _USER = """\
@@ -45,8 +46,8 @@ register_feature("days_to_fomc", EventProximity(load_event_times("fomc.csv")), "
 register_feature("days_to_expiry", days_to_monthly_expiry, "Days to the monthly option expiry / 30")
 ```
 
-A function takes a `FeatureContext` (symbol, time, bar, market features, last bars of the other symbols) and returns a float,
-NaN for "not available". Names append in the order of registration; one that exists already is an error.
+A function takes a `FeatureContext` (symbol, time, bar, market features, last bars of the other symbols) and returns a
+float, NaN for "not available". Names append in the order of registration; one that exists already is an error.
 """
 
 

@@ -58,7 +58,10 @@ class FeatureEngine:
             (bar.bid_close + bar.ask_close) / 2,
         )
         start, end = bar.start_utc.timestamp(), bar.end_utc.timestamp()
-        if not 0 < mid[2] <= mid[1] < math.inf or not mid[2] <= mid[0] <= mid[1] or not mid[2] <= mid[3] <= mid[1]:
+        opened, high, low, close = mid
+        # Written so that a NaN fails it.
+        sound = low <= opened <= high and low <= close <= high < math.inf and bar.bid_low > 0 and bar.ask_low > 0
+        if not sound:
             raise DataError(
                 f"bar ending {bar.end_utc}: prices {mid} are not a bar (low <= open, close <= high, all > 0)"
             )
