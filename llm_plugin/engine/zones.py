@@ -5,6 +5,7 @@ Times inside the engine are whole microseconds since 1970 (UTC unless named loca
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -114,6 +115,11 @@ def _transitions(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 @lru_cache(maxsize=64)
 def _zone(name: str) -> Zone:
+    # LEAN writes fixed offsets as UTC-05; IANA's names of them have the opposite sign.
+    offset = re.fullmatch(r"UTC([+-])(\d\d)(?::00)?", name)
+    if offset:
+        sign = "-" if offset[1] == "+" else "+"
+        return Zone(f"Etc/GMT{sign}{int(offset[2])}")
     return Zone(name)
 
 
