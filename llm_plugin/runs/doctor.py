@@ -13,7 +13,7 @@ from importlib import util
 from pathlib import Path
 from typing import Literal
 
-from llm_plugin.errors import LeanLlmError
+from llm_plugin.errors import DataError, LeanLlmError
 from llm_plugin.runs.locate import find_data_folder, home
 
 __all__ = ["Finding", "examine"]
@@ -140,7 +140,10 @@ def _project(project: Path) -> Iterator[Finding]:
     if not (project / "main.py").is_file():
         return
     folder = project.resolve()
-    yield Finding("market data", "ok", str(find_data_folder(folder)))
+    try:
+        yield Finding("market data", "ok", str(find_data_folder(folder)))
+    except DataError as error:
+        yield Finding("market data", "broken", str(error), "name a LEAN data folder with LEAN_DATA_FOLDER")
     yield _configuration(folder)
     from llm_plugin.lean.vendor import check_vendored
 
