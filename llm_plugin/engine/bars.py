@@ -543,7 +543,7 @@ class Tick(BaseData):
 class Dividend(BaseData):
     """A dividend on its ex-date."""
 
-    __slots__ = ("distribution", "reference_price")
+    __slots__ = ("distribution", "exact_distribution", "reference_price")
 
     def __init__(
         self,
@@ -554,13 +554,14 @@ class Dividend(BaseData):
     ) -> None:
         super().__init__(symbol, time, distribution)
         self.distribution = distribution
+        self.exact_distribution = to_decimal(distribution)
         self.reference_price = reference_price
 
 
 class Split(BaseData):
     """A split, or the warning one day ahead of it."""
 
-    __slots__ = ("reference_price", "split_factor", "type")
+    __slots__ = ("exact_factor", "reference_price", "split_factor", "type")
 
     def __init__(
         self,
@@ -573,6 +574,7 @@ class Split(BaseData):
         super().__init__(symbol, time, split_factor)
         self.reference_price = reference_price
         self.split_factor = split_factor
+        self.exact_factor = to_decimal(split_factor)
         self.type = split_type
 
 

@@ -45,18 +45,32 @@ class Cash(LeanObject):
     """What the account holds of one currency, and what a unit is worth in the account's currency."""
 
     amount = float_view("exact_amount", "Units of the currency.")
-    conversion_rate = decimal_field("conversion_rate", "Account currency per unit.")
-
     def __init__(self, symbol: str, amount: Any = ZERO, conversion_rate: Any = ZERO) -> None:
         self.symbol = symbol
         self.exact_amount = to_decimal(amount)
         self.conversion_rate = conversion_rate
         self.legs: list[Leg] = []
+        self.searched = False
+        self._priced: list[Any] = []
+
+    @property
+    def conversion_rate(self) -> float:
+        """Account currency per unit."""
+        return float(self.exact_rate)
+
+    @conversion_rate.setter
+    def conversion_rate(self, value: Any) -> None:
+        self._conversion_rate = to_decimal(value)
 
     @property
     def exact_rate(self) -> Decimal:
-        """Account currency per unit, exact."""
-        return self._conversion_rate  # type: ignore[attr-defined,no-any-return]
+        """Account currency per unit, exact: from the last data of the conversion's securities."""
+        if self.legs:
+            last = [security.cache.last for security, _ in self.legs]
+            if len(last) != len(self._priced) or any(a is not b for a, b in zip(last, self._priced, strict=True)):
+                self._priced = last
+                self._update_rate()
+        return self._conversion_rate
 
     @property
     def value_exact(self) -> Decimal:
@@ -79,8 +93,7 @@ class Cash(LeanObject):
         """Set the units."""
         self.exact_amount = to_decimal(amount)
 
-    def update_rate(self) -> None:
-        """Take the conversion rate from the last prices of the conversion's securities."""
+    def _update_rate(self) -> None:
         rate = ONE
         for security, inverted in self.legs:
             price = security.last_data_price

@@ -56,11 +56,26 @@ def fxcm_forex_fee(ticker: str, quantity: Number) -> Number:
     return kind("0.04" if ticker in _FXCM_CHEAP else "0.06") * abs(quantity) / kind("1000")
 
 
-def coinbase_fee_rates(moment_utc: datetime, stable_pair: bool = False) -> tuple[Decimal, Decimal]:
-    """Return (taker, maker) as fractions of the trade value at an aware UTC time."""
+def coinbase_fee_rates(
+    moment_utc: datetime,
+    stable_pair: bool = False,
+    taker_now: Decimal | None = None,
+    maker_now: Decimal | None = None,
+) -> tuple[Decimal, Decimal]:
+    """Return (taker, maker) as fractions of the trade value at an aware UTC time.
+
+    Args:
+        moment_utc: When the order was sent.
+        stable_pair: A pair of two stable coins has lower rates.
+        taker_now: Replaces the taker rate since October 2019 (another volume tier).
+        maker_now: The same for makers.
+    """
     if stable_pair:
         return (Decimal("0.001"), Decimal(0)) if moment_utc < _STABLE_CHANGE else (Decimal("0.00001"), Decimal(0))
     for until, taker, maker in _COINBASE_STEPS:
         if moment_utc < until:
             return Decimal(taker), Decimal(maker)
-    return Decimal(_COINBASE_LATER[0]), Decimal(_COINBASE_LATER[1])
+    return (
+        Decimal(_COINBASE_LATER[0]) if taker_now is None else taker_now,
+        Decimal(_COINBASE_LATER[1]) if maker_now is None else maker_now,
+    )

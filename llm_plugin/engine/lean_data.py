@@ -24,7 +24,16 @@ from llm_plugin.engine.names import snake
 from llm_plugin.engine.zones import DAY_US, EPOCH, HOUR_US, MINUTE_US, SECOND_US, to_us
 from llm_plugin.errors import DataError
 
-__all__ = ["BarColumns", "bar_file", "cache_folder", "is_strict_daily", "read_columns", "read_file_columns"]
+__all__ = [
+    "BarColumns",
+    "bar_file",
+    "cache_folder",
+    "is_strict_daily",
+    "join_columns",
+    "normalize_columns",
+    "read_columns",
+    "read_file_columns",
+]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -159,7 +168,7 @@ def read_columns(
         for path, day in paths
         if len(part := read_file_columns(path, security_type, market, resolution, tick_type, entry, day))
     ]
-    columns = _concatenate(parts, tick_type)
+    columns = join_columns(parts, tick_type)
     keep = np.ones(len(columns), dtype=bool)
     if start is not None:
         keep &= columns.end_us >= to_us(start)
@@ -198,7 +207,7 @@ def _files(
     if map_file is not None:
         folders |= {sample.parent.parent / name.lower() for _, name in map_file.rows}
     for path in sorted((p for f in folders for p in f.glob(f"*_{str(tick_type).lower()}.zip")), key=lambda p: p.name):
-        day = datetime.strptime(path.name[:8], "%Y%m%d").date()
+        day = date.fromisoformat(path.name[:8])
         if map_file is not None and map_file.ticker(day).lower() != path.parent.name:
             continue
         if low <= day <= high:
@@ -238,7 +247,7 @@ def read_file_columns(
             f"for {tick_type} bars; replace the file"
         )
     if not len(table.values):
-        return _concatenate([], tick_type)
+        return join_columns([], tick_type)
     local = _local_starts(table.values[:, 0], day, path)
     start_us = entry.data_time_zone.utcs(local)
     exchange = entry.exchange_hours.time_zone
@@ -301,7 +310,8 @@ def _strict_days(local: Ints, hours: ExchangeHours) -> tuple[Ints, Ints]:
     return hours.time_zone.utcs(starts), hours.time_zone.utcs(ends)
 
 
-def _concatenate(parts: list[BarColumns], tick_type: TickType) -> BarColumns:
+def join_columns(parts: list[BarColumns], tick_type: TickType) -> BarColumns:
+    """Return the bars of several parts as one."""
     fields = TRADE_FIELDS if tick_type == TickType.TRADE else QUOTE_FIELDS
     sides = ("bid", "ask") if tick_type == TickType.QUOTE else ()
     if not parts:

@@ -26,6 +26,7 @@ from llm_plugin.engine.orders import (
     Order,
     OrderEvent,
     OrderFee,
+    OrderProperties,
     OrderSubmissionData,
     StopLimitOrder,
     StopMarketOrder,
@@ -397,6 +398,30 @@ class TransactionManager(LeanObject):
             if event.exact_fill_quantity > 0:
                 event.fill_quantity = event.exact_fill_quantity - fee.exact_amount
                 event.order_fee = OrderFee.zero
+
+    def force_fill(self, security: Security, quantity: Decimal, price: Decimal, tag: str) -> OrderTicket:
+        """Execute a market order at a given price without fee: the engine closes a delisted position."""
+        request = SubmitOrderRequest(
+            OrderType.MARKET, security.symbol, quantity, self.utc_time, tag, OrderProperties()
+        )
+        self._last_id += 1
+        request.order_id = self._last_id
+        order = self._create(request)
+        ticket = OrderTicket(self, request)
+        order.price_currency = security.symbol_properties.quote_currency
+        order.price_adjustment_mode = _adjustment_mode(security)
+        order.order_submission_data = OrderSubmissionData(
+            security.exact_bid, security.exact_ask, security.exact_close
+        )
+        order.broker_id.append(str(order.id))
+        self._tickets[order.id], self._orders[order.id] = ticket, order
+        ticket.set_order(order)
+        request.set_response(OrderResponse(order.id), OrderRequestStatus.PROCESSED)
+        self._handle(OrderEvent(order, self.utc_time, status=OrderStatus.SUBMITTED), order)
+        fill = OrderEvent(order, self.utc_time, message=tag, status=OrderStatus.FILLED)
+        fill.fill_price, fill.fill_quantity = price, quantity
+        self._handle(fill, order)
+        return ticket
 
     # What user code asks.
     def iterate_open_orders(self) -> Iterator[Order]:

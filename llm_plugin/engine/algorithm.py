@@ -1,0 +1,495 @@
+"""QCAlgorithm: the class that user algorithms derive from."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from llm_plugin.engine.algorithm_data import DataApi
+from llm_plugin.engine.algorithm_trading import TradingApi
+from llm_plugin.engine.benchmark import as_benchmark
+from llm_plugin.engine.brokerage_models import brokerage_model
+from llm_plugin.engine.charts import PlottingApi
+from llm_plugin.engine.core import EngineCore, current_context
+from llm_plugin.engine.enums import (
+    AccountType,
+    AlgorithmMode,
+    AlgorithmStatus,
+    BrokerageName,
+    DeploymentTarget,
+    Resolution,
+    SecurityType,
+)
+from llm_plugin.engine.framework.pipeline import FrameworkApi, FrameworkPipeline
+from llm_plugin.engine.names import LeanObject, find_member
+from llm_plugin.engine.object_store import ObjectStore
+from llm_plugin.engine.orders import OrderProperties
+from llm_plugin.engine.scheduling import ScheduleContext, ScheduleManager, SchedulingApi
+from llm_plugin.engine.settings import AlgorithmSettings, UniverseSettings
+from llm_plugin.engine.statistics import InterestRateProvider, TradeBuilder
+from llm_plugin.engine.symbols import Symbol
+from llm_plugin.engine.universe import SecurityChanges
+from llm_plugin.engine.zones import zone
+from llm_plugin.errors import ConfigError
+
+__all__ = ["QCAlgorithm"]
+
+
+class AlgorithmBase(DataApi, TradingApi, FrameworkApi, PlottingApi, SchedulingApi, LeanObject):
+    """Settings, clock and event handlers."""
+
+    _engine: EngineCore
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        # Not in __init__: user classes may have one that calls nothing.
+        self = super().__new__(cls)
+        core = EngineCore(current_context())
+        core.algorithm = self
+        self._engine = core
+        self.schedule = ScheduleManager(
+            ScheduleContext(
+                lambda: core.clock.utc_us,
+                lambda: core.clock.zone,
+                lambda key: core.entry_of(_symbol_of(core, key)).exchange_hours,
+                lambda: [security.exchange.hours for security in core.securities.values()],
+            )
+        )
+        self.framework = FrameworkPipeline(self, lambda symbol: core.entry_of(symbol).exchange_hours)
+        self._trade_builder = TradeBuilder()
+        self._object_store = ObjectStore(core.context.object_store_folder or core.data_folder / "storage")
+        self._interest = None
+        self._current_slice = None
+        self._name = cls.__name__
+        self._prepare()
+        return self
+
+    def _prepare(self) -> None:
+        """Let further parts set up their state."""
+
+    # Clock and environment.
+    @property
+    def time(self) -> datetime:
+        """Now, naive, in the algorithm's zone."""
+        return self._engine.clock.time
+
+    @property
+    def utc_time(self) -> datetime:  # type: ignore[override]
+        """Now, naive UTC."""
+        return self._engine.clock.utc_time
+
+    @property
+    def time_zone(self) -> Any:
+        """The algorithm's zone."""
+        return self._engine.clock.zone
+
+    @property
+    def start_date(self) -> datetime:
+        """Midnight of the first day."""
+        return self._engine.start
+
+    @property
+    def end_date(self) -> datetime:
+        """End of the last day."""
+        return self._engine.end
+
+    @property
+    def is_warming_up(self) -> bool:  # type: ignore[override]
+        """True before the start date."""
+        return self._engine.is_warming_up
+
+    @property
+    def live_mode(self) -> bool:
+        """False: this is a backtest."""
+        return False
+
+    @property
+    def algorithm_mode(self) -> AlgorithmMode:
+        """Backtesting."""
+        return AlgorithmMode.BACKTESTING
+
+    @property
+    def deployment_target(self) -> DeploymentTarget:
+        """The local platform."""
+        return DeploymentTarget.LOCAL_PLATFORM
+
+    @property
+    def algorithm_id(self) -> str:
+        """Id of the run."""
+        return self._engine.context.algorithm_id
+
+    @property
+    def project_id(self) -> int:
+        """0: local projects have none."""
+        return 0
+
+    @property
+    def status(self) -> AlgorithmStatus:
+        """State of the run."""
+        return self._engine.status
+
+    @property
+    def name(self) -> str:
+        """Name of the run."""
+        return self._name
+
+    @name.setter
+    def name(self, value: str) -> None:
+        self._name = value
+
+    def set_name(self, name: str) -> None:
+        """Set the name of the run."""
+        self._name = name
+
+    # Objects.
+    @property
+    def portfolio(self) -> Any:
+        """Account and holdings."""
+        return self._engine.portfolio
+
+    @property
+    def securities(self) -> Any:
+        """All securities."""
+        return self._engine.securities
+
+    @property
+    def active_securities(self) -> Any:
+        """All securities."""
+        return self._engine.securities
+
+    @property
+    def transactions(self) -> Any:
+        """Orders."""
+        return self._engine.transactions
+
+    @property
+    def subscription_manager(self) -> Any:
+        """Streams and consolidators."""
+        return self._engine.subscription_manager
+
+    @property
+    def settings(self) -> AlgorithmSettings:
+        """Settings."""
+        return self._engine.settings
+
+    @property
+    def universe_settings(self) -> UniverseSettings:
+        """Defaults of new subscriptions."""
+        return self._engine.universe_settings
+
+    @universe_settings.setter
+    def universe_settings(self, value: UniverseSettings) -> None:
+        self._engine.universe_settings = value
+
+    @property
+    def brokerage_model(self) -> Any:
+        """The brokerage model."""
+        return self._engine.brokerage_model
+
+    @property
+    def brokerage_name(self) -> BrokerageName:
+        """The brokerage."""
+        return self._engine.brokerage_name
+
+    @property
+    def benchmark(self) -> Any:
+        """The benchmark."""
+        return self._engine.benchmark
+
+    @property
+    def market_hours_database(self) -> Any:
+        """Exchange hours."""
+        return self._engine.market_hours
+
+    @property
+    def symbol_properties_database(self) -> Any:
+        """Symbol properties."""
+        return self._engine.symbol_properties
+
+    @property
+    def object_store(self) -> ObjectStore:
+        """User files."""
+        return self._object_store
+
+    @property
+    def trade_builder(self) -> TradeBuilder:
+        """Closed trades."""
+        return self._trade_builder
+
+    @property
+    def risk_free_interest_rate_model(self) -> Any:
+        """Interest rates."""
+        if self._interest is None:
+            self._interest = InterestRateProvider(self._engine.data_folder)
+        return self._interest
+
+    @property
+    def current_slice(self) -> Any:
+        """The slice of this moment."""
+        return self._current_slice
+
+    @property
+    def account_currency(self) -> str:
+        """Currency of the account."""
+        return self._engine.cash_book.account_currency
+
+    @property
+    def account_type(self) -> AccountType:
+        """Margin or cash."""
+        return self._engine.brokerage_model.account_type  # type: ignore[no-any-return]
+
+    @property
+    def default_order_properties(self) -> OrderProperties:
+        """Options of orders that name none."""
+        return self._engine.default_order_properties
+
+    @default_order_properties.setter
+    def default_order_properties(self, value: OrderProperties) -> None:
+        self._engine.default_order_properties = value
+
+    @property
+    def log_lines(self) -> list[str]:
+        """What was logged so far."""
+        return self._engine.log_lines
+
+    # Set-up.
+    def set_start_date(self, *args: Any) -> None:
+        """`(year, month, day)` or a date: midnight in the algorithm's zone."""
+        self._check_unlocked("set_start_date")
+        day = _day(args)
+        self._engine.start = datetime(day.year, day.month, day.day)
+        self._engine.clock.utc_us = self._engine.clock.zone.utc(_us(self._engine.start))
+
+    def set_end_date(self, *args: Any) -> None:
+        """`(year, month, day)` or a date: the end of that day, at most yesterday's."""
+        self._check_unlocked("set_end_date")
+        day = min(_day(args), datetime.now(UTC).date() - timedelta(days=1))
+        self._engine.end = datetime(day.year, day.month, day.day, 23, 59, 59, 999999)
+
+    def set_cash(self, *args: Any) -> None:
+        """`(amount)`, or `(currency, amount[, conversion_rate])`."""
+        self._check_unlocked("set_cash")
+        self._engine.portfolio.set_cash(*args)
+
+    def set_account_currency(self, currency: str, starting_cash: Any = None) -> None:
+        """Set the account's currency, before `set_cash` and any security."""
+        core = self._engine
+        self._check_unlocked("set_account_currency")
+        if len(core.securities):
+            raise ValueError("set_account_currency must be called before adding securities")
+        amount = core.cash_book[core.cash_book.account_currency].exact_amount
+        core.cash_book.set_account_currency(currency)
+        core.portfolio.unsettled_cash_book.set_account_currency(currency)
+        core.cash_book[currency].set_amount(amount if starting_cash is None else starting_cash)
+
+    def set_time_zone(self, where: Any) -> None:
+        """Set the algorithm's zone."""
+        self._check_unlocked("set_time_zone")
+        self._engine.clock.set_zone(zone(where))
+
+    def set_brokerage_model(self, brokerage: Any, account_type: AccountType | None = None) -> None:
+        """Choose a brokerage by name, or give a model of your own."""
+        core = self._engine
+        self._check_unlocked("set_brokerage_model")
+        if isinstance(brokerage, BrokerageName):
+            core.brokerage_model = brokerage_model(brokerage, account_type)
+            core.brokerage_name = brokerage
+        else:
+            core.brokerage_model = brokerage
+        core.brokerage_chosen = True
+        for security in core.securities.values():
+            core.assign_models(security)
+
+    def set_benchmark(self, *args: Any) -> None:
+        """`(symbol or ticker)`, `(security_type, ticker)`, or a function of the time."""
+        core = self._engine
+        value = args[-1]
+        if len(args) == 2:
+            kind = SecurityType(args[0])
+            core.benchmark_request = core.make_symbol(str(value), kind, self._default_market(kind))
+        elif isinstance(value, Symbol):
+            core.benchmark_request = value
+        elif isinstance(value, str):
+            found = core.symbol_cache.find(value)
+            equity = SecurityType.EQUITY
+            core.benchmark_request = found or core.make_symbol(value, equity, self._default_market(equity))
+        else:
+            core.benchmark_request = as_benchmark(value)
+
+    def set_warm_up(self, period: Any, resolution: Resolution | None = None) -> None:
+        """`(timedelta or number of bars[, resolution])`."""
+        core = self._engine
+        self._check_unlocked("set_warm_up")
+        if isinstance(period, timedelta):
+            core.warmup_span, core.warmup_bars = period, None
+        else:
+            core.warmup_span, core.warmup_bars = None, int(period)
+        core.warmup_resolution = None if resolution is None else Resolution(resolution)
+
+    set_warmup = set_warm_up
+    SetWarmup = SetWarmUp = set_warm_up
+
+    def set_finished_warming_up(self) -> None:
+        """End the warm-up now."""
+        self._engine.is_warming_up = False
+
+    def set_security_initializer(self, initializer: Any) -> None:
+        """Call a function, or an object with `initialize`, with each new security."""
+        self._engine.security_initializers = [_initializer(initializer)]
+
+    def add_security_initializer(self, initializer: Any) -> None:
+        """Call one more function with each new security."""
+        self._engine.security_initializers.append(_initializer(initializer))
+
+    def set_risk_free_interest_rate_model(self, model: Any) -> None:
+        """Replace the interest rates of the statistics."""
+        self._interest = model
+
+    def set_trade_builder(self, builder: Any) -> None:
+        """Replace the builder of closed trades."""
+        self._trade_builder = builder
+
+    def get_parameter(self, name: str, default: Any = None) -> Any:
+        """Return a parameter, converted to the default's type."""
+        text = self._engine.context.parameters.get(name)
+        if text is None:
+            return default
+        if default is None or isinstance(default, str):
+            return text
+        if isinstance(default, bool):
+            return text.strip().lower() in ("true", "1", "yes")
+        try:
+            return type(default)(text)
+        except (TypeError, ValueError):
+            kind = type(default).__name__
+            raise ConfigError(f"parameter {name} = {text!r} is not of type {kind} as its default {default!r}") from None
+
+    def get_parameters(self) -> dict[str, str]:
+        """Return all parameters."""
+        return dict(self._engine.context.parameters)
+
+    def _check_unlocked(self, member: str) -> None:
+        if self._engine.locked:
+            raise ValueError(f"{member} can only be called in initialize")
+
+    # Messages.
+    def log(self, message: Any) -> None:
+        """Write a line to the log."""
+        self._engine.message("", str(message))
+
+    def debug(self, message: Any) -> None:
+        """Write a line to the log."""
+        self._engine.message("", str(message))
+
+    def error(self, message: Any) -> None:
+        """Write an error line to the log."""
+        self._engine.error(str(message))
+
+    def quit(self, message: str = "") -> None:
+        """Stop the backtest at the next slice."""
+        self._engine.message("", f"Quit(): {message}")
+        self._engine.status = AlgorithmStatus.STOPPED
+
+    def set_quit(self, quit: bool) -> None:
+        """Stop the backtest at the next slice."""
+        if quit:
+            self._engine.status = AlgorithmStatus.STOPPED
+
+    def set_runtime_statistic(self, name: str, value: Any) -> None:
+        """Show a figure while running."""
+        self._engine.runtime_statistics[name] = str(value)
+
+    def set_summary_statistic(self, name: str, value: Any) -> None:
+        """Add a figure to the printed statistics."""
+        self._engine.summary_statistics[name] = str(value)
+
+    # Event handlers of the user.
+    def initialize(self) -> None:
+        """Set up; the user's class overrides it."""
+
+    def post_initialize(self) -> None:
+        """Run after initialize."""
+
+    def on_data(self, slice: Any) -> None:
+        """Take a slice."""
+
+    def on_order_event(self, order_event: Any) -> None:
+        """Take an order event."""
+
+    def on_end_of_algorithm(self) -> None:
+        """Run once after the last slice."""
+
+    def on_end_of_day(self, symbol: Any = None) -> None:
+        """Run ten minutes before each market close."""
+
+    def on_securities_changed(self, changes: SecurityChanges) -> None:
+        """Take additions and removals."""
+
+    def on_warmup_finished(self) -> None:
+        """Run once the warm-up is over."""
+
+    def on_dividends(self, dividends: Any) -> None:
+        """Take dividends."""
+
+    def on_splits(self, splits: Any) -> None:
+        """Take splits."""
+
+    def on_delistings(self, delistings: Any) -> None:
+        """Take delistings."""
+
+    def on_symbol_changed_events(self, symbols_changed: Any) -> None:
+        """Take ticker changes."""
+
+    def on_margin_call(self, requests: Any) -> Any:
+        """Edit the orders of a margin call."""
+        return requests
+
+    def on_margin_call_warning(self) -> None:
+        """Run when free margin gets low."""
+
+    def on_brokerage_message(self, message: Any) -> None:
+        """Take a brokerage's message (live trading)."""
+
+    def on_brokerage_disconnect(self) -> None:
+        """Live trading only."""
+
+    def on_brokerage_reconnect(self) -> None:
+        """Live trading only."""
+
+    def on_command(self, data: Any) -> Any:
+        """Live trading only."""
+        return None
+
+
+class QCAlgorithm(AlgorithmBase):
+    """Base of user algorithms, in either spelling."""
+
+
+def _day(args: tuple[Any, ...]) -> date:
+    if len(args) == 3:
+        return date(*(int(part) for part in args))
+    value = args[0]
+    if isinstance(value, datetime):
+        return value.date()
+    if isinstance(value, date):
+        return value
+    raise ValueError(f"{args!r} is no date: give (year, month, day) or a datetime")
+
+
+def _us(moment: datetime) -> int:
+    from llm_plugin.engine.zones import to_us
+
+    return to_us(moment)
+
+
+def _symbol_of(core: EngineCore, key: Any) -> Symbol:
+    found = core.symbol_cache.find(key)
+    return found if found is not None else core.make_symbol(str(key), SecurityType.EQUITY, "usa")
+
+
+def _initializer(value: Any) -> Any:
+    function = find_member(value, "initialize")
+    if function is not None:
+        return function
+    if callable(value):
+        return value
+    raise ValueError(f"{value!r} is no security initializer: give a function of the security")

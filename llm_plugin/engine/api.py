@@ -1,0 +1,33 @@
+"""The names that `from AlgorithmImports import *` offers."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__all__ = ["engine_names"]
+
+_MODULES = (
+    "algorithm", "bars", "benchmark", "brokerage_models", "buying_power", "cash", "charts", "consolidators", "enums",
+    "fees", "fills", "framework", "indicators", "market_hours", "orders", "portfolio", "scheduling", "securities",
+    "settings", "settlement", "slices", "slippage", "statistics", "subscriptions", "symbol_properties", "symbols",
+    "tickets", "universe", "user_api", "zones",
+)  # fmt: skip
+# Helpers of the engine that are no part of LEAN's API.
+_PRIVATE = frozenset(
+    {"BarBlock", "BarColumns", "CURRENCY_SYMBOLS", "DAY_US", "DEFAULT_DATA", "EPOCH", "FeedQuoteBar", "FeedTradeBar",
+     "HOUR_US", "MARKET_CODES", "MINUTE_US", "MaximumQuantity", "MarketBar", "SECOND_US", "SymbolState"}
+)  # fmt: skip
+
+
+def engine_names() -> dict[str, Any]:
+    """Return LEAN's classes and enumerations by name."""
+    names: dict[str, Any] = {}
+    for module_name in _MODULES:
+        module = importlib.import_module(f"llm_plugin.engine.{module_name}")
+        for name in getattr(module, "__all__", ()):
+            if name[:1].isupper() and name not in _PRIVATE:
+                names[name] = getattr(module, name)
+    names["QCAlgorithmFramework"] = names["QCAlgorithm"]
+    names["QCAlgorithmFrameworkBridge"] = names["QCAlgorithm"]
+    return names

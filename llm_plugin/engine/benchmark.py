@@ -1,0 +1,55 @@
+"""What the portfolio is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from llm_plugin.engine.money import CONTEXT, ZERO, smart_rounding, to_decimal
+from llm_plugin.engine.names import LeanObject, find_member
+
+__all__ = ["FuncBenchmark", "SecurityBenchmark"]
+
+
+class FuncBenchmark(LeanObject):
+    """A function of the time."""
+
+    def __init__(self, function: Any) -> None:
+        self._function: Callable[[datetime], Any] = function
+
+    def evaluate(self, time: datetime) -> float:
+        """Return the value at a time."""
+        return float(self.exact(time))
+
+    def exact(self, time: datetime) -> Decimal:
+        """Return the value, rounded as in the chart."""
+        return smart_rounding(to_decimal(self._function(time)))
+
+
+class SecurityBenchmark(LeanObject):
+    """The price of a security in the account currency."""
+
+    def __init__(self, security: Any) -> None:
+        self.security = security
+
+    def evaluate(self, time: datetime) -> float:
+        """Return the current price."""
+        return float(self.exact(time))
+
+    def exact(self, time: datetime) -> Decimal:
+        """Return the value, rounded as in the chart."""
+        price = self.security.exact_price
+        rate = self.security.quote_currency.exact_rate
+        return smart_rounding(CONTEXT.multiply(price, rate)) if price else ZERO
+
+
+def as_benchmark(value: Any) -> Any:
+    """Wrap a function, or accept an object with `evaluate`."""
+    if callable(value):
+        return FuncBenchmark(value)
+    evaluate = find_member(value, "evaluate")
+    if evaluate is None:
+        raise ValueError(f"{value!r} is no benchmark: give a symbol, or a function of the time")
+    return FuncBenchmark(evaluate)

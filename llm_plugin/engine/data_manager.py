@@ -1,0 +1,247 @@
+"""Running streams: creation, order within a slice, fill resolution, currency conversion feeds."""
+
+from __future__ import annotations
+
+import heapq
+from typing import Any
+
+from llm_plugin.engine.cash import Cash
+from llm_plugin.engine.core import EngineCore
+from llm_plugin.engine.corporate import corporate_events
+from llm_plugin.engine.enums import Resolution, SecurityType, TickType, resolution_span
+from llm_plugin.engine.feed import FOREVER, BarSource, BarStream, PointStream
+from llm_plugin.engine.securities import Security
+from llm_plugin.engine.subscriptions import SubscriptionDataConfig, default_data
+from llm_plugin.engine.zones import DAY_US, SECOND_US
+
+__all__ = ["DataManager"]
+
+_SEED_DAYS = {Resolution.DAILY: 15, Resolution.HOUR: 10}
+_PAIR_TYPES = (SecurityType.FOREX, SecurityType.CFD, SecurityType.CRYPTO)
+
+
+class DataManager:
+    """Keeps one stream per subscription and hands out points in order of emission.
+
+    Args:
+        core: The run.
+        start_us: First moment of the run (of the warm-up, if there is one).
+        end_us: Last moment.
+    """
+
+    def __init__(self, core: EngineCore, start_us: int, end_us: int) -> None:
+        self.core = core
+        self.start_us = start_us
+        self.end_us = end_us
+        self.heap: list[tuple[int, int, Any]] = []
+        self.points = 0
+        self._streams: list[Any] = []
+        self._corporate: set[Any] = set()
+        self._span = 0
+
+    # Streams.
+    def fill_span(self) -> int:
+        """Return the fill resolution in microseconds: the finest of the user's filled subscriptions."""
+        spans = [
+            int(resolution_span(config.resolution).total_seconds()) * SECOND_US
+            for config in self.core.subscription_manager.subscriptions
+            if config.fill_data_forward and config.resolution != Resolution.TICK
+        ]
+        return min(spans, default=60 * SECOND_US)
+
+    def activate(self, now_us: int) -> bool:
+        """Start the streams that wait and stop the removed ones; return whether anything changed."""
+        core = self.core
+        self._remove()
+        waiting, core.pending_streams = core.pending_streams, []
+        if not waiting:
+            return False
+        span = self.fill_span()
+        if span != self._span:
+            self._span = span
+            for stream in self._streams:
+                stream.refill(span, now_us)
+        for config in waiting:
+            self._start(config, now_us)
+        self._rebuild()
+        return True
+
+    def _start(self, config: SubscriptionDataConfig, now_us: int) -> None:
+        core = self.core
+        security = next(s for s in self._all_securities() if config in s.subscriptions)
+        first = now_us <= self.start_us
+        # A stream added later starts with what ends after this moment.
+        start = self.start_us if first else now_us + 1
+        stream = self._make(config, security, start)
+        config.stream = stream
+        self._streams.append(stream)
+        equity = config.security_type == SecurityType.EQUITY and not config.is_internal_feed
+        if equity and config.symbol not in self._corporate:
+            self._corporate.add(config.symbol)
+            hours = core.entry_of(config.symbol).exchange_hours
+            events = corporate_events(core.data_folder, config.symbol, hours, start, self.end_us)
+            self._streams.append(PointStream(config, security, events, auxiliary=True))
+
+    def _make(self, config: SubscriptionDataConfig, security: Security, start: int) -> Any:
+        if config.is_custom_data:
+            return config.open_stream(start, self.end_us)  # type: ignore[attr-defined]
+        source = BarSource(self.core.data_folder, config, self.core.entry_of(config.symbol), start, self.end_us)
+        return BarStream(source, security, self._span)
+
+    def _all_securities(self) -> list[Security]:
+        found = self.core.securities.values()
+        extra = [s for s in (self.core.benchmark_security, *self.core.internal_securities) if s is not None]
+        return found + [s for s in extra if s not in found]
+
+    def _rebuild(self) -> None:
+        self._streams = [stream for stream in self._streams if stream.next_emit < FOREVER]
+        self._streams.sort(key=_order)
+        for rank, stream in enumerate(self._streams):
+            stream.rank = rank
+            _choose_store(stream)
+        self.heap[:] = [(stream.next_emit, stream.rank, stream) for stream in self._streams]
+        heapq.heapify(self.heap)
+
+    def _remove(self) -> None:
+        core = self.core
+        kept = []
+        changed = False
+        for security in core.pending_removals:
+            open_orders = any(o.symbol == security.symbol for o in core.transactions.iterate_open_orders())
+            if security.holdings.invested or open_orders:
+                kept.append(security)
+                continue
+            changed = True
+            self._drop(security)
+        core.pending_removals = kept
+        if changed:
+            self._rebuild()
+
+    def _drop(self, security: Security) -> None:
+        core = self.core
+        self._streams = [stream for stream in self._streams if stream.security is not security]
+        for config in list(security.subscriptions):
+            core.subscription_manager.remove_config(config)
+        security.subscriptions.clear()
+        self._corporate.discard(security.symbol)
+        security.is_tradable = False
+        core.removed.append(security)
+        core.portfolio.forget(security)
+        core.securities.remove(security.symbol)
+
+    def collect(self, now_us: int) -> list[tuple[Any, Any]]:
+        """Return (stream, point) of everything due up to now, in LEAN's order of a slice."""
+        heap = self.heap
+        found: list[tuple[Any, Any]] = []
+        while heap and heap[0][0] <= now_us:
+            _, rank, stream = heap[0]
+            point = stream.next_point()
+            found.append((stream, point))
+            due = stream.next_emit
+            if due < FOREVER:
+                heapq.heapreplace(heap, (due, rank, stream))
+            else:
+                heapq.heappop(heap)
+        return found
+
+    # The last bar before a moment.
+    def last_point(self, config: SubscriptionDataConfig, security: Security, now_us: int) -> Any:
+        """Return the last bar that ended up to now, or None."""
+        days = _SEED_DAYS.get(config.resolution, 5)
+        entry = self.core.entry_of(config.symbol)
+        source = BarSource(self.core.data_folder, config, entry, now_us - days * DAY_US, now_us)
+        plain = SubscriptionDataConfig(
+            config.type, config.symbol, config.resolution, config.data_time_zone, config.exchange_time_zone,
+            tick_type=config.tick_type, fill_forward=False, extended=config.extended_market_hours,
+            normalization=config.data_normalization_mode,
+        )  # fmt: skip
+        source.config = plain
+        stream = BarStream(source, security, self._span or 60 * SECOND_US)
+        last = None
+        while stream.next_emit <= now_us:
+            last = stream.next_point()
+        return last
+
+    # Currency conversion.
+    def ensure_conversions(self, now_us: int) -> None:
+        """Give every currency of the book a conversion path."""
+        book = self.core.cash_book
+        for cash in book.values():
+            if cash.symbol == book.account_currency or cash.legs or cash.searched:
+                continue
+            cash.searched = True
+            self._find_conversion(cash, now_us)
+
+    def _find_conversion(self, cash: Cash, now_us: int) -> None:
+        core, account = self.core, self.core.cash_book.account_currency
+        direct = self._pair(cash.symbol, account, now_us)
+        if direct is not None:
+            cash.legs = [direct]
+            return
+        for middle in ("USD", "EUR", "BTC", "USDT", "GBP", "JPY"):
+            if middle in (cash.symbol, account):
+                continue
+            first = self._pair(cash.symbol, middle, now_us, probe=True)
+            second = self._pair(middle, account, now_us, probe=True)
+            if first is not None and second is not None:
+                legs = [self._pair(cash.symbol, middle, now_us), self._pair(middle, account, now_us)]
+                cash.legs = [leg for leg in legs if leg is not None]
+                return
+        if cash.exact_rate == 0 and cash.symbol not in _pegs(account):
+            core.error(f"No data source found to convert {cash.symbol} to {account}: its conversion rate is 0")
+        elif cash.symbol in _pegs(account):
+            cash.conversion_rate = 1
+
+    def _pair(self, base: str, quote: str, now_us: int, probe: bool = False) -> Any:
+        for name, inverted in ((base + quote, False), (quote + base, True)):
+            for security in self.core.securities.values():
+                if security.symbol.value == name and security.type in _PAIR_TYPES:
+                    return security, inverted
+            for security in self.core.internal_securities:
+                if security.symbol.value == name:
+                    return security, inverted
+        for kind in _PAIR_TYPES:
+            market = dict(self.core.brokerage_model.default_markets).get(kind)
+            markets = [market, *{s.symbol.id.market for s in self.core.securities.values()}]
+            for name, inverted in ((base + quote, False), (quote + base, True)):
+                for where in markets:
+                    if where and self.core.symbol_properties.contains(where, name, kind):
+                        return (name, inverted) if probe else (self._internal(name, kind, where, now_us), inverted)
+        return None
+
+    def _internal(self, ticker: str, kind: SecurityType, market: str, now_us: int) -> Security:
+        core = self.core
+        symbol = core.make_symbol(ticker, kind, market)
+        security = core.create_security(symbol, internal=True)
+        finest = min((c.resolution for c in core.subscription_manager.subscriptions), default=Resolution.MINUTE)
+        tick_type = default_data(kind, finest)[0]
+        core.internal_securities.append(security)
+        config = core.add_config(security, finest, tick_type, internal=True)
+        core.symbol_cache.add(ticker, symbol) if core.symbol_cache.find(ticker) is None else None
+        security.set_market_price(self.last_point(config, security, now_us))
+        return security
+
+
+def _pegs(account: str) -> frozenset[str]:
+    return frozenset({"USDC", "USDT", "DAI", "BUSD", "TUSD", "USDP"}) if account == "USD" else frozenset()
+
+
+def _order(stream: Any) -> tuple[int, int, str, int]:
+    config = stream.config
+    return int(config.security_type), int(config.tick_type), config.symbol.value, int(config.resolution)
+
+
+def _choose_store(stream: Any) -> None:
+    """Bind the function that caches a real point of this stream."""
+    config, cache = stream.config, stream.security.cache
+    if stream.auxiliary:
+        stream.store = None
+    elif config.is_custom_data:
+        stream.store = cache.store_custom
+    elif config.security_type in (SecurityType.EQUITY, SecurityType.INDEX):
+        trade = config.tick_type == TickType.TRADE
+        stream.store = cache.store_equity_trade if trade else cache.store_equity_quote
+    elif config.tick_type == TickType.TRADE:
+        stream.store = cache.store_trade
+    else:
+        stream.store = cache.store_quote

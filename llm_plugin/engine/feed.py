@@ -1,0 +1,417 @@
+"""Streams of data points in emission order: bar files, fill-forward, corporate events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_plugin.engine.bars import BarBlock, FeedQuoteBar, FeedTradeBar
+from llm_plugin.engine.enums import DataNormalizationMode, Resolution, SecurityType, TickType, resolution_span
+from llm_plugin.engine.lean_data import BarColumns, bar_file, is_strict_daily, join_columns, read_file_columns
+from llm_plugin.engine.lean_data import normalize_columns as normalize
+from llm_plugin.engine.map_files import load_map_file
+from llm_plugin.engine.market_hours import ExchangeHours, MarketHoursEntry
+from llm_plugin.engine.subscriptions import SubscriptionDataConfig
+from llm_plugin.engine.zones import DAY_US, EPOCH, SECOND_US
+
+__all__ = ["FOREVER", "BarSource", "BarStream", "FilledQuoteBar", "FilledTradeBar", "PointStream", "open_segments"]
+
+FOREVER = 1 << 62
+_EPOCH_ORDINAL = EPOCH.toordinal()
+_CHUNK_DAYS = {Resolution.MINUTE: 31, Resolution.SECOND: 1}
+Ints = NDArray[np.int64]
+
+
+class FilledTradeBar(FeedTradeBar):
+    """A fill-forward copy: the last bar's prices at a later time, without volume."""
+
+    __slots__ = ("_end_local", "_span")
+
+    is_fill_forward = True  # type: ignore[assignment]
+
+    def __init__(self, block: BarBlock, row: int, end_local: int, span: int) -> None:
+        super().__init__(block, row)
+        self._end_local, self._span = end_local, span
+
+    @property
+    def time(self) -> datetime:  # type: ignore[override]
+        """Start in the exchange's time zone."""
+        return EPOCH + timedelta(microseconds=self._end_local - self._span)
+
+    @property
+    def end_time(self) -> datetime:
+        """End in the exchange's time zone."""
+        return EPOCH + timedelta(microseconds=self._end_local)
+
+    @property
+    def period(self) -> timedelta:  # type: ignore[override]
+        """Length."""
+        return timedelta(microseconds=self._span)
+
+    @property
+    def volume(self) -> float:  # type: ignore[override]
+        """None was traded."""
+        return 0.0
+
+
+class FilledQuoteBar(FeedQuoteBar):
+    """A fill-forward copy: the last quote at a later time."""
+
+    __slots__ = ("_end_local", "_span")
+
+    is_fill_forward = True  # type: ignore[assignment]
+
+    def __init__(self, block: BarBlock, row: int, end_local: int, span: int) -> None:
+        super().__init__(block, row)
+        self._end_local, self._span = end_local, span
+
+    @property
+    def time(self) -> datetime:  # type: ignore[override]
+        """Start in the exchange's time zone."""
+        return EPOCH + timedelta(microseconds=self._end_local - self._span)
+
+    @property
+    def end_time(self) -> datetime:
+        """End in the exchange's time zone."""
+        return EPOCH + timedelta(microseconds=self._end_local)
+
+    @property
+    def period(self) -> timedelta:  # type: ignore[override]
+        """Length."""
+        return timedelta(microseconds=self._span)
+
+
+def open_segments(hours: ExchangeHours, first_day: int, last_day: int, extended: bool) -> tuple[Ints, Ints]:
+    """Return starts and ends (exchange-local) of all open spans between two days; adjoining ones are joined."""
+    starts: list[int] = []
+    ends: list[int] = []
+    for day in range(first_day, last_day + 1):
+        for low, high, regular in hours.segments(_EPOCH_ORDINAL + day):
+            if not (regular or extended):
+                continue
+            start, end = day * DAY_US + low, day * DAY_US + high
+            if ends and ends[-1] == start:
+                ends[-1] = end
+            else:
+                starts.append(start)
+                ends.append(end)
+    return np.array(starts, dtype=np.int64), np.array(ends, dtype=np.int64)
+
+
+def _overlapping(starts: Ints, ends: Ints, low: Ints, high: Ints) -> NDArray[np.bool_]:
+    if not len(low):
+        return np.zeros(len(starts), dtype=bool)
+    first = np.searchsorted(high, starts, side="right")
+    inside = first < len(low)
+    result = np.zeros(len(starts), dtype=bool)
+    result[inside] = low[first[inside]] < ends[inside]
+    return result
+
+
+@dataclass(slots=True)
+class BarSource:
+    """Where one stream's bars are, and between which UTC times they are wanted."""
+
+    data_folder: Path
+    config: SubscriptionDataConfig
+    entry: MarketHoursEntry
+    start_us: int
+    end_us: int
+
+    @property
+    def hours(self) -> ExchangeHours:
+        """Exchange hours."""
+        return self.entry.exchange_hours
+
+    def day_range(self) -> tuple[int, int]:
+        """Return the first and last day (since 1970) in the data's time zone."""
+        zone = self.entry.data_time_zone
+        return zone.local(self.start_us) // DAY_US, zone.local(self.end_us) // DAY_US
+
+    def chunks(self) -> Iterator[tuple[BarColumns, int]]:
+        """Yield (columns, exchange-local end of the chunk's days) until the end."""
+        first, last = self.day_range()
+        step = _CHUNK_DAYS.get(self.config.resolution)
+        exchange = self.hours.time_zone
+        if step is None:
+            yield self._filtered(self._long_files()), exchange.local(self.end_us)
+            return
+        for low in range(first, last + 1, step):
+            high = min(low + step - 1, last)
+            end = exchange.local(self.end_us) if high == last else (high + 1) * DAY_US
+            yield self._filtered(self._daily_files(low, high)), end
+
+    def _tickers(self) -> list[tuple[date, date, str]]:
+        symbol = self.config.symbol
+        map_file = None
+        if symbol.security_type == SecurityType.EQUITY:
+            map_file = load_map_file(self.data_folder, self.config.market, symbol.value)
+        if map_file is None:
+            return [(date.min, date.max, symbol.value)]
+        spans, start = [], map_file.first_date
+        for until, ticker in map_file.rows:
+            if until >= start:
+                spans.append((start, until, ticker))
+                start = until + timedelta(days=1)
+        return spans
+
+    def _path(self, ticker: str, day: date | None = None) -> Path:
+        config = self.config
+        return bar_file(
+            self.data_folder, config.security_type, config.market, ticker, config.resolution, config.tick_type, day
+        )
+
+    def _read(self, path: Path, day: date | None = None) -> BarColumns | None:
+        if not path.is_file():
+            return None
+        config = self.config
+        columns = read_file_columns(
+            path, config.security_type, config.market, config.resolution, config.tick_type, self.entry, day
+        )
+        return columns if len(columns) else None
+
+    def _long_files(self) -> BarColumns:
+        parts = []
+        names = self._tickers()
+        for start, until, ticker in names:
+            columns = self._read(self._path(ticker))
+            if columns is None:
+                continue
+            if len(names) > 1:
+                days = self.hours.time_zone.locals(columns.start_us) // DAY_US + _EPOCH_ORDINAL
+                columns = columns.take((days >= start.toordinal()) & (days <= until.toordinal()))
+            parts.append(columns)
+        return join_columns(parts, self.config.tick_type)
+
+    def _daily_files(self, low: int, high: int) -> BarColumns:
+        parts = []
+        names = self._tickers()
+        for number in range(low, high + 1):
+            day = date.fromordinal(_EPOCH_ORDINAL + number)
+            ticker = next((name for start, until, name in names if start <= day <= until), None)
+            if ticker is None:
+                continue
+            columns = self._read(self._path(ticker, day), day)
+            if columns is not None:
+                parts.append(columns)
+        return join_columns(parts, self.config.tick_type)
+
+    def _filtered(self, columns: BarColumns) -> BarColumns:
+        keep = (columns.end_us >= self.start_us) & (columns.start_us <= self.end_us)
+        columns = columns.take(keep)
+        if not len(columns):
+            return columns
+        exchange = self.hours.time_zone
+        starts, ends = exchange.locals(columns.start_us), exchange.locals(columns.end_us)
+        keep = np.ones(len(columns), dtype=bool)
+        keep[1:] = ends[1:] > np.maximum.accumulate(ends)[:-1]
+        if not self.hours.is_market_always_open:
+            days = int(starts.min()) // DAY_US, int(ends.max()) // DAY_US
+            low, high = open_segments(self.hours, *days, self.config.extended_market_hours)
+            keep &= _overlapping(starts, ends, low, high)
+        columns = columns.take(keep)
+        mode = self.config.data_normalization_mode
+        if self.config.security_type == SecurityType.EQUITY and mode != DataNormalizationMode.RAW:
+            ticker = self.config.symbol.value
+            columns = normalize(columns, self.data_folder, self.config.market, ticker, mode, self.entry)
+        return columns
+
+    def fill_grid(self, span: int, low_local: int, high_local: int) -> tuple[Ints, Ints]:
+        """Return starts and ends (exchange-local) at which a bar is due within market hours.
+
+        Args:
+            span: Fill resolution in microseconds.
+            low_local: Ends after it.
+            high_local: Ends up to it.
+        """
+        if high_local <= low_local:
+            return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+        days = low_local // DAY_US - 1, high_local // DAY_US
+        if self.config.resolution == Resolution.DAILY:
+            starts, ends = self._daily_grid(*days)
+        else:
+            own = int(resolution_span(self.config.resolution).total_seconds()) * SECOND_US
+            low, high = open_segments(self.hours, *days, self.config.extended_market_hours)
+            parts = [np.arange(a // span * span + span, b + span, span) for a, b in zip(low, high, strict=True)]
+            parts = [part[part - span < b] for part, b in zip(parts, high, strict=True)]
+            ends = np.unique(np.concatenate(parts)) if parts else np.zeros(0, dtype=np.int64)
+            starts = ends - own
+        wanted = (ends > low_local) & (ends <= high_local)
+        return starts[wanted], ends[wanted]
+
+    def _daily_grid(self, first: int, last: int) -> tuple[Ints, Ints]:
+        hours = self.hours
+        if is_strict_daily(self.config.security_type, self.config.market, hours):
+            spans = [(hours.first_open_us(d), hours.last_close_us(d)) for d in range(first, last + 1)]
+            pairs = np.array([p for p in spans if p[0] is not None], dtype=np.int64).reshape(-1, 2)
+            return pairs[:, 0], pairs[:, 1]
+        midnights = np.arange(first - 1, last + 2, dtype=np.int64) * DAY_US
+        starts = hours.time_zone.locals(self.entry.data_time_zone.utcs(midnights))
+        ends = starts + DAY_US
+        if hours.is_market_always_open:
+            return starts, ends
+        keep = _overlapping(starts, ends, *open_segments(hours, first - 2, last + 2, False))
+        return starts[keep], ends[keep]
+
+
+class BarStream:
+    """Bars of one subscription, with fill-forward copies between them."""
+
+    def __init__(self, source: BarSource, security: Any, fill_span: int) -> None:
+        self.config = source.config
+        self.security = security
+        self.next_emit = FOREVER
+        self.rank = 0
+        self.auxiliary = False
+        self.store: Any = None
+        self.source = source
+        self.fill_span = fill_span
+        self._chunks = source.chunks()
+        self._trade = source.config.tick_type == TickType.TRADE
+        self._real = FeedTradeBar if self._trade else FeedQuoteBar
+        self._copy = FilledTradeBar if self._trade else FilledQuoteBar
+        self._block: BarBlock
+        self._columns: BarColumns | None = None
+        self._emits: list[int] = []
+        # None while the chunk has no copies; then the row and, for copies, the end of each point.
+        self._rows: list[int] | None = None
+        self._copies: list[int] = []
+        self._spans: list[int] = []
+        self._index = self._count = 0
+        self._last_end = 0
+        self._chunk_end = 0
+        self._load()
+
+    def next_point(self) -> Any:
+        """Return the next point and move on."""
+        index = self._index
+        rows = self._rows
+        if rows is None:
+            point: Any = self._real(self._block, index)
+        elif self._copies[index]:
+            point = self._copy(self._block, rows[index], self._copies[index], self._spans[index])
+        else:
+            point = self._real(self._block, rows[index])
+        index += 1
+        if index == self._count:
+            self._load()
+        else:
+            self._index = index
+            self.next_emit = self._emits[index]
+        return point
+
+    def _load(self) -> None:
+        while True:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                self.next_emit = FOREVER
+                return
+            columns, end = chunk
+            before = self._columns
+            carried = 0
+            if before is not None and len(before):
+                # The last bar of the chunk before is what a copy at the start of this one repeats.
+                columns = join_columns([before.take(slice(-1, None)), columns], self.config.tick_type)
+                carried = 1
+            self._columns = columns
+            if self._prepare(columns, carried, end):
+                return
+
+    def _prepare(self, columns: BarColumns, carried: int, chunk_end: int) -> bool:
+        if not len(columns):
+            return False
+        exchange = self.source.hours.time_zone
+        self._block = BarBlock(columns, self.config.symbol, exchange)
+        if not self.config.fill_data_forward:
+            self._rows = None
+            self._emits = columns.end_us.tolist()
+            self._index, self._count = carried, len(columns)
+        else:
+            self._expand(columns, carried, chunk_end)
+        self._chunk_end = chunk_end
+        if self._index >= self._count:
+            return False
+        self.next_emit = self._emits[self._index]
+        return True
+
+    def _expand(self, columns: BarColumns, carried: int, chunk_end: int) -> None:
+        exchange = self.source.hours.time_zone
+        ends = exchange.locals(columns.end_us)
+        starts_grid, ends_grid = self.source.fill_grid(self.fill_span, int(ends[0]), chunk_end)
+        missing = ~np.isin(ends_grid, ends)
+        starts_grid, ends_grid = starts_grid[missing], ends_grid[missing]
+        self._index, self._count = carried, len(columns)
+        if not len(ends_grid):
+            self._rows, self._emits = None, columns.end_us.tolist()
+            return
+        rows = np.searchsorted(ends, ends_grid, side="left") - 1
+        everything = np.concatenate((ends, ends_grid))
+        order = np.argsort(everything, kind="stable")
+        self._rows = np.concatenate((np.arange(len(ends)), rows))[order].tolist()
+        none = np.zeros(len(ends), dtype=np.int64)
+        self._copies = np.concatenate((none, ends_grid))[order].tolist()
+        self._spans = np.concatenate((none, ends_grid - starts_grid))[order].tolist()
+        self._emits = np.concatenate((columns.end_us, exchange.utcs(ends_grid)))[order].tolist()
+        self._count = len(order)
+
+    def refill(self, fill_span: int, now_us: int) -> None:
+        """Take over a new fill resolution; points up to now are not repeated."""
+        if fill_span == self.fill_span or not self.config.fill_data_forward or self._columns is None:
+            self.fill_span = fill_span
+            return
+        self.fill_span = fill_span
+        if self.next_emit == FOREVER:
+            return
+        if self._prepare(self._columns, 0, self._chunk_end):
+            self.skip_to(now_us)
+
+    def skip_to(self, now_us: int) -> None:
+        """Drop points that were due before or at a time."""
+        while self.next_emit <= now_us:
+            self.next_point()
+
+
+class PointStream:
+    """Ready-made points: corporate events, custom data, ticks."""
+
+    def __init__(
+        self,
+        config: SubscriptionDataConfig,
+        security: Any,
+        points: Iterator[tuple[int, Any]],
+        *,
+        auxiliary: bool = False,
+    ) -> None:
+        self.auxiliary = auxiliary
+        self.store: Any = None
+        self.config = config
+        self.security = security
+        self.rank = 0
+        self._points = points
+        self._next: Any = None
+        self.next_emit = 0
+        self._advance()
+
+    def _advance(self) -> None:
+        pair = next(self._points, None)
+        self.next_emit, self._next = (FOREVER, None) if pair is None else pair
+
+    def next_point(self) -> Any:
+        """Return the next point and move on."""
+        point = self._next
+        self._advance()
+        return point
+
+    def refill(self, fill_span: int, now_us: int) -> None:
+        """Nothing is filled."""
+
+    def skip_to(self, now_us: int) -> None:
+        """Drop points that were due before or at a time."""
+        while self.next_emit <= now_us:
+            self._advance()

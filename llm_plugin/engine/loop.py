@@ -1,0 +1,379 @@
+"""The time loop: LEAN's order of work for each moment of a backtest."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from llm_plugin.engine.bars import Delisting, Dividend, Split, SymbolChangedEvent
+from llm_plugin.engine.core import EngineCore
+from llm_plugin.engine.data_manager import DataManager
+from llm_plugin.engine.enums import (
+    AlgorithmStatus,
+    DataNormalizationMode,
+    DelistingType,
+    SplitType,
+)
+from llm_plugin.engine.margin_calls import MarginCallModel
+from llm_plugin.engine.names import find_member
+from llm_plugin.engine.sampling import RunSampler
+from llm_plugin.engine.settlement import ImmediateSettlementModel, ScanSettlementModelParameters
+from llm_plugin.engine.slices import Slice
+from llm_plugin.engine.universe import SecurityChanges
+from llm_plugin.engine.zones import HOUR_US, MINUTE_US, from_us, to_us
+
+__all__ = ["Progress", "TimeLoop"]
+
+_MARGIN_CHECK_US = 5 * MINUTE_US
+_PROGRESS_EVERY = 2048
+_NOTHING: list[tuple[Any, Any]] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is."""
+
+    time: datetime
+    bars: int
+    fraction: float
+
+
+class TimeLoop:
+    """Runs an initialised algorithm from the first to the last moment.
+
+    Args:
+        core: The run.
+        manager: Its streams.
+        sampler: Takes the samples for the statistics.
+        on_progress: Called now and then.
+    """
+
+    def __init__(
+        self,
+        core: EngineCore,
+        manager: DataManager,
+        sampler: RunSampler,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self.core = core
+        self.algorithm = core.algorithm
+        self.manager = manager
+        self.sampler = sampler
+        self.bars = 0
+        self._on_progress = on_progress
+        self._slices = 0
+        self._schedule = core.algorithm.schedule
+        self._transactions = core.transactions
+        self._margin = core.portfolio.margin_call_model or MarginCallModel(core)
+        self._next_margin_check = 0
+        self._hour = -1
+        self._consolidated: list[Any] = []
+        self._scannable: list[tuple[Any, Any, Any]] = []
+        self._config_version = -1
+        self._settling: list[Any] = []
+        self._real_start = to_us(core.start)
+        self._handlers()
+
+    def _handlers(self) -> None:
+        from llm_plugin.engine.algorithm import QCAlgorithm
+
+        algorithm, kind = self.algorithm, type(self.algorithm)
+
+        def wanted(name: str) -> Any:
+            mine = getattr(kind, name) is not getattr(QCAlgorithm, name) or name in vars(algorithm)
+            return getattr(algorithm, name) if mine else None
+
+        self._on_data = wanted("on_data")
+        self._on_dividends = wanted("on_dividends")
+        self._on_splits = wanted("on_splits")
+        self._on_delistings = wanted("on_delistings")
+
+    # The run.
+    def run(self) -> None:
+        """Go through all moments; the caller handles what user code raises."""
+        core, manager = self.core, self.manager
+        start = manager.start_us
+        core.clock.utc_us = start
+        self._real_start = core.clock.zone.utc(to_us(core.start))
+        manager.activate(start)
+        manager.ensure_conversions(start)
+        manager.activate(start)
+        self._schedule_end_of_day()
+        self._schedule.start(start)
+        self.step(start, manager.collect(start))
+        heap, collect, step = manager.heap, manager.collect, self.step
+        while core.status == AlgorithmStatus.RUNNING:
+            if core.added or core.removed or core.pending_streams or core.pending_removals:
+                self._apply_changes()
+            if not heap:
+                break
+            now = heap[0][0]
+            if core.is_warming_up and now > self._real_start > core.clock.utc_us:
+                self.step(self._real_start, [])
+                continue
+            step(now, collect(now))
+
+    def finish(self) -> None:
+        """Run the user's last handler and take the last samples."""
+        self.algorithm.on_end_of_algorithm()
+        self.sampler.finish(self.core.clock.utc_us)
+
+    def _apply_changes(self) -> None:
+        core, now = self.core, self.core.clock.utc_us
+        self.manager.activate(now)
+        self.manager.ensure_conversions(now)
+        self.manager.activate(now)
+        if core.added or core.removed:
+            self.step(now, [])
+
+    # One moment.
+    def step(self, now: int, updates: list[tuple[Any, Any]]) -> None:
+        """Do LEAN's work of one time slice, in its order."""
+        core = self.core
+        if self._broke():
+            return
+        schedule = self._schedule
+        due = schedule.next_us
+        if due is not None and due < now:
+            schedule.run_before(now, self._set_clock)
+        if core.subscription_manager.version != self._config_version:
+            self._collect_consolidators()
+        if self._scannable:
+            self._scan_past(now)
+        core.clock.utc_us = now
+        data = self._update(now, updates)
+        if now // HOUR_US != self._hour:
+            self._hour = now // HOUR_US
+            self._on_the_hour()
+        core.portfolio.invalidate()
+        if not core.warmup_finished and now >= self._real_start:
+            self._end_warmup()
+        auxiliary = self._auxiliary(updates)
+        if auxiliary:
+            self._ticker_changes(auxiliary)
+        transactions = self._transactions
+        transactions.process_synchronous_events()
+        due = schedule.next_us
+        if due is not None and due <= now:
+            schedule.run_until(now)
+        if core.status != AlgorithmStatus.RUNNING:
+            return
+        if now >= self._next_margin_check:
+            self._next_margin_check = now + _MARGIN_CHECK_US
+            self._check_margin()
+        if core.added or core.removed:
+            self._notify_changes()
+        if auxiliary:
+            self._corporate(auxiliary)
+        if self._consolidated or self._scannable:
+            self._consolidate(updates)
+        if auxiliary:
+            self._notify_corporate(data)
+        if data.has_data and self._on_data is not None:
+            self._on_data(data)
+        framework = self.algorithm.framework
+        if not framework.is_idle or framework.insights.count:
+            framework.on_slice(data)
+        transactions.process_synchronous_events()
+        self.sampler.on_slice(now)
+        self._tell_progress(now)
+
+    def _set_clock(self, utc_us: int) -> None:
+        self.core.clock.utc_us = utc_us
+
+    def _broke(self) -> bool:
+        portfolio = self.core.portfolio
+        # Without a position the value cannot fall; with one, a cheap estimate decides whether to look exactly.
+        if self.sampler.estimate() > 0 or portfolio.exact_total > 0:
+            return False
+        self.core.message("", "The portfolio value is 0 or less: the backtest ends.")
+        self.core.status = AlgorithmStatus.STOPPED
+        return True
+
+    def _update(self, now: int, updates: list[tuple[Any, Any]]) -> Slice:
+        core, algorithm = self.core, self.algorithm
+        points = []
+        builder = algorithm.trade_builder
+        held = self.sampler.invested
+        self.bars += len(updates)
+        for stream, point in updates:
+            security = stream.security
+            config = stream.config
+            if not config.is_internal_feed:
+                points.append(point)
+            if stream.auxiliary:
+                continue
+            if not point.is_fill_forward:
+                stream.store(point)
+                security.has_data = True
+                security._fixed = None
+                if security.volatility_model is not None:
+                    security.volatility_model.update(security, point)
+            if held and security.holdings.exact_quantity:
+                builder.set_market_price(security.symbol, security.exact_price)
+        data = Slice(now, points, core.symbol_cache.find, core.clock.zone)
+        algorithm._current_slice = data
+        return data
+
+    def _auxiliary(self, updates: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+        for stream, _ in updates:
+            if stream.auxiliary:
+                return [(s.security, point) for s, point in updates if s.auxiliary]
+        return _NOTHING
+
+    # Hourly and warm-up.
+    def _on_the_hour(self) -> None:
+        core = self.core
+        for security in core.securities.values():
+            model = security.settlement_model
+            if type(model) is not ImmediateSettlementModel:
+                scan = find_member(model, "scan")
+                if scan is not None:
+                    scan(ScanSettlementModelParameters(core.portfolio, security, core.clock.utc_time))
+            interest = security.margin_interest_rate_model
+            if interest is not None:
+                apply = find_member(interest, "apply_margin_interest_rate")
+                if apply is not None:
+                    from llm_plugin.engine.models_api import MarginInterestRateParameters
+
+                    apply(MarginInterestRateParameters(security, core.clock.utc_time))
+
+    def _end_warmup(self) -> None:
+        core = self.core
+        core.warmup_finished = True
+        core.is_warming_up = False
+        self.sampler.on_warmup_finished()
+        self.algorithm.on_warmup_finished()
+
+    # Scheduled end of day.
+    def _schedule_end_of_day(self) -> None:
+        from llm_plugin.engine.algorithm import QCAlgorithm
+
+        algorithm = self.algorithm
+        if type(algorithm).on_end_of_day is QCAlgorithm.on_end_of_day:
+            return
+        handler = algorithm.on_end_of_day
+        if not inspect.signature(handler).parameters:
+            rules = algorithm.schedule
+            rules.on("End of day", rules.date_rules.every_day(), rules.time_rules.at(23, 58), handler)
+            return
+        for security in self.core.securities.values():
+            self._end_of_day_of(security.symbol, security.exchange.hours.is_market_always_open, handler)
+
+    def _end_of_day_of(self, symbol: Any, always_open: bool, handler: Any) -> None:
+        rules = self.algorithm.schedule
+        time_rule = rules.time_rules.midnight if always_open else rules.time_rules.before_market_close(symbol, 10)
+        name = f"{symbol} end of day"
+        rules.on(name, rules.date_rules.every_day(symbol), time_rule, lambda: handler(symbol))
+
+    # Margin.
+    def _check_margin(self) -> None:
+        if self.sampler.invested:
+            self._margin.check()
+
+    # Changes of securities.
+    def _notify_changes(self) -> None:
+        core, algorithm = self.core, self.algorithm
+        added = [s for s in core.added if not s.is_internal]
+        removed = [s for s in core.removed if not s.is_internal]
+        core.added, core.removed = [], []
+        changes = SecurityChanges(added, removed)
+        if changes.count:
+            algorithm.on_securities_changed(changes)
+            algorithm.framework.on_securities_changed(changes)
+
+    # Corporate events.
+    def _ticker_changes(self, auxiliary: list[tuple[Any, Any]]) -> None:
+        found = [point for _, point in auxiliary if isinstance(point, SymbolChangedEvent)]
+        if not found:
+            return
+        self.algorithm.on_symbol_changed_events(self.algorithm._current_slice.symbol_changed_events)
+        for event in found:
+            self._transactions.cancel_open_orders(event.symbol, "Open order cancelled on symbol changed event")
+
+    def _corporate(self, auxiliary: list[tuple[Any, Any]]) -> None:
+        portfolio, warming = self.core.portfolio, self.core.is_warming_up
+        for security, point in auxiliary:
+            mode = security.data_normalization_mode
+            if isinstance(point, Dividend) and not warming:
+                if mode in (DataNormalizationMode.RAW, DataNormalizationMode.SPLIT_ADJUSTED):
+                    portfolio.apply_dividend(security, point.exact_distribution)
+            elif isinstance(point, Split) and not warming:
+                if point.type == SplitType.SPLIT_OCCURRED and mode == DataNormalizationMode.RAW:
+                    portfolio.apply_split(security, point.exact_factor)
+                    self._transactions.scale_open_orders(security.symbol, point.exact_factor)
+                    self.algorithm.trade_builder.apply_split(security.symbol, point.exact_factor)
+            elif isinstance(point, Delisting) and point.type == DelistingType.DELISTED:
+                self._delist(security, point)
+
+    def _delist(self, security: Any, event: Delisting) -> None:
+        core = self.core
+        core.transactions.cancel_open_orders(security.symbol, "Canceled due to delisting")
+        core.transactions.process_synchronous_events()
+        quantity = security.holdings.exact_quantity
+        if quantity != 0:
+            event.ticket = core.transactions.force_fill(
+                security, -quantity, security.exact_price, "Liquidate from delisting"
+            )
+        security.is_tradable = False
+        security.is_delisted = True
+
+    def _notify_corporate(self, data: Slice) -> None:
+        if self._on_splits is not None and data.splits.count:
+            self._on_splits(data.splits)
+        if self._on_dividends is not None and data.dividends.count:
+            self._on_dividends(data.dividends)
+        if self._on_delistings is not None and data.delistings.count:
+            self._on_delistings(data.delistings)
+
+    # Consolidators.
+    def _collect_consolidators(self) -> None:
+        manager = self.core.subscription_manager
+        self._config_version = manager.version
+        configs = [config for config in manager.all_configs if config.consolidators]
+        self._consolidated = configs
+        self._scannable = []
+        for config in configs:
+            for consolidator in config.consolidators:
+                scan = find_member(consolidator, "scan")
+                if scan is not None and _has_scan(consolidator):
+                    self._scannable.append((config.exchange_time_zone, consolidator, scan))
+
+    def _scan_past(self, now: int) -> None:
+        for where, consolidator, scan in self._scannable:
+            working = getattr(consolidator, "working_data", None)
+            period = getattr(consolidator, "period", None)
+            if working is None or period is None or working.time is None:
+                continue
+            due = where.utc(to_us(working.time + period))
+            if due < now:
+                self.core.clock.utc_us = max(due, self.core.clock.utc_us)
+                scan(working.time + period)
+
+    def _consolidate(self, updates: list[tuple[Any, Any]]) -> None:
+        for stream, point in updates:
+            consolidators = stream.config.consolidators
+            if consolidators and not stream.auxiliary:
+                for consolidator in list(consolidators):
+                    consolidator.update(point)
+        now = self.core.clock.utc_us
+        for where, _, scan in self._scannable:
+            scan(from_us(where.local(now)))
+
+    def _tell_progress(self, now: int) -> None:
+        self._slices += 1
+        if self._on_progress is not None and self._slices % _PROGRESS_EVERY == 0:
+            span = max(1, self.manager.end_us - self.manager.start_us)
+            fraction = min(1.0, (now - self.manager.start_us) / span)
+            self._on_progress(Progress(self.core.clock.aware_utc, self.bars, fraction))
+
+
+def _has_scan(consolidator: Any) -> bool:
+    """True if the consolidator does something in `scan`."""
+    from llm_plugin.engine.consolidators import DataConsolidator
+
+    own = getattr(type(consolidator), "scan", None)
+    return own is not None and own is not DataConsolidator.scan

@@ -1,0 +1,365 @@
+"""Run a LEAN Python project on LEAN-format data."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from llm_plugin.engine.benchmark import FuncBenchmark, SecurityBenchmark
+from llm_plugin.engine.cash import CURRENCY_SYMBOLS
+from llm_plugin.engine.core import EngineCore, RunContext, reset_context, set_context
+from llm_plugin.engine.data_manager import DataManager
+from llm_plugin.engine.enums import AlgorithmStatus, Resolution
+from llm_plugin.engine.importer import lean_imports, load_algorithm_class
+from llm_plugin.engine.loop import Progress, TimeLoop
+from llm_plugin.engine.map_files import use_symbol_factory
+from llm_plugin.engine.money import ZERO
+from llm_plugin.engine.results import RunState, order_list_hash, runtime_statistics, write_results
+from llm_plugin.engine.sampling import RunSampler
+from llm_plugin.engine.statistics import StatisticsInput, generate, rate_of
+from llm_plugin.engine.subscriptions import default_data
+from llm_plugin.engine.symbols import Symbol
+from llm_plugin.engine.user_errors import translate
+from llm_plugin.engine.zones import to_us
+from llm_plugin.errors import AlgorithmError, ConfigError, LeanLlmError
+
+__all__ = ["BacktestResult", "Progress", "read_project", "run_backtest"]
+
+
+@dataclass
+class BacktestResult:
+    """What a backtest gave; `error` is set when it ended early, everything else is as far as it came."""
+
+    algorithm_id: str
+    status: str
+    statistics: dict[str, str]
+    order_list_hash: str
+    bars: int
+    seconds: float
+    orders: list[Any] = field(default_factory=list)
+    order_events: list[Any] = field(default_factory=list)
+    end_equity: Decimal = ZERO
+    total_fees: Decimal = ZERO
+    files: dict[str, Path] = field(default_factory=dict)
+    log_lines: list[str] = field(default_factory=list)
+    error: str | None = None
+    interrupted: bool = False
+    algorithm: Any = None
+    run_state: RunState | None = None
+
+    @property
+    def bars_per_second(self) -> float:
+        """Data points per second of the whole run."""
+        return self.bars / self.seconds if self.seconds else 0.0
+
+
+@dataclass
+class _Project:
+    main: Path
+    folder: Path
+    parameters: dict[str, str]
+
+
+def read_project(project: Path) -> _Project:
+    """Return the main file, folder and parameters of a LEAN CLI project folder or a Python file.
+
+    Raises:
+        ConfigError: There is no main.py, or config.json is damaged.
+    """
+    project = Path(project).resolve()
+    if project.is_file():
+        return _Project(project, project.parent, {})
+    main = project / "main.py"
+    if not main.is_file():
+        raise ConfigError(f"{project} has no main.py: give a LEAN CLI project folder or a Python file")
+    config = project / "config.json"
+    parameters: dict[str, str] = {}
+    if config.is_file():
+        text = config.read_text(encoding="utf-8")
+        try:
+            content = json.loads(text)
+        except ValueError:
+            try:
+                content = json.loads(re.sub(r"^\s*//.*$", "", text, flags=re.M))
+            except ValueError as error:
+                raise ConfigError(f"{config} is no JSON: {error}") from None
+        raw = content.get("parameters", {}) if isinstance(content, dict) else None
+        if not isinstance(raw, dict):
+            raise ConfigError(f"{config}: 'parameters' must be an object of names and values")
+        parameters = {str(key): str(value) for key, value in raw.items()}
+    return _Project(main, project, parameters)
+
+
+def run_backtest(
+    project: Path,
+    *,
+    data_folder: Path,
+    results_folder: Path | None,
+    parameters: Mapping[str, Any] | None = None,
+    start: date | None = None,
+    end: date | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    algorithm_class: str | None = None,
+    raise_errors: bool = True,
+) -> BacktestResult:
+    """Run a project and write LEAN's result files.
+
+    Args:
+        project: LEAN CLI project folder (main.py, config.json) or a Python file.
+        data_folder: LEAN-format data.
+        results_folder: Where the result files go; None writes nothing.
+        parameters: Override those of config.json.
+        start: Replaces the start date of the algorithm.
+        end: Replaces its end date.
+        on_progress: Called now and then with the time, the bars so far and the fraction.
+        algorithm_class: Name of the class, where the file has several.
+        raise_errors: False returns what went wrong in `error` instead of raising it.
+
+    Returns:
+        Statistics, orders and files.
+
+    Raises:
+        AlgorithmError: The algorithm raised; partial results are written first, the error has them as `result`.
+        UnsupportedLeanApi: It used a member that the engine lacks; likewise.
+        DataError: The data folder lacks something, or a file is damaged; likewise.
+    """
+    began = time.perf_counter()
+    found = read_project(project)
+    merged = {**found.parameters, **{str(k): str(v) for k, v in (parameters or {}).items()}}
+    context = RunContext(Path(data_folder).resolve(), merged, None, found.folder.name, found.folder)
+    with lean_imports(found.folder):
+        run = _Run(context, found, on_progress)
+        token = set_context(context)
+        try:
+            use_symbol_factory(context.data_folder)
+            run.execute(algorithm_class, start, end)
+        finally:
+            reset_context(token)
+        result = run.result(results_folder, time.perf_counter() - began)
+    if run.failure is not None and raise_errors:
+        run.failure.result = result  # type: ignore[attr-defined]
+        raise run.failure from run.cause
+    return result
+
+
+class _Run:
+    """One backtest from loading to results."""
+
+    def __init__(self, context: RunContext, project: _Project, on_progress: Any) -> None:
+        self.context, self.project = context, project
+        self._on_progress = on_progress
+        self.failure: LeanLlmError | None = None
+        self.cause: BaseException | None = None
+        self.interrupted = False
+        self.algorithm: Any = None
+        self.loop: TimeLoop | None = None
+        self.sampler: RunSampler | None = None
+        self.name = context.algorithm_id
+
+    def execute(self, wanted: str | None, start: date | None, end: date | None) -> None:
+        """Load, initialise and run; whatever is raised is kept."""
+        from llm_plugin.engine.algorithm import QCAlgorithm
+
+        try:
+            kind = load_algorithm_class(self.project.main, QCAlgorithm, wanted)
+            self.name = kind.__name__
+            self.context.algorithm_id = self.name
+            self.algorithm = kind()
+            self._initialize(start, end)
+            if self.loop is not None:
+                self.loop.run()
+                self.loop.finish()
+                core = self.core
+                if core.status == AlgorithmStatus.RUNNING:
+                    core.status = AlgorithmStatus.COMPLETED
+        except KeyboardInterrupt:
+            self.interrupted = True
+            self._end(AlgorithmStatus.STOPPED)
+        except Exception as error:
+            self.cause = error
+            self.failure = translate(error, self.project.folder)
+            self._end(AlgorithmStatus.RUNTIME_ERROR)
+
+    @property
+    def core(self) -> EngineCore:
+        """State of the run."""
+        return self.algorithm._engine  # type: ignore[no-any-return]
+
+    def _end(self, status: AlgorithmStatus) -> None:
+        if self.algorithm is None:
+            return
+        self.core.status = status
+        if self.failure is not None:
+            self.core.error(str(self.failure))
+        if self.sampler is not None and self.loop is not None:
+            self.sampler.finish(self.core.clock.utc_us)
+
+    def _initialize(self, start: date | None, end: date | None) -> None:
+        core, algorithm = self.core, self.algorithm
+        core.clock.utc_us = core.clock.zone.utc(to_us(core.start))
+        algorithm.initialize()
+        if start is not None:
+            algorithm.set_start_date(start)
+        if end is not None:
+            algorithm.set_end_date(end)
+        if core.end < core.start:
+            raise AlgorithmError(f"the end date {core.end:%Y-%m-%d} is before the start date {core.start:%Y-%m-%d}")
+        algorithm.post_initialize()
+        from llm_plugin.engine.universe_engine import start_universes
+        from llm_plugin.engine.warmup import warmup_start
+
+        zone = core.clock.zone
+        begin = warmup_start(core)
+        core.is_warming_up = begin < core.start
+        start_us, end_us = zone.utc(to_us(begin)), zone.utc(to_us(core.end))
+        core.clock.utc_us = start_us
+        manager = DataManager(core, start_us, end_us)
+        core.data_manager = manager
+        self._benchmark(manager, start_us)
+        manager.ensure_conversions(start_us)
+        start_universes(core, start_us, end_us)
+        core.locked = True
+        core.transactions.listeners.append(algorithm.framework.on_order_event)
+        self.sampler = RunSampler(core)
+        self.sampler.schedule()
+        self.loop = TimeLoop(core, manager, self.sampler, self._on_progress)
+
+    def _benchmark(self, manager: DataManager, start_us: int) -> None:
+        core = self.core
+        request = core.benchmark_request
+        if request is None:
+            standard = getattr(core.brokerage_model, "default_benchmark", None)
+            if standard is None:
+                core.benchmark = FuncBenchmark(lambda time: 0)
+                return
+            kind, ticker, market = standard
+            request = core.make_symbol(ticker, kind, market)
+        if not isinstance(request, Symbol):
+            core.benchmark = request
+            return
+        security = core.create_security(request, internal=True)
+        core.benchmark_security = security
+        core.benchmark = SecurityBenchmark(security)
+        tick_type = default_data(request.security_type, Resolution.HOUR)[0]
+        config = core.add_config(security, Resolution.HOUR, tick_type, fill_forward=False, internal=True)
+        security.set_market_price(manager.last_point(config, security, start_us))
+
+    # Results.
+    def result(self, folder: Path | None, seconds: float) -> BacktestResult:
+        """Compute the statistics and write the files."""
+        if self.algorithm is None or self.sampler is None:
+            text = str(self.failure) if self.failure is not None else None
+            status = str(AlgorithmStatus.RUNTIME_ERROR)
+            return BacktestResult(self.name, status, {}, order_list_hash([]), 0, seconds, error=text)
+        core, algorithm, results = self.core, self.algorithm, self.sampler.results
+        portfolio, transactions = core.portfolio, core.transactions
+        currency = core.cash_book.account_currency
+        unit = CURRENCY_SYMBOLS.get(currency, currency)
+        orders = transactions.all_orders
+        capacity = self.sampler.capacity
+        lowest = capacity.lowest_capacity_asset
+        rates = algorithm.risk_free_interest_rate_model
+        given = core.settings.trading_days_per_year
+        statistics = generate(
+            StatisticsInput(
+                equity=results.points("Strategy Equity", "Equity"),
+                performance=results.points("Strategy Equity", "Return"),
+                benchmark=results.points("Benchmark", "Benchmark"),
+                turnover=results.points("Portfolio Turnover", "Portfolio Turnover"),
+                starting_capital=results.starting_value,
+                profit_loss=portfolio.records,
+                winning=portfolio.winning,
+                losing=portfolio.losing,
+                trades=algorithm.trade_builder.closed_trades,
+                total_fees=portfolio.exact_fees,
+                total_orders=transactions.orders_count,
+                capacity=capacity.capacity,
+                lowest_capacity_asset=str(lowest.id) if lowest is not None else "",
+                currency_symbol=unit,
+                trading_days_per_year=given or getattr(core.brokerage_model, "trading_days", 252),
+                risk_free_rate=rate_of(rates),
+                custom_summary=core.summary_statistics,
+            )
+        )
+        digest = order_list_hash(orders)
+        statistics.summary["OrderListHash"] = digest
+        state = self._state(statistics, unit, seconds)
+        files = write_results(folder, self.name, state) if folder is not None else {}
+        return BacktestResult(
+            self.name,
+            str(core.status),
+            dict(statistics.summary),
+            digest,
+            self.loop.bars if self.loop is not None else 0,
+            seconds,
+            orders,
+            list(transactions.events),
+            portfolio.exact_total,
+            portfolio.exact_fees,
+            files,
+            list(core.log_lines),
+            str(self.failure) if self.failure is not None else None,
+            self.interrupted,
+            algorithm,
+            state,
+        )
+
+    def _state(self, statistics: Any, unit: str, seconds: float) -> RunState:
+        core, algorithm = self.core, self.algorithm
+        portfolio = core.portfolio
+        assert_sampler = self.sampler
+        charts = dict(assert_sampler.results.charts) if assert_sampler is not None else {}
+        runtime = runtime_statistics(
+            currency_symbol=unit,
+            equity=portfolio.exact_total,
+            starting_value=assert_sampler.results.starting_value if assert_sampler is not None else ZERO,
+            fees=portfolio.exact_fees,
+            holdings=Decimal(str(portfolio.total_holdings_value)),
+            net_profit=Decimal(str(portfolio.total_net_profit)),
+            unrealized=Decimal(str(portfolio.total_unrealized_profit)),
+            volume=portfolio.exact_sales,
+            summary=statistics.summary,
+            custom=core.runtime_statistics,
+        )
+        model = core.brokerage_model
+        return RunState(
+            statistics=statistics,
+            charts={**charts, **algorithm.user_charts},
+            orders=core.transactions.all_orders,
+            order_events=core.transactions.events,
+            profit_loss=portfolio.records,
+            runtime_statistics=runtime,
+            state={
+                "Status": str(core.status),
+                "Name": algorithm.name,
+                "RuntimeError": str(self.failure or ""),
+                "StackTrace": "",
+                "LogCount": str(len(core.log_lines)),
+                "OrderCount": str(core.transactions.orders_count),
+                "InsightCount": str(algorithm.insights.total_count),
+            },
+            algorithm_configuration={
+                "name": algorithm.name,
+                "accountCurrency": core.cash_book.account_currency,
+                "brokerage": int(core.brokerage_name),
+                "accountType": int(getattr(model, "account_type", 0)),
+                "parameters": dict(core.context.parameters),
+                "startDate": _iso(core.start),
+                "endDate": _iso(core.end),
+                "tradingDaysPerYear": int(getattr(model, "trading_days", 252)),
+            },
+            server_statistics={"Seconds": f"{seconds:.3f}"},
+            log_lines=list(core.log_lines),
+            insights=[insight.to_json() for insight in algorithm.insights.get_insights()],
+        )
+
+
+def _iso(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

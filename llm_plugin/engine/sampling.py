@@ -1,0 +1,154 @@
+"""Feeds the statistics: portfolio samples, daily samples, capacity, closed trades."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from llm_plugin.engine.cash import CURRENCY_SYMBOLS
+from llm_plugin.engine.core import EngineCore
+from llm_plugin.engine.money import ZERO, to_decimal
+from llm_plugin.engine.names import find_member
+from llm_plugin.engine.orders import OrderEvent
+from llm_plugin.engine.portfolio import reserved_by
+from llm_plugin.engine.statistics import (
+    CapacityEstimate,
+    DaySnapshot,
+    HoldingSample,
+    MarketBar,
+    ResultSampler,
+    SymbolState,
+)
+from llm_plugin.engine.zones import DAY_US, MINUTE_US, from_us, to_us
+
+__all__ = ["RunSampler"]
+
+_LEAST_US, _SAMPLES = 4 * MINUTE_US, 4000
+
+
+class RunSampler:
+    """Takes LEAN's samples of one run."""
+
+    def __init__(self, core: EngineCore) -> None:
+        self.core = core
+        self.algorithm = core.algorithm
+        start = core.clock.zone.utc(to_us(core.start))
+        span = to_us(core.end) - to_us(core.start)
+        self._period = max(_LEAST_US, span // _SAMPLES)
+        self._next = -1
+        unit = CURRENCY_SYMBOLS.get(core.cash_book.account_currency, core.cash_book.account_currency)
+        value = core.portfolio.exact_total
+        self.results = ResultSampler(from_us(start), span / MINUTE_US, value, unit)
+        self.results.warming_up = core.is_warming_up
+        self.capacity = CapacityEstimate(core.start, core.end, self._state_of, self._bar_of)
+        # True while any position is open; refreshed by fills.
+        self.invested = False
+        self._capacity_day = -1
+        core.transactions.listeners.append(self._on_order_event)
+
+    def schedule(self) -> None:
+        """Register the daily sample: midnight of every calendar day."""
+        rules = self.algorithm.schedule
+        rules.on("Daily Sampling", rules.date_rules.every_day(), rules.time_rules.midnight, self._midnight)
+
+    def estimate(self) -> float:
+        """Return the portfolio's value, cheaply: 1 where nothing can have changed for the worse."""
+        if not self.invested:
+            return 1.0 if self.core.cash_book.exact_total > 0 else 0.0
+        return self._estimate()
+
+    def _estimate(self) -> float:
+        total = 0.0
+        for cash in self.core.cash_book.values():
+            total += float(cash.exact_amount) * float(cash.exact_rate)
+        for security in self.core.securities.values():
+            quantity = security.holdings.exact_quantity
+            if quantity and security.base_currency is None:
+                total += float(quantity) * security.price * float(security.quote_currency.exact_rate)
+        return total
+
+    def on_slice(self, now: int) -> None:
+        """Sample the equity where it is due, and the capacity."""
+        capacity = self.capacity
+        if not capacity.is_idle and (capacity._watched or now // DAY_US != self._capacity_day):
+            self._capacity_day = now // DAY_US
+            capacity.update(from_us(now), self._value())
+        if now > self._next:
+            self._next = now + self._period
+            self.results.on_slice(from_us(now), self._value())
+
+    def _value(self) -> Decimal:
+        return self.core.portfolio.exact_total
+
+    def on_warmup_finished(self) -> None:
+        """Take the starting value."""
+        self.results.on_warmup_finished(self._value())
+
+    def finish(self, now: int) -> None:
+        """Take the last samples."""
+        moment = from_us(now)
+        self.core.portfolio.invalidate()
+        self.results.on_slice(moment, self._value(), force=True)
+        self.capacity.update(moment, self._value(), force=True)
+        self._sample_day(now)
+
+    def _midnight(self) -> None:
+        self._sample_day(self.core.clock.utc_us)
+
+    def _sample_day(self, now: int) -> None:
+        core = self.core
+        core.portfolio.invalidate()
+        benchmark = core.benchmark.exact(core.clock.time) if core.benchmark is not None else ZERO
+        holdings = [
+            HoldingSample(s.symbol.value, s.type, s.holdings.exact_value, s.holdings.exact_sale_volume)
+            for s in core.securities.values()
+        ]
+        snapshot = DaySnapshot(
+            self._value(), benchmark, core.portfolio.exact_sales, self.capacity.capacity, holdings
+        )
+        self.results.sample_day(from_us(now), snapshot)
+
+    def _on_order_event(self, event: OrderEvent) -> None:
+        if event.exact_fill_quantity == 0:
+            return
+        core = self.core
+        self.invested = any(s.holdings.exact_quantity != 0 for s in core.securities.values())
+        security = core.securities[event.symbol]
+        fee = event.order_fee.value
+        paid = core.cash_book.exact_convert(fee.exact_amount, fee.currency) if fee.exact_amount else ZERO
+        rate, multiplier = security.quote_currency.exact_rate, security.symbol_properties.exact_multiplier
+        process = find_member(self.algorithm.trade_builder, "process_fill")
+        if process is not None:
+            process(
+                event.symbol, event.utc_time, event.exact_fill_price, event.exact_fill_quantity, event.order_id,
+                paid, rate, multiplier,
+            )  # fmt: skip
+        self.capacity.on_fill(event.symbol, event.utc_time, event.exact_fill_price, event.exact_fill_quantity)
+
+    # Capacity.
+    def _bar_of(self, symbol: Any) -> MarketBar | None:
+        """Return the bar of a symbol in the current slice; copies do not count."""
+        data = self.algorithm.current_slice
+        bar = data.bars.get(symbol)
+        security = self.core.securities.get(symbol)
+        if security is None:
+            return None
+        if bar is not None:
+            return None if bar.is_fill_forward else MarketBar(
+                bar.exact("close"), to_decimal(bar.volume), security.resolution
+            )
+        quote = data.quote_bars.get(symbol)
+        if quote is None or quote.is_fill_forward:
+            return None
+        sizes = to_decimal(quote.last_bid_size), to_decimal(quote.last_ask_size)
+        return MarketBar.of_quote(quote.exact("close"), *sizes, security.type, security.resolution)
+
+    def _state_of(self, symbol: Any) -> SymbolState:
+        security = self.core.securities[symbol]
+        return SymbolState(
+            security.quote_currency.exact_rate,
+            security.symbol_properties.exact_multiplier,
+            reserved_by(security),
+            to_decimal(security.leverage),
+            security.holdings.invested,
+        )

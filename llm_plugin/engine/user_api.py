@@ -1,0 +1,70 @@
+"""Small parts of LEAN's API that belong to no other module."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from llm_plugin.engine.bars import BaseData
+from llm_plugin.engine.names import LeanObject
+
+__all__ = ["Extensions", "Globals", "PythonData", "RegressionTestException", "Time"]
+
+
+class RegressionTestException(Exception):
+    """Raised by algorithms that test themselves."""
+
+
+class Time(LeanObject):
+    """Spans of time by name."""
+
+    ONE_SECOND = OneSecond = timedelta(seconds=1)
+    ONE_MINUTE = OneMinute = timedelta(minutes=1)
+    ONE_HOUR = OneHour = timedelta(hours=1)
+    ONE_DAY = OneDay = timedelta(days=1)
+    ONE_YEAR = OneYear = timedelta(days=365)
+    END_OF_TIME = EndOfTime = datetime(2050, 12, 31)
+    BEGINNING_OF_TIME = BeginningOfTime = datetime(1998, 1, 1)
+
+
+class Globals(LeanObject):
+    """Folders of the run."""
+
+    data_folder = DataFolder = ""
+
+
+class PythonData(BaseData):
+    """Base of custom data written by users; extra values by attribute or item."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._extra: dict[str, Any] = {}
+
+    def __getitem__(self, key: str) -> Any:
+        name = key.lower()
+        if name in ("value", "close", "price"):
+            return self.value
+        if name in self._extra:
+            return self._extra[name]
+        if hasattr(self, key):
+            return getattr(self, key)
+        raise KeyError(f"{type(self).__name__} has no value {key!r}; it has {', '.join(self._extra) or 'none'}")
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        name = key.lower()
+        if name == "value":
+            self.value = value
+        self._extra[name] = value
+
+
+class Extensions(LeanObject):
+    """Helpers that LEAN has as extension methods."""
+
+    @staticmethod
+    def to_time_span(resolution: Any) -> timedelta:
+        """Return the length of a resolution."""
+        from llm_plugin.engine.enums import Resolution, resolution_span
+
+        return resolution_span(Resolution(resolution))
+
+
