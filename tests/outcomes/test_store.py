@@ -5,11 +5,10 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import START
 from kills import kill_and_count
 
 from llm_plugin.domain import Action, Decision, DecisionRequest, Outcome, OutcomeKind, Verdict
@@ -17,6 +16,7 @@ from llm_plugin.errors import ConfigError, DataError, StoreUnavailable
 from llm_plugin.outcomes import schema
 from llm_plugin.outcomes.store import OutcomeStore
 
+START = datetime(2015, 1, 5, tzinfo=UTC)
 Make = Callable[..., tuple[DecisionRequest, Decision]]
 MakeOutcome = Callable[..., Outcome]
 
