@@ -182,15 +182,16 @@ def memory_lookup(rows: Sequence[DecisionRow], k: int, same_symbol_first: bool =
         same_symbol_first: Hits of the row's symbol come first.
     """
     from llm_plugin.memory.local import LocalMemory
-    from llm_plugin.validator.recall import SetupEncoder
+    from llm_plugin.memory.rebuild import record_of
+    from llm_plugin.memory.vector import VectorTransform
 
-    encoder, memory = SetupEncoder(), LocalMemory()
+    transform, memory = VectorTransform(), LocalMemory()
     remembered = [row for row in rows if row.is_signal and row.outcome is not None]
-    memory.add_many([encoder.record(row.request, row.outcome) for row in remembered])
+    memory.add_many([record_of(row.request, row.outcome, transform) for row in remembered])
 
     def lookup(row: DecisionRow) -> Sequence[Any]:
         symbol = row.request.market.symbol_id if same_symbol_first else None
-        return memory.search(encoder.vector(row.request), k, row.time_utc, symbol)
+        return memory.search(transform(row.request), k, row.time_utc, symbol)
 
     return lookup
 
