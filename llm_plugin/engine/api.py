@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import pkgutil
+from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 __all__ = ["engine_names"]
@@ -20,11 +23,18 @@ _PRIVATE = frozenset(
 )  # fmt: skip
 
 
+def _modules() -> Iterator[ModuleType]:
+    for name in _MODULES:
+        module = importlib.import_module(f"llm_plugin.engine.{name}")
+        yield module
+        for child in pkgutil.iter_modules(getattr(module, "__path__", ())):
+            yield importlib.import_module(f"{module.__name__}.{child.name}")
+
+
 def engine_names() -> dict[str, Any]:
     """Return LEAN's classes and enumerations by name."""
     names: dict[str, Any] = {}
-    for module_name in _MODULES:
-        module = importlib.import_module(f"llm_plugin.engine.{module_name}")
+    for module in _modules():
         for name in getattr(module, "__all__", ()):
             if name[:1].isupper() and name not in _PRIVATE:
                 names[name] = getattr(module, name)

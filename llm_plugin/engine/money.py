@@ -80,5 +80,6 @@ def round_down_to(value: Decimal, step: Decimal, *, floor: bool = False) -> Deci
 
 def format_decimal(value: Decimal) -> str:
     """Write without an exponent, with a point always: 688 -> `688.0`."""
-    text = format(value, "f")
+    # .NET writes a negative zero without its sign.
+    text = format(value if value else abs(value), "f")
     return text if "." in text else text + ".0"
