@@ -1,9 +1,9 @@
 """Hard rules above the language model: they block entries, never exits, and no block lasts for ever.
 
 The standing rules (losses in a row, win rate, drawdown buffer) start a block when their condition holds. The block
-ends by the configured recovery, at the latest after `max_block_bars`; after that entries pass until another trade has
-closed, and only then can the same rule block again. Market rules (VIX, levels, time of day, the user's own) block
-for as long as their condition holds.
+ends by the configured recovery, at the latest after `max_block_bars`, and the count starts anew: the same rule blocks
+again only on what closed after the release. Market rules (VIX, levels, time of day, the user's own) block for as long
+as their condition holds.
 """
 
 from __future__ import annotations
@@ -137,10 +137,12 @@ def risk_rule_names() -> list[str]:
 
 @dataclass
 class _Block:
-    """One block of a standing rule: in force from `since` until `released`."""
+    """One block of a standing rule: in force from `since` until `released`, and what was known at the release."""
 
     since: datetime
-    released: datetime | None = None
+    released: bool = False
+    trades: int = 0
+    buffer: float = math.nan
 
 
 class RiskGate:
@@ -191,7 +193,7 @@ class RiskGate:
     def state(self) -> dict[str, Any]:
         """Return the blocks in force as plain JSON types, for a restart."""
         return {
-            name: [block.since.isoformat(), block.released.isoformat() if block.released else None]
+            name: [block.since.isoformat(), block.released, block.trades, repr(block.buffer)]
             for name, block in self._blocks.items()
         }
 
@@ -203,8 +205,8 @@ class RiskGate:
         """
         try:
             blocks = {
-                name: _Block(datetime.fromisoformat(since), datetime.fromisoformat(end) if end else None)
-                for name, (since, end) in state.items()
+                name: _Block(datetime.fromisoformat(since), bool(released), int(trades), float(buffer))
+                for name, (since, released, trades, buffer) in state.items()
             }
         except (TypeError, ValueError) as error:
             raise DataError(f"the state of the risk rules is damaged ({error}): {state!r}") from error
@@ -214,41 +216,56 @@ class RiskGate:
         self._blocks = blocks
 
     def _standing(self, request: DecisionRequest, statistics: SessionStatistics) -> RiskVeto | None:
-        found: RiskVeto | None = None
-        for name, reason in self._conditions(request, statistics).items():
+        account, found = request.account, None
+        buffer = drawdown_buffer(account.equity, account.peak_equity, self.settings.max_drawdown_fraction)
+        for name in _STANDING:
+            reason = self._reason(name, statistics, buffer)
             if reason is None:
-                self._blocks.pop(name, None)
-            elif self._in_force(name, request, statistics) and found is None:
+                self._forget(name, statistics, buffer)
+            elif self._in_force(name, request, statistics, buffer) and found is None:
                 found = RiskVeto(name, reason)
         return found
 
-    def _conditions(self, request: DecisionRequest, statistics: SessionStatistics) -> dict[str, str | None]:
-        settings, account = self.settings, request.account
-        losses, rate = statistics.consecutive_losses, statistics.win_rate
-        reasons: dict[str, str | None] = dict.fromkeys(_STANDING)
-        if losses >= settings.max_consecutive_losses:
-            reasons["consecutive_losses"] = f"{losses} losses in a row, {settings.max_consecutive_losses} block"
-        enough = statistics.trades >= settings.min_trades_for_win_rate
-        if enough and rate is not None and rate < settings.min_win_rate_threshold:
-            limit = settings.min_win_rate_threshold
-            reasons["win_rate"] = f"win rate {rate:.1%} of {statistics.trades} trades is below {limit:.1%}"
-        buffer = drawdown_buffer(account.equity, account.peak_equity, settings.max_drawdown_fraction)
-        if not buffer >= settings.dd_buffer_threshold:  # NaN blocks too
-            limit = settings.dd_buffer_threshold
-            reasons["drawdown_buffer"] = f"{buffer:.1%} of the drawdown buffer is left, {limit:.1%} is needed"
-        return reasons
+    def _reason(self, name: str, statistics: SessionStatistics, buffer: float) -> str | None:
+        """Why a rule's condition holds on what closed since its last release, None if it does not."""
+        settings, block = self.settings, self._blocks.get(name)
+        released = block is not None and block.released
+        new = statistics.total_trades - (block.trades if block is not None and released else 0)
+        if name == "consecutive_losses":
+            losses = min(statistics.consecutive_losses, new) if released else statistics.consecutive_losses
+            limit = settings.max_consecutive_losses
+            return f"{losses} losses in a row, {limit} block" if losses >= limit else None
+        if name == "win_rate":
+            rate, floor = statistics.win_rate, settings.min_win_rate_threshold
+            enough = statistics.trades >= settings.min_trades_for_win_rate
+            if rate is None or not enough or rate >= floor or (released and new < settings.min_trades_for_win_rate):
+                return None
+            return f"win rate {rate:.1%} of {statistics.trades} trades is below {floor:.1%}"
+        if buffer >= settings.dd_buffer_threshold or (block is not None and released and not new):
+            return None
+        if block is not None and released and buffer >= block.buffer:
+            return None
+        return f"{buffer:.1%} of the drawdown buffer is left, {settings.dd_buffer_threshold:.1%} is needed"
 
-    def _in_force(self, name: str, request: DecisionRequest, statistics: SessionStatistics) -> bool:
-        now, block = request.market.time_utc, self._blocks.get(name)
-        if block is not None and block.released is not None:
-            last = statistics.last_closed_utc
-            if last is None or last <= block.released:
-                return False  # recovered, and nothing has closed since: no new evidence
-            block = None
+    def _forget(self, name: str, statistics: SessionStatistics, buffer: float) -> None:
+        """Drop a block whose cause is gone; a release is remembered as long as it is needed to start the count anew."""
+        block = self._blocks.get(name)
         if block is None:
+            return
+        gone = {
+            "consecutive_losses": statistics.consecutive_losses < self.settings.max_consecutive_losses,
+            "win_rate": (statistics.win_rate or 0.0) >= self.settings.min_win_rate_threshold,
+            "drawdown_buffer": buffer >= self.settings.dd_buffer_threshold,
+        }
+        if not block.released or gone[name]:
+            del self._blocks[name]
+
+    def _in_force(self, name: str, request: DecisionRequest, statistics: SessionStatistics, buffer: float) -> bool:
+        now, block = request.market.time_utc, self._blocks.get(name)
+        if block is None or block.released:
             block = self._blocks[name] = _Block(now)
         if self._recovered(block.since, request):
-            block.released = now
+            block.released, block.trades, block.buffer = True, statistics.total_trades, buffer
             return False
         return True
 

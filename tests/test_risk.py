@@ -27,14 +27,14 @@ def gate(shadows: Any = None, **values: Any) -> RiskGate:
     return RiskGate(RiskSettings(**values), shadows)
 
 
-def stats(hours: float = 0, losses: int = 0, trades: int = 0, wins: int = 0, closed: float | None = None) -> Any:
+def stats(hours: float = 0, losses: int = 0, trades: int = 0, wins: int = 0, total: int | None = None) -> Any:
     return SessionStatistics(
         as_of_utc=START + timedelta(hours=hours),
         trades=trades,
         wins=wins,
         win_rate=wins / trades if trades else None,
         consecutive_losses=losses,
-        last_closed_utc=None if closed is None else START + timedelta(hours=closed),
+        total_trades=max(losses, trades) if total is None else total,
     )
 
 
@@ -109,7 +109,7 @@ def test_vetoes_are_counted_by_name() -> None:
 
 def first_pass(asked: RiskGate, hours: int = 400, step: int = 1, **fields: Any) -> int | None:
     for hour in range(0, hours, step):
-        if asked.check(question(hour), stats(hour, losses=3, closed=-1, **fields)) is None:
+        if asked.check(question(hour), stats(hour, losses=3, **fields)) is None:
             return hour
     return None
 
@@ -142,21 +142,35 @@ def test_a_block_never_outlasts_its_longest_time() -> None:
     assert first_pass(gate(lambda since, as_of: 0, recovery="shadow_wins", max_block_bars=50)) == 50
 
 
-def test_after_a_recovery_entries_pass_until_another_trade_closes() -> None:
+def test_after_a_recovery_the_count_of_losses_starts_anew() -> None:
     asked = gate(cooldown_bars=5)
     assert first_pass(asked) == 5
-    assert asked.check(question(6), stats(6, losses=3, closed=-1)) is None
-    assert asked.check(question(9), stats(9, losses=4, closed=8)) is not None
-    assert asked.check(question(14), stats(14, losses=4, closed=8)) is None
-    assert asked.check(question(16), stats(16, losses=0, closed=15)) is None
-    assert asked.check(question(30), stats(30, losses=3, closed=29)) is not None
+    for hour, losses in ((6, 3), (9, 4), (12, 5)):
+        assert asked.check(question(hour), stats(hour, losses=losses)) is None
+    assert asked.check(question(15), stats(15, losses=6)) is not None
+    assert asked.check(question(20), stats(20, losses=6)) is None
+    assert asked.check(question(21), stats(21, losses=0, total=7)) is None
+    assert asked.check(question(30), stats(30, losses=3, total=10)) is not None
 
 
-@pytest.mark.parametrize("fields", [{"trades": 50, "wins": 0}, {}], ids=["win-rate", "drawdown"])
-def test_every_standing_rule_recovers(fields: dict[str, Any]) -> None:
+def test_after_a_recovery_the_win_rate_needs_twenty_new_trades() -> None:
     asked = gate(cooldown_bars=5)
-    answers = [asked.check(question(hour, equity=1.0), stats(hour, closed=-1, **fields)) for hour in range(8)]
-    assert [answer is None for answer in answers] == [False] * 5 + [True] * 3
+    low = {"trades": 50, "wins": 10}
+    assert asked.check(question(0), stats(0, total=60, **low)) is not None
+    assert asked.check(question(5), stats(5, total=60, **low)) is None
+    assert asked.check(question(30), stats(30, total=79, **low)) is None
+    assert asked.check(question(31), stats(31, total=80, **low)) is not None
+
+
+def test_after_a_recovery_only_a_deeper_drawdown_blocks() -> None:
+    asked = gate(cooldown_bars=5)
+    assert asked.check(question(0, equity=83_000), stats(0, total=3)) is not None
+    assert asked.check(question(5, equity=83_000), stats(5, total=3)) is None
+    assert asked.check(question(6, equity=82_000), stats(6, total=3)) is None
+    assert asked.check(question(7, equity=83_500), stats(7, total=4)) is None
+    assert asked.check(question(8, equity=82_900), stats(8, total=5)) is not None
+    assert asked.check(question(9, equity=99_000), stats(9, total=6)) is None
+    assert asked.check(question(10, equity=83_500), stats(10, total=6)) is not None
 
 
 def test_blocks_survive_a_restart() -> None:
@@ -168,7 +182,7 @@ def test_blocks_survive_a_restart() -> None:
     with pytest.raises(DataError, match="damaged"):
         gate().restore({"win_rate": "yesterday"})
     with pytest.raises(DataError, match="names 'luck'"):
-        gate().restore({"luck": ["2014-03-03T00:00:00+00:00", None]})
+        gate().restore({"luck": ["2014-03-03T00:00:00+00:00", False, 0, "nan"]})
 
 
 # Market rules

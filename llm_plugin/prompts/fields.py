@@ -60,7 +60,12 @@ def feature_names() -> tuple[str, ...]:
 
 def field_values(names: Sequence[str], context: PromptContext) -> dict[str, Value]:
     """Compute the named fields; a name that is no field is a feature, absent ones are missing."""
-    return {name: Value(FIELDS[name].get(context) if name in FIELDS else context.features.get(name)) for name in names}
+    from llm_plugin.prompts.observation import computed_features
+
+    wanted = [name for name in names if name not in FIELDS and name not in context.features]
+    extra = computed_features(context) if wanted else {}
+    features = {**extra, **context.features}
+    return {name: Value(FIELDS[name].get(context) if name in FIELDS else features.get(name)) for name in names}
 
 
 def trading_session(time_utc: datetime) -> str:

@@ -35,6 +35,8 @@ class Value:
         if compact is None:
             return format(raw, spec or ".6g")
         number = raw * float(compact["factor"] or 1)
+        if not math.isfinite(number):
+            return MISSING
         step = int(compact["step"] or 0)
         return str(math.floor(number / step) * step if step else round(number))
 

@@ -119,7 +119,7 @@ class RiskSettings(Section):
     recovery: Literal["cooldown_bars", "next_session", "shadow_wins"] = Field(
         default="cooldown_bars", description="what ends a block"
     )
-    cooldown_bars: int = Field(default=24, ge=1, le=100_000, description="bars until a block ends")
+    cooldown_bars: int = Field(default=12, ge=1, le=100_000, description="bars until a block ends")
     shadow_wins: int = Field(default=2, ge=1, le=1000, description="shadow trades won in a row that end it")
     max_block_bars: int = Field(default=240, ge=1, le=1_000_000, description="longest block, whatever the recovery")
     rules: list[str] = Field(
