@@ -21,6 +21,8 @@ from llm_plugin.engine.enums import (
     SecurityType,
 )
 from llm_plugin.engine.framework.pipeline import FrameworkApi, FrameworkPipeline
+from llm_plugin.engine.history import HistoryApi
+from llm_plugin.engine.indicator_api import IndicatorApi
 from llm_plugin.engine.names import LeanObject, find_member
 from llm_plugin.engine.object_store import ObjectStore
 from llm_plugin.engine.orders import OrderProperties
@@ -35,7 +37,9 @@ from llm_plugin.errors import ConfigError
 __all__ = ["QCAlgorithm"]
 
 
-class AlgorithmBase(DataApi, TradingApi, FrameworkApi, PlottingApi, SchedulingApi, LeanObject):
+class AlgorithmBase(
+    DataApi, TradingApi, FrameworkApi, HistoryApi, IndicatorApi, PlottingApi, SchedulingApi, LeanObject
+):
     """Settings, clock and event handlers."""
 
     _engine: EngineCore
@@ -45,6 +49,7 @@ class AlgorithmBase(DataApi, TradingApi, FrameworkApi, PlottingApi, SchedulingAp
         self = super().__new__(cls)
         core = EngineCore(current_context())
         core.algorithm = self
+        self.history_core = core
         self._engine = core
         self.schedule = ScheduleManager(
             ScheduleContext(
@@ -65,6 +70,24 @@ class AlgorithmBase(DataApi, TradingApi, FrameworkApi, PlottingApi, SchedulingAp
 
     def _prepare(self) -> None:
         """Let further parts set up their state."""
+
+    def to_symbol(self, symbol: Any) -> Symbol:
+        """Return the Symbol of a symbol, ticker, identifier or security.
+
+        Raises:
+            ValueError: A ticker that was never added.
+        """
+        if isinstance(symbol, Symbol):
+            return symbol
+        found = self._engine.symbol_cache.find(getattr(symbol, "symbol", symbol))
+        if found is None:
+            raise ValueError(f"{symbol} was never added to the algorithm: add it first, or give a Symbol")
+        return found
+
+    def seed_security(self, security: Any) -> None:
+        """Give a security its last known price."""
+        for point in self.get_last_known_prices(security):
+            security.set_market_price(point)
 
     # Clock and environment.
     @property

@@ -150,14 +150,10 @@ class DataApi(LeanObject):
             return False
         core.transactions.cancel_open_orders(security.symbol, tag)
         if security.holdings.invested:
-            self.liquidate(security.symbol, tag=tag)
+            core.algorithm.liquidate(security.symbol, tag=tag)
         if security not in core.pending_removals:
             core.pending_removals.append(security)
         return True
-
-    def liquidate(self, *args: Any, **kwargs: Any) -> Any:
-        """Provided by the trading part."""
-        raise NotImplementedError
 
     def symbol(self, ticker: str) -> Symbol:
         """Return the symbol that was added under a ticker."""

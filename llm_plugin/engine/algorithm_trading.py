@@ -206,8 +206,8 @@ class TradingApi(LeanObject):
         core = self._engine
         security = core.securities.get(symbol)
         if security is None and isinstance(symbol, Symbol):
-            security = self.add_security(symbol)
-            self._seed(security)
+            security = core.algorithm.add_security(symbol)
+            core.algorithm.seed_security(security)
         if security is None:
             raise ValueError(f"{symbol} is not subscribed: add it before ordering")
         return security
@@ -382,14 +382,6 @@ class TradingApi(LeanObject):
     def set_maximum_orders(self, maximum: int) -> None:
         """Set how many orders a backtest may send."""
         self._engine.max_orders = int(maximum)
-
-    # Provided by the data part.
-    def add_security(self, *args: Any, **kwargs: Any) -> Security:
-        """Subscribe."""
-        raise NotImplementedError
-
-    def _seed(self, security: Security) -> None:
-        raise NotImplementedError
 
 
 def _old_tag(asynchronous: Any, tag: str) -> tuple[bool, str]:
