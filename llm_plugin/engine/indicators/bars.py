@@ -313,7 +313,7 @@ class InternalBarStrength(BarIndicator):
 
     def _compute_bar(self, time: datetime, bar: Any) -> float | None:
         width = float(bar.high) - float(bar.low)
-        return (float(bar.close) - float(bar.low)) / width if width else 0.0
+        return (float(bar.close) - float(bar.low)) / width if width else 0.5
 
 
 class BalanceOfPower(BarIndicator):
@@ -347,6 +347,7 @@ class HeikinAshi(BarIndicator):
         self.high = Output(f"{self.name}_High")
         self.low = Output(f"{self.name}_Low")
         self.close = Output(f"{self.name}_Close")
+        self.volume = Output(f"{self.name}_Volume")
 
     @property
     def is_ready(self) -> bool:
@@ -354,19 +355,21 @@ class HeikinAshi(BarIndicator):
         return self.samples > 1
 
     def _compute_bar(self, time: datetime, bar: Any) -> float | None:
-        first, high, low, last = float(bar.open), float(bar.high), float(bar.low), float(bar.close)
-        close = (first + high + low + last) / 4
-        start = (first + last) / 2 if self.samples == 1 else (self.open._value + self.close._value) / 2
+        begin, high, low, last = float(bar.open), float(bar.high), float(bar.low), float(bar.close)
+        close = (begin + high + low + last) / 4
+        start = (begin + last) / 2 if self.samples == 1 else (self.open._value + self.close._value) / 2
         self.open.push(time, start)
         self.close.push(time, close)
-        self.high.push(time, max(high, start, close))
-        self.low.push(time, min(low, start, close))
+        first_bar = self.samples == 1
+        self.high.push(time, high if first_bar else max(high, start, close))
+        self.low.push(time, low if first_bar else min(low, start, close))
+        self.volume.push(time, float(getattr(bar, "volume", 0.0)))
         return close
 
     def reset(self) -> None:
         """Forget all input."""
         super().reset()
-        for part in (self.open, self.high, self.low, self.close):
+        for part in (self.open, self.high, self.low, self.close, self.volume):
             part.reset()
 
 

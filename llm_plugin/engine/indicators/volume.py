@@ -178,9 +178,10 @@ class MoneyFlowIndex(BarIndicator):
     def _compute_bar(self, time: datetime, bar: Any) -> float | None:
         typical = (float(bar.high) + float(bar.low) + float(bar.close)) / 3
         flow = typical * float(bar.volume)
-        first, before, self._before = self.samples == 1, self._before, typical
-        self._inflow.push(time, flow if not first and typical > before else 0.0)
-        self._outflow.push(time, flow if not first and typical < before else 0.0)
+        # The first bar counts as a rise from 0, as in LEAN.
+        before, self._before = self._before, typical
+        self._inflow.push(time, flow if typical > before else 0.0)
+        self._outflow.push(time, flow if typical < before else 0.0)
         total = self._inflow._value + self._outflow._value
         return 100 * self._inflow._value / total if total else 100.0
 
@@ -235,7 +236,7 @@ class ChaikinMoneyFlow(BarIndicator):
         self._flows.append(_flow(bar))
         self._volumes.append(float(bar.volume))
         volume = math.fsum(self._volumes)
-        return math.fsum(self._flows) / volume if volume else 0.0
+        return math.fsum(self._flows) / volume if self.is_ready and volume else 0.0
 
     def reset(self) -> None:
         """Forget all input."""
