@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from llm_plugin.domain import PriceBar
 from llm_plugin.errors import DataError
@@ -112,7 +113,7 @@ def _recursion(columns: BarColumns) -> tuple[FloatArray, FloatArray, FloatArray]
 def _check(columns: BarColumns, mid: FloatArray) -> None:
     low, high = mid[:, 2], mid[:, 1]
     inside = (mid[:, [0, 3]] >= low[:, None]).all(1) & (mid[:, [0, 3]] <= high[:, None]).all(1)
-    bad = ~(np.isfinite(mid).all(1) & (columns.prices > 0).all(1) & inside)
+    bad = np.logical_not(np.isfinite(mid).all(1) & (columns.prices > 0).all(1) & inside)
     bad[1:] |= np.diff(columns.end_seconds) <= 0
     if bad.any():
         i = int(bad.argmax())
