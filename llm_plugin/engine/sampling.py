@@ -18,6 +18,7 @@ from llm_plugin.engine.statistics import (
     MarketBar,
     ResultSampler,
     SymbolState,
+    bar_resolution,
 )
 from llm_plugin.engine.zones import DAY_US, MINUTE_US, from_us, to_us
 
@@ -135,13 +136,13 @@ class RunSampler:
             return None
         if bar is not None:
             return None if bar.is_fill_forward else MarketBar(
-                bar.exact("close"), to_decimal(bar.volume), security.resolution
+                bar.exact("close"), to_decimal(bar.volume), bar_resolution(bar.period)
             )
         quote = data.quote_bars.get(symbol)
         if quote is None or quote.is_fill_forward:
             return None
         sizes = to_decimal(quote.last_bid_size), to_decimal(quote.last_ask_size)
-        return MarketBar.of_quote(quote.exact("close"), *sizes, security.type, security.resolution)
+        return MarketBar.of_quote(quote.exact("close"), *sizes, security.type, bar_resolution(quote.period))
 
     def _state_of(self, symbol: Any) -> SymbolState:
         security = self.core.securities[symbol]

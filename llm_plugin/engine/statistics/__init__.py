@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llm_plugin.engine.statistics.capacity import CapacityEstimate, MarketBar, SymbolState
+from llm_plugin.engine.statistics.capacity import CapacityEstimate, MarketBar, SymbolState, bar_resolution
 from llm_plugin.engine.statistics.performance import (
     AlgorithmPerformance,
     PortfolioStatistics,
@@ -37,6 +37,7 @@ __all__ = [
     "Trade",
     "TradeBuilder",
     "TradeStatistics",
+    "bar_resolution",
     "generate",
     "rate_of",
     "summarize",

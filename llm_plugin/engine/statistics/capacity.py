@@ -11,7 +11,7 @@ from typing import Any
 from llm_plugin.engine.enums import Resolution, SecurityType
 from llm_plugin.engine.money import ZERO, round_half_even, to_decimal
 
-__all__ = ["CapacityEstimate", "MarketBar", "SymbolState"]
+__all__ = ["CapacityEstimate", "MarketBar", "SymbolState", "bar_resolution"]
 
 _DAY = timedelta(days=1)
 _EFFECT = timedelta(days=30)
@@ -24,6 +24,14 @@ _FACTORS = {
 }
 _FAKE_VOLUME = {SecurityType.FOREX: Decimal(25_000_000), SecurityType.CFD: Decimal(200)}
 _LEAST, _MOST = Decimal("0.20"), Decimal(1)
+
+
+def bar_resolution(period: timedelta) -> Resolution:
+    """The longest resolution that fits into a bar; a daily bar from open to close counts as hourly, as in LEAN."""
+    for resolution, seconds in ((Resolution.DAILY, 86400), (Resolution.HOUR, 3600), (Resolution.MINUTE, 60)):
+        if period >= timedelta(seconds=seconds):
+            return resolution
+    return Resolution.SECOND if period >= timedelta(seconds=1) else Resolution.TICK
 
 
 @dataclass(frozen=True, slots=True)

@@ -277,8 +277,14 @@ def period_ranges(months: int, first: date, last: date) -> list[tuple[date, date
     return ranges
 
 
+def _decimal(value: Decimal, digits: int) -> str:
+    rounded = round_half_even(value, digits)
+    # .NET prints no sign for a decimal zero.
+    return format(rounded if rounded else abs(rounded), "f")
+
+
 def _percent(value: Decimal, digits: int) -> str:
-    return format(round_half_even(value * _HUNDRED, digits), "f") + "%"
+    return _decimal(value * _HUNDRED, digits) + "%"
 
 
 def _double(value: Decimal) -> str:
@@ -306,16 +312,16 @@ def printed(numbers: PortfolioStatistics, given: StatisticsInput) -> dict[str, s
         "Average Loss": _percent(numbers.average_loss_rate, 2),
         "Compounding Annual Return": _percent(numbers.compounding_annual_return, 3),
         "Drawdown": _percent(numbers.drawdown, 3),
-        "Expectancy": format(round_half_even(numbers.expectancy, 3), "f"),
-        "Start Equity": format(round_half_even(numbers.start_equity, 2), "f"),
-        "End Equity": format(round_half_even(numbers.end_equity, 2), "f"),
+        "Expectancy": _decimal(numbers.expectancy, 3),
+        "Start Equity": _decimal(numbers.start_equity, 2),
+        "End Equity": _decimal(numbers.end_equity, 2),
         "Net Profit": _percent(numbers.total_net_profit, 3),
         "Sharpe Ratio": _double(numbers.sharpe_ratio),
         "Sortino Ratio": _double(numbers.sortino_ratio),
         "Probabilistic Sharpe Ratio": _percent(numbers.probabilistic_sharpe_ratio, 3),
         "Loss Rate": _percent(numbers.loss_rate, 0),
         "Win Rate": _percent(numbers.win_rate, 0),
-        "Profit-Loss Ratio": format(round_half_even(numbers.profit_loss_ratio, 2), "f"),
+        "Profit-Loss Ratio": _decimal(numbers.profit_loss_ratio, 2),
         "Alpha": _double(numbers.alpha),
         "Beta": _double(numbers.beta),
         "Annual Standard Deviation": _double(numbers.annual_standard_deviation),
