@@ -321,11 +321,14 @@ class Desk:
         interval = int(self.config.get("fusion.query_interval")) if selective else 1
         return bracket.bars_since_question >= interval or bracket.asked_state != key
 
-    def _state_key(self, feed: Feed) -> tuple[Any, ...]:
+    def _state_key(self, feed: Feed) -> tuple[bool, ...]:
+        """What makes a question due before its time: how the stop stands, and a signal against the position."""
         bracket = self.ledger.brackets.brackets.get(feed.symbol_id)
+        if bracket is None:
+            return ()
         known = self.last_signal.get(feed.symbol_id)
-        moves = (False, False) if bracket is None else (bracket.managed.at_break_even, bracket.managed.trailing)
-        return (*moves, 0 if known is None else known.action.side)
+        against = known is not None and known.action.side == -bracket.side
+        return (bracket.managed.at_break_even, bracket.managed.trailing, against)
 
 
 def _illegal(request: DecisionRequest, decision: Decision) -> str:

@@ -24,6 +24,8 @@ __all__ = ["EXIT_TAG", "Approval", "Fill", "Lot", "PositionBook", "exit_tag", "p
 EXIT_TAG = "llm-exit"
 ENTRY_TAG = "llm"
 DUST = 1e-9
+IN_BAR_EXITS = (ExitReason.STOP, ExitReason.TARGET)
+"""Exits that fill inside a bar, before the bar itself is seen: it counts as held."""
 
 
 def exit_tag(reason: ExitReason | str, decision_id: str) -> str:
@@ -246,7 +248,7 @@ class PositionBook:
         same_order = next((lot for lot in self.lots if lot.order_id == fill.order_id and lot.side == side), None)
         approval = None if same_order is not None else self._match(fill, side)
         if same_order is None and approval is None:
-            self.unvalidated_fills += 1
+            self.unvalidated_fills += not fill.tag.startswith(EXIT_TAG)
             if self._join_adds and len(self.lots) == 1 and self.lots[0].decision_id is not None:
                 same_order = self.lots[0]
         if same_order is not None:
@@ -299,6 +301,7 @@ class PositionBook:
             lot.fees += fee * part / total
             lot.exit_reason = reason or ExitReason.SIGNAL
             if lot.quantity <= DUST:
+                lot.bars_held += reason in IN_BAR_EXITS
                 lot.quantity = 0.0
                 lot.closed_utc = fill.time_utc
                 self.booked_gross += lot.gross
