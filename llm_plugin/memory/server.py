@@ -28,6 +28,7 @@ __all__ = ["ServerInfo", "running", "start", "status", "stop"]
 READY_SECONDS = 60.0
 STOP_SECONDS = 20.0
 HOST = "127.0.0.1"
+_STARTED: dict[int, subprocess.Popen[bytes]] = {}  # children of this process, so that their end can be collected
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,7 @@ def _launch(binary: Path) -> ServerInfo:
             cwd=folder(),
             start_new_session=True,
         )
+    _STARTED[process.pid] = process
     return ServerInfo(process.pid, http, grpc, str(binary), str(data))
 
 
@@ -197,11 +199,8 @@ def _is_ours(info: ServerInfo) -> bool:
 
 
 def _exited(pid: int) -> bool:
-    try:
-        if os.waitpid(pid, os.WNOHANG)[0] == pid:
-            return True
-    except ChildProcessError:
-        pass
+    if pid in _STARTED:
+        return _STARTED[pid].poll() is not None
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

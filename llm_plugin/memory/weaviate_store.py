@@ -92,6 +92,7 @@ class WeaviateMemory:
         self._closed: dict[str, int] = {}  # decision id -> closing time of everything held
         self._times: list[int] | None = []  # the same times in order; None = to be sorted again
         self._symbols: set[str] = set()
+        self._found: set[str] = set()  # what an earlier process left here
         self._early: LocalMemory | None = None
         with self._translated():
             self._collection = self._prepare()
@@ -140,7 +141,8 @@ class WeaviateMemory:
         """Forget everything of this run."""
         with self._translated():
             self._parent().tenants.remove(self._tenant)
-            self._waiting, self._closed, self._times, self._symbols, self._early = {}, {}, [], set(), None
+            self._waiting, self._closed, self._times, self._symbols = {}, {}, [], set()
+            self._found, self._early = set(), None
             self._collection = self._prepare()
 
     def close(self) -> None:
@@ -172,6 +174,7 @@ class WeaviateMemory:
                 DataObject(properties=_properties(r), uuid=_uuid(r.decision_id), vector=r.vector.tolist()) for r in part
             ]
             with self._translated():
+                self._drop([r.decision_id for r in part if r.decision_id in self._found])
                 result = self._collection.data.insert_many(objects)
                 if result.has_errors:
                     first = next(iter(result.errors.values()))
@@ -179,14 +182,16 @@ class WeaviateMemory:
             for record in part:
                 self._waiting.pop(record.decision_id, None)
 
-    def records(self) -> Iterator[MemoryRecord]:
-        """Yield all trades of the tenant."""
-        yield from self._waiting.values()
-        with self._translated():
-            for item in self._collection.iterator(include_vector=True, return_properties=["payload"]):
-                record = _record(item)
-                if record.decision_id not in self._waiting:
-                    yield record
+    def _drop(self, decision_ids: list[str]) -> None:
+        """Delete what is written again.
+
+        A killed server can keep a trade and lose it from its vector index, and does not index an unchanged one anew.
+        """
+        from weaviate.classes.query import Filter
+
+        if decision_ids:
+            self._collection.data.delete_many(where=Filter.by_id().contains_any([_uuid(one) for one in decision_ids]))
+            self._found.difference_update(decision_ids)
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
@@ -207,6 +212,7 @@ class WeaviateMemory:
     def _read_known(self) -> None:
         for item in self._collection.iterator(return_properties=["decision_id", "closed_us", "symbol_id"]):
             values = item.properties
+            self._found.add(values["decision_id"])
             self._note(values["decision_id"], int(values["closed_us"]), values["symbol_id"])
 
     def _note(self, decision_id: str, closed_us: int, symbol_id: str) -> None:
