@@ -5,12 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from llm_plugin.engine.buying_power import reserved_by
 from llm_plugin.engine.cash import CURRENCY_SYMBOLS
 from llm_plugin.engine.core import EngineCore
 from llm_plugin.engine.money import ZERO, to_decimal
 from llm_plugin.engine.names import find_member
 from llm_plugin.engine.orders import OrderEvent
-from llm_plugin.engine.portfolio import reserved_by
 from llm_plugin.engine.statistics import (
     CapacityEstimate,
     DaySnapshot,
@@ -44,6 +44,7 @@ class RunSampler:
         self.capacity = CapacityEstimate(core.start, core.end, self._state_of, self._bar_of)
         # True while any position is open; refreshed by fills.
         self.invested = False
+        self._held: list[Any] = []
         self._capacity_day = -1
         core.transactions.listeners.append(self._on_order_event)
 
@@ -52,21 +53,20 @@ class RunSampler:
         rules = self.algorithm.schedule
         rules.on("Daily Sampling", rules.date_rules.every_day(), rules.time_rules.midnight, self._midnight)
 
-    def estimate(self) -> float:
-        """Return the portfolio's value, cheaply: 1 where nothing can have changed for the worse."""
-        if not self.invested:
-            return 1.0 if self.core.cash_book.exact_total > 0 else 0.0
-        return self._estimate()
-
-    def _estimate(self) -> float:
-        total = 0.0
-        for cash in self.core.cash_book.values():
-            total += float(cash.exact_amount) * float(cash.exact_rate)
-        for security in self.core.securities.values():
-            quantity = security.holdings.exact_quantity
-            if quantity and security.base_currency is None:
-                total += float(quantity) * security.price * float(security.quote_currency.exact_rate)
-        return total
+    def estimate(self) -> tuple[float, float]:
+        """Return the portfolio's value and the margin in use, nearly, in floats."""
+        core = self.core
+        total = sum(cash.estimate() for cash in core.cash_book.values())
+        total += float(core.portfolio.unsettled_cash_book.exact_total)
+        used = 0.0
+        for security in self._held:
+            quantity, rate = float(security.holdings.exact_quantity), security.quote_currency.estimate_rate()
+            value = quantity * security.price * float(security.symbol_properties.exact_multiplier) * rate
+            margin = getattr(security.buying_power_model, "maintenance", None)
+            used += abs(value) * (float(margin) if margin is not None else 1.0)
+            if security.base_currency is None:
+                total += value
+        return total, used
 
     def on_slice(self, now: int) -> None:
         """Sample the equity where it is due, and the capacity."""
@@ -92,6 +92,8 @@ class RunSampler:
         self.results.on_slice(moment, self._value(), force=True)
         self.capacity.update(moment, self._value(), force=True)
         self._sample_day(now)
+        # LEAN forces its capacity estimate once more when it writes the result.
+        self.capacity.update(moment, self._value(), force=True)
 
     def _midnight(self) -> None:
         self._sample_day(self.core.clock.utc_us)
@@ -113,7 +115,8 @@ class RunSampler:
         if event.exact_fill_quantity == 0:
             return
         core = self.core
-        self.invested = any(s.holdings.exact_quantity != 0 for s in core.securities.values())
+        self._held = [s for s in core.securities.values() if s.holdings.exact_quantity != 0]
+        self.invested = bool(self._held)
         security = core.securities[event.symbol]
         fee = event.order_fee.value
         paid = core.cash_book.exact_convert(fee.exact_amount, fee.currency) if fee.exact_amount else ZERO
