@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from llm_plugin.domain import PriceBar
 from llm_plugin.errors import DataError

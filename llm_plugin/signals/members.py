@@ -173,4 +173,28 @@ def _convert(kind: str, model: Any) -> Any:
         return convert_xgboost(model, initial_types=types, target_opset=15)
     from onnxmltools import convert_lightgbm
 
-    return convert_lightgbm(model, initial_types=types, target_opset=15, zipmap=False)
+    return convert_lightgbm(_single_precision(model), initial_types=types, target_opset=15, zipmap=False)
+
+
+def _single_precision(model: Any) -> Any:
+    """Return a LightGBM model whose thresholds are single-precision numbers, each rounded down.
+
+    ONNX holds thresholds in single precision. For a single-precision input `x <= t` and `x <= t rounded down` are the
+    same question; rounded to the nearest, a value that lies on the threshold would change its side.
+    """
+    import lightgbm
+
+    lines = []
+    for line in model.booster_.model_to_string().splitlines():
+        key, _, values = line.partition("=")
+        if key == "threshold":
+            line = "threshold=" + " ".join(repr(_floor_single(float(value))) for value in values.split())
+        # Sizes in bytes of the trees below, which may have changed; without them the trees are read one by one.
+        if key != "tree_sizes":
+            lines.append(line)
+    return lightgbm.Booster(model_str="\n".join(lines))
+
+
+def _floor_single(value: float) -> float:
+    nearest = np.float32(value)
+    return float(nearest if float(nearest) <= value else np.nextafter(nearest, np.float32(-np.inf)))
