@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Recall"]
 
 T = TypeVar("T")
+CLOSE_SECONDS = 1.0
 _LOG = logging.getLogger("llm_plugin.memory")
 
 
@@ -57,6 +59,7 @@ class Recall:
         self._same_symbol_first = same_symbol_first
         self._shadow = shadow
         self._seeded_until = seeded_until
+        self._closing: threading.Thread | None = None
         self.failures = 0
         self.state = "primary"
 
@@ -99,13 +102,15 @@ class Recall:
         return True
 
     def close(self) -> None:
-        """Release the memory."""
-        self._memory.close()
+        """Release the memory; one that is dead by now has lost nothing, for the store holds all of it."""
+        _close_quietly(self._memory)
+        if self._closing is not None:
+            self._closing.join(CLOSE_SECONDS)
 
     def close_replacement(self) -> None:
         """Release only what this object made itself; the memory given to it is its caller's."""
         if self.state == "local":
-            self._memory.close()
+            self.close()
 
     def _try(self, call: Callable[[TradeMemory], T]) -> T:
         try:
@@ -115,13 +120,15 @@ class Recall:
             if self.state == "local":
                 raise
             _LOG.warning("memory: %s; going on with the exact local index, rebuilt from the outcome store", error)
-            replacement = self._rebuild()
-            self._close_quietly()
-            self._memory, self.state = replacement, "local"
+            dead, self._memory, self.state = self._memory, self._rebuild(), "local"
+            # A dead client tries for half a minute to send what it buffers; nobody has to wait for that.
+            self._closing = threading.Thread(target=_close_quietly, args=(dead,), name="memory-close", daemon=True)
+            self._closing.start()
         return call(self._memory)
 
-    def _close_quietly(self) -> None:
-        try:
-            self._memory.close()
-        except MemoryUnavailable as error:
-            _LOG.debug("memory: closing the dead connection: %s", error)
+
+def _close_quietly(memory: TradeMemory) -> None:
+    try:
+        memory.close()
+    except MemoryUnavailable as error:
+        _LOG.warning("memory: not closed in order (%s); `lean-llm memory rebuild` makes it whole again", error)

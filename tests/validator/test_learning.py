@@ -139,8 +139,18 @@ def test_a_memory_that_dies_changes_no_decision(make: Make, store: OutcomeStore,
     assert max(len(d.memory_hits) for d in dying) == 3
     assert Source.FALLBACK not in {d.source for d in dying}
     assert (validator.health()["memory"], validator.health()["memory_failures"]) == ("local", 1)
+    validator.close()
     assert memory.closed == 1
     assert len(store.outcomes("dying")) == len(store.outcomes("healthy"))
+
+
+def test_a_memory_that_cannot_be_closed_fails_no_run(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    import llm_plugin.memory
+
+    memory = Dying(99)
+    monkeypatch.setattr(llm_plugin.memory, "open_memory", lambda *args, **options: memory)
+    make(memory=None).close()
+    assert memory.closed == 1
 
 
 def test_a_memory_that_merely_went_empty_would_change_decisions(make: Make) -> None:
