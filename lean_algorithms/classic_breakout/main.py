@@ -9,7 +9,7 @@ from llm_plugin.lean import Action, LLMPlugin
 
 
 class ClassicBreakout(QCAlgorithm):
-    """Buys a close above the highest high of 20 days, sells a close below the lowest low of 10."""
+    """Buys a close above the highest high of 20 days; leaves at the stop, or at a close below the lowest low of 10."""
 
     TICKERS = ("SPY", "AAPL", "IBM", "BAC", "AIG", "IWM", "QQQ", "EEM")
     ENTRY_DAYS = 20
@@ -24,6 +24,7 @@ class ClassicBreakout(QCAlgorithm):
         self.set_cash(100_000)
         self.symbols = [self.add_equity(ticker, Resolution.DAILY).symbol for ticker in self.TICKERS]
         self.bars = {symbol: deque(maxlen=self.ENTRY_DAYS) for symbol in self.symbols}
+        self.entered = {}
         self.llm = LLMPlugin(self, "llm_config.yaml")
 
     def on_data(self, data):
@@ -53,11 +54,19 @@ class ClassicBreakout(QCAlgorithm):
             share = self.portfolio.total_portfolio_value / len(self.symbols)
             quantity = decision.quantity(share / bar.close)
             if quantity:
+                self.entered[decision.tag] = decision
                 self.market_order(symbol, quantity, False, decision.tag)
 
     def on_order_event(self, order_event):
-        """Forward the fills."""
+        """Forward the fills, and protect an entry with the stop of its plan (`liquidate` cancels it)."""
         self.llm.on_order_event(order_event)
+        if order_event.status != OrderStatus.FILLED:
+            return
+        decision = self.entered.pop(self.transactions.get_order_ticket(order_event.order_id).tag, None)
+        if decision is not None:
+            stop = self.llm.exit_plan(decision).stop
+            quantity = -order_event.fill_quantity
+            self.stop_market_order(order_event.symbol, quantity, stop, False, self.llm.exit_tag(decision))
 
     def on_end_of_algorithm(self):
         """Settle what is still open."""

@@ -237,6 +237,7 @@ class Desk:
         return {
             "run_id": self.identity.run_id,
             **dict(sorted(self.counts.items())),
+            "rebalancing_fills": sum(book.rebalancing_fills for book in books),
             "unvalidated_fills": sum(book.unvalidated_fills for book in books),
             "double_fills": self.ledger.brackets.double_fills,
             "refused_stops": self.ledger.brackets.failed_stops,

@@ -79,6 +79,7 @@ class Ledger:
         self._changed = changed
         self._signal_exits = signal_exits
         self._one_end: dict[str, float] = {}
+        self._late_exits: dict[str, list[tuple[int, str]]] = {}
 
     def follow(self, asked: Asked) -> None:
         """Replay an answered entry question and, where it is approved, wait for its fill."""
@@ -119,6 +120,8 @@ class Ledger:
             book.on_bar(bar)
         if self.replays.open.get(symbol_id):
             self.replays.on_bar(symbol_id, bar, market_open(feed))
+            for side, decision_id in self._late_exits.pop(symbol_id, ()):
+                self.exit_signal(feed, side, decision_id)
         if symbol_id in self.brackets.brackets:
             self.brackets.on_bar(symbol_id, bar)
 
@@ -210,7 +213,7 @@ class Ledger:
             elif self.explain_exit is not None:
                 lot.exit_reason = self.explain_exit(decision_id, symbol_id, lot.side)
             if self._signal_exits:
-                self.exit_signal(feed, lot.side, decision_id)
+                self._own_exit(feed, lot, decision_id)
         if lot.shared:
             self.counts["shared_positions"] += 1
         elif asked.request.exit is not None:
@@ -218,6 +221,14 @@ class Ledger:
             outcome = realised_outcome(lot, asked.request, conversion, asked.atr)
             self._publish(outcome)
             self._compare(outcome)
+
+    def _own_exit(self, feed: Feed, lot: Lot, decision_id: str) -> None:
+        """End a taken trade's replay with the algorithm's own exit; one that filled inside a bar waits for the bar."""
+        inside = feed.last is not None and lot.closed_utc is not None and lot.closed_utc > feed.last.end_utc
+        if inside:
+            self._late_exits.setdefault(feed.symbol_id, []).append((lot.side, decision_id))
+        else:
+            self.exit_signal(feed, lot.side, decision_id)
 
     def _on_lost(self, approval: Approval) -> None:
         self.counts["not_executed"] += 1

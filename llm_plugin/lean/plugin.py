@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from llm_plugin.domain import Action, Decision, DecisionBackend, ExitPlan, Signal, Source
+from llm_plugin.domain import Action, Decision, DecisionBackend, ExitPlan, ExitReason, Signal, Source
 from llm_plugin.errors import DataError
 from llm_plugin.lean.backend import local_decision
 from llm_plugin.lean.compat import each
 from llm_plugin.lean.config import calling_folder, load_config
 from llm_plugin.lean.corporate import follow_corporate_events
 from llm_plugin.lean.desk import Desk
+from llm_plugin.lean.positions import exit_tag
 from llm_plugin.lean.restart import StateKeeper
 
 __all__ = ["LLMPlugin"]
@@ -84,6 +85,10 @@ class LLMPlugin:
         """Return the exit plan of a decision, for sizing by its stop distance."""
         asked = self.desk.ledger.asked.get(decision.decision_id)
         return None if asked is None else asked.request.exit
+
+    def exit_tag(self, decision: Decision, reason: ExitReason = ExitReason.STOP) -> str:
+        """Return the tag of an order of yours that closes this decision's position for a reason (stop, target ...)."""
+        return exit_tag(reason, decision.decision_id)
 
     def has_position(self, symbol: Any) -> bool:
         """Return whether the symbol is invested, or an entry of it waits for its fill."""

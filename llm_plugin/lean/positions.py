@@ -125,6 +125,7 @@ class PositionBook:
         "approvals",
         "booked_gross",
         "lots",
+        "rebalancing_fills",
         "unvalidated_fills",
     )
 
@@ -152,6 +153,7 @@ class PositionBook:
         self.approvals: list[Approval] = []
         self.lots: list[Lot] = []
         self.booked_gross = 0.0
+        self.rebalancing_fills = 0
         self.unvalidated_fills = 0
 
     @property
@@ -248,9 +250,11 @@ class PositionBook:
         same_order = next((lot for lot in self.lots if lot.order_id == fill.order_id and lot.side == side), None)
         approval = None if same_order is not None else self._match(fill, side)
         if same_order is None and approval is None:
-            self.unvalidated_fills += not fill.tag.startswith(EXIT_TAG)
             if self._join_adds and len(self.lots) == 1 and self.lots[0].decision_id is not None:
                 same_order = self.lots[0]
+                self.rebalancing_fills += 1
+            else:
+                self.unvalidated_fills += not fill.tag.startswith(EXIT_TAG)
         if same_order is not None:
             same_order.quantity += quantity
             same_order.entry_quantity += quantity

@@ -49,3 +49,18 @@ def test_a_daily_signal_is_replayed_from_the_next_open(run):
 def test_the_record_gives_the_same_orders(run_project, run):
     again = run_project("classic_breakout", *PERIOD, name="again", llm_decisions_from=str(run.folder))
     assert again.result.order_list_hash == run.result.order_list_hash
+
+
+def test_replay_and_reality_differ_by_less_than_two_hundredths_r(run):
+    """What is left is the minimum fee, which weighs more on a small order than on the replay's."""
+    errors = run.result.algorithm.llm.desk.ledger.replay_errors
+    assert len(errors) >= 5
+    assert max(errors.values()) < 0.02
+
+
+def test_every_open_position_has_its_stop(run):
+    algorithm = run.result.algorithm
+    held = {str(symbol) for symbol in algorithm.symbols if algorithm.portfolio[symbol].invested}
+    stops = {str(ticket.symbol) for ticket in algorithm.transactions.get_open_order_tickets(lambda _: True)}
+    assert held
+    assert stops == held

@@ -183,6 +183,7 @@ def test_a_rebalancing_add_joins_the_only_decision_in_framework_style():
     (lot,) = log.book.lots
     assert lot.entry_price == pytest.approx(101.0)
     assert not lot.shared
+    assert (log.book.rebalancing_fills, log.book.unvalidated_fills) == (1, 0)
 
 
 def test_a_flip_closes_the_old_lot_and_opens_a_new_one():
