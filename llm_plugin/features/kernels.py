@@ -61,6 +61,7 @@ class _Tables:
     root_moments: FloatArray
     range_scale: FloatArray
     chop_scale: FloatArray
+    blocks: tuple[tuple[slice, slice], ...]
     at: dict[str, slice]
 
 
@@ -109,8 +110,20 @@ def _tables() -> _Tables:
         root_moments=np.sqrt(moments[1:]),
         range_scale=np.array([1 / (96 * np.log(2)), 1 / 24, 1 / 24]),
         chop_scale=100 / np.log(np.array([14.0, 50.0])),
+        blocks=_blocks(),
         at=family_slices(),
     )
+
+
+def _blocks() -> tuple[tuple[slice, slice], ...]:
+    """Return where each block of scalars goes in the vector, and where it lies among the scalars."""
+    at, begin, blocks = family_slices(), 0, []
+    for first, last in SCALAR_BLOCKS:
+        target = slice(at[first].start, at[last].stop)
+        end = begin + target.stop - target.start
+        blocks.append((target, slice(begin, end)))
+        begin = end
+    return tuple(blocks)
 
 
 def _masks(lookbacks: tuple[int, ...]) -> FloatArray:
@@ -161,12 +174,8 @@ def market_block(rows: FloatArray, record: FloatArray, scalars: FloatArray, has_
     if has_volume:
         _volume(frame, t)
     _spread(frame, t)
-    begin = 0
-    for first, last in SCALAR_BLOCKS:
-        target = slice(t.at[first].start, t.at[last].stop)
-        width = target.stop - target.start
-        out[:, target] = scalars[:, begin : begin + width]
-        begin += width
+    for target, source in t.blocks:
+        out[:, target] = scalars[:, source]
     return out
 
 
@@ -238,7 +247,7 @@ def _ranges(f: _Frame, t: _Tables) -> None:
 
 
 def _ages_and_ranks(f: _Frame, t: _Tables) -> None:
-    """Bars since the highs and lows, and percentiles of volatility and spread, by counting."""
+    """Bars since the highs and lows, and the volatility of volatility."""
     out, at = f.out, t.at
     # Newest bar first, the first value that reaches the extreme is the newest bar of the extreme.
     high = ROWS["high"]
@@ -251,16 +260,10 @@ def _ages_and_ranks(f: _Frame, t: _Tables) -> None:
     out[:, i : i + 2] = ages[0, :, 1:] / _AGE_SCALE
     out[:, i + 2 : i + 4] = ages[1, :, 1:] / _AGE_SCALE
     first = ROWS["spread"]
-    window = f.rows[first : first + 2, :, -240:]
-    ranks = np.add.reduce(window < window[:, :, -1:], axis=2, dtype=np.intp) / 240.0
-    out[:, at["spread_percentile"].start] = ranks[0]
-    i = at["volatility_percentile"].start
-    out[:, i] = ranks[1]
-    out[:, i + 1] = (ranks[1] > 0.7) * 1.0 - (ranks[1] < 0.3)
     mean, second = f.sums[first + 1, :, 7], f.sums[first + 3, :, 7]
     relative = np.sqrt(np.maximum(second * 100 / (mean * mean + _TINY) - 1, 0.0))
     # Below this the difference of the two sums is rounding.
-    out[:, i - 1] = relative * (relative > 1e-5)
+    out[:, at["volatility_of_volatility_100"].start] = relative * (relative > 1e-5)
 
 
 _AGE_SCALE = np.array([20.0, 240.0])
@@ -287,7 +290,7 @@ def _spread(f: _Frame, t: _Tables) -> None:
     out, now = f.out, window[:, -1:]
     i = t.at["spread_ratio"].start
     if not (now == now).any():
-        out[:, i : i + 5] = np.nan
+        out[:, i : i + 4] = np.nan
         return
     mean = f.sums[ROWS["spread"], :, 1:4:2] / _SPREAD_BARS
     mean[mean <= 0] = np.nan
@@ -298,8 +301,6 @@ def _spread(f: _Frame, t: _Tables) -> None:
     out[:, i : i + 2] = now / mean
     out[:, i + 2 : i + 3] = (now - slow) / np.sqrt(variance)
     out[:, i + 3 : i + 4] = (now - window[:, -2:-1]) / slow
-    # NaN + 0 is NaN: the percentile is known where the mean is.
-    out[:, i + 4 : i + 5] += 0.0 * slow
 
 
 _SIGNED = 2  # rows `r` and `r_negative`

@@ -13,6 +13,7 @@ from typing import Any
 from llm_plugin.features.averages import FIRST, Averages, FloatArray
 from llm_plugin.features.clock import SessionClock
 from llm_plugin.features.levels import Candles, DayLevels, SwingLevels, load_plain_state, plain_state
+from llm_plugin.features.ranks import RollingRank
 from llm_plugin.features.recent import RecentBars
 from llm_plugin.features.seasonal import Seasonality
 
@@ -37,13 +38,16 @@ _MONEY_ROWS = ("money", "money_flow", "signed_money_flow")
 SCALAR_BLOCKS = (
     ("adx", "balance_of_power_14"),
     ("atr_fraction", "range_expansion"),
+    ("volatility_percentile", "volatility_regime"),
     ("higher_high_share_10", "rollover_window"),
     ("vwap_distance", "vwap_distance"),
-    ("spread_bps", "hour_spread_ratio"),
+    ("spread_percentile", "hour_spread_ratio"),
 )
-N_SCALARS = 12 + 16 + 9 + 2 + 12 + 10 + 11 + 24 + 1 + 3 + 8
+N_SCALARS = 12 + 16 + 9 + 2 + 2 + 12 + 10 + 11 + 24 + 1 + 4 + 8
 _ATR_14, _SIGMA = FIRST["atr_14"], FIRST["variance_99"]
 _GARMAN_KLASS = 2 * math.log(2) - 1
+_RANK_BARS = 240
+_RANKS = ("volatility_rank", "spread_rank")
 _PARTS = ("swings", "days", "candles", "seasons")
 
 
@@ -58,6 +62,8 @@ class BarState:
         self.days = DayLevels()
         self.candles = Candles()
         self.seasons = Seasonality()
+        self.volatility_rank = RollingRank(_RANK_BARS)
+        self.spread_rank = RollingRank(_RANK_BARS)
         self.column: list[float] = [0.0] * len(ROWS)
         self.scalars: list[float] = [math.nan] * N_SCALARS
         self.end_seconds = math.nan
@@ -120,16 +126,20 @@ class BarState:
         atr = max(averages[_ATR_14], 1e-9 * close)
         sigma = math.sqrt(max(averages[_SIGMA], 1e-20))
         candles = self.candles.features(bar, atr)
+        rank = self.volatility_rank.update(averages[_ATR_14] / close)
         self.scalars = [
             *self.recent.trend(averages),
             *self.recent.momentum(averages, atr, self.candles.streak),
             *self.recent.volatility(averages, atr, sigma),
+            rank,
+            (rank > 0.7) * 1.0 - (rank < 0.3),
             *self.recent.structure(),
             *self.swings.features(close, atr),
             *self.days.features(close, atr),
             *candles,
             *self.clock.features(end_seconds, gap),
             self.days.vwap_distance(close, atr),
+            self.spread_rank.update(spread),
             spread * 1e4,
             spread * close / atr,
             self.recent.stale_share(),
@@ -197,6 +207,7 @@ class BarState:
             "quoted": self.quoted,
             "scalars": [None if value != value else value for value in self.scalars],
             **{name: plain_state(getattr(self, name)) for name in _PARTS},
+            **{name: getattr(self, name).state_dict() for name in _RANKS},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -209,6 +220,8 @@ class BarState:
         self.scalars = [math.nan if value is None else float(value) for value in state["scalars"]]
         for name in _PARTS:
             load_plain_state(getattr(self, name), state[name])
+        for name in _RANKS:
+            getattr(self, name).load_state_dict(state[name])
 
 
 def row_scales(factor: float, volume_factor: float) -> list[float]:
