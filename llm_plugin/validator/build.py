@@ -254,6 +254,7 @@ def _recall(settings: Settings, memory: TradeMemory | None, store: OutcomeStore,
         k=wanted.k,
         same_symbol_first=wanted.same_symbol_first,
         shadow=wanted.shadow,
+        timeout_seconds=wanted.timeout_seconds,
         seeded_until=max((record.closed_utc for record in seeds), default=None),
     )
     given.release.append(recall.close if memory is None else recall.close_replacement)

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from llm_plugin.domain import DecisionRequest, Outcome, QuestionKind
 from llm_plugin.errors import LookaheadError, MemoryUnavailable
+from llm_plugin.memory.local import LocalMemory
 from llm_plugin.memory.rebuild import is_remembered, record_of
+from llm_plugin.validator.worker import CallWorker
 
 if TYPE_CHECKING:
     from llm_plugin.memory.records import MemoryHit, TradeMemory, Vector
@@ -19,6 +21,7 @@ __all__ = ["Recall"]
 
 T = TypeVar("T")
 CLOSE_SECONDS = 1.0
+ADDING = 3  # a full buffer is sent at once, which takes longer than a search
 _LOG = logging.getLogger("llm_plugin.memory")
 
 
@@ -39,6 +42,7 @@ class Recall:
         k: int = 3,
         same_symbol_first: bool = True,
         shadow: bool = True,
+        timeout_seconds: float = 5.0,
         seeded_until: datetime | None = None,
     ) -> None:
         """Wrap a memory.
@@ -50,6 +54,7 @@ class Recall:
             k: Hits per question.
             same_symbol_first: Hits of the question's symbol come first.
             shadow: Remember shadow trades too.
+            timeout_seconds: Longest wait for one search; a client that retries on its own would wait for a minute.
             seeded_until: When the last trade of the run that seeded the memory closed.
         """
         self._memory = memory
@@ -60,6 +65,8 @@ class Recall:
         self._shadow = shadow
         self._seeded_until = seeded_until
         self._closing: threading.Thread | None = None
+        self._timeout_seconds = timeout_seconds
+        self._worker = CallWorker("the trade memory", MemoryUnavailable)
         self.failures = 0
         self.state = "primary"
 
@@ -86,7 +93,8 @@ class Recall:
             return ()
         vector = self._transform(request)
         symbol = request.market.symbol_id if self._same_symbol_first else None
-        return tuple(self._try(lambda memory: memory.search(vector, self._k, request.market.time_utc, symbol)))
+        as_of = request.market.time_utc
+        return tuple(self._try(lambda memory: memory.search(vector, self._k, as_of, symbol), self._timeout_seconds))
 
     def remember(self, request: DecisionRequest, outcome: Outcome) -> bool:
         """Remember a closed trade; call it once the outcome is in the store.
@@ -98,7 +106,7 @@ class Recall:
         if not is_remembered(request, outcome, self._shadow):
             return False
         record = record_of(request, outcome, self._transform)
-        self._try(lambda memory: memory.add(record))
+        self._try(lambda memory: memory.add(record), ADDING * self._timeout_seconds)
         return True
 
     def close(self) -> None:
@@ -106,15 +114,19 @@ class Recall:
         _close_quietly(self._memory)
         if self._closing is not None:
             self._closing.join(CLOSE_SECONDS)
+        self._worker.close(0.0)
 
     def close_replacement(self) -> None:
         """Release only what this object made itself; the memory given to it is its caller's."""
         if self.state == "local":
             self.close()
 
-    def _try(self, call: Callable[[TradeMemory], T]) -> T:
+    def _try(self, call: Callable[[TradeMemory], T], timeout_seconds: float) -> T:
         try:
-            return call(self._memory)
+            memory = self._memory
+            if isinstance(memory, LocalMemory):
+                return call(memory)
+            return self._worker.call(lambda: call(memory), timeout_seconds)
         except MemoryUnavailable as error:
             self.failures += 1
             if self.state == "local":

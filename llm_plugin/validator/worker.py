@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from llm_plugin.errors import BackendUnavailable
+from llm_plugin.errors import BackendUnavailable, RetryableError
 
 __all__ = ["CallWorker"]
 
@@ -35,9 +35,17 @@ class _Job(Generic[T]):
 class CallWorker:
     """One daemon thread that makes the calls; while a timed-out call still runs, further ones are refused at once."""
 
-    def __init__(self, name: str = "validator") -> None:
-        """Start nothing yet: the thread is made by the first call."""
+    def __init__(
+        self, name: str = "the language model", error: Callable[[str], RetryableError] = BackendUnavailable
+    ) -> None:
+        """Start nothing yet: the thread is made by the first call.
+
+        Args:
+            name: Who is called, for messages.
+            error: What is raised when nobody answers.
+        """
         self._name = name
+        self._error = error
         self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._late: _Job[Any] | None = None
@@ -46,12 +54,12 @@ class CallWorker:
         """Return the function's result.
 
         Raises:
-            BackendUnavailable: It did not answer in time, or an earlier call still hangs.
+            RetryableError: It did not answer in time, or an earlier call still hangs.
             Exception: Whatever the function raised.
         """
         if self._late is not None:
             if not self._late.done.is_set():
-                raise BackendUnavailable("the language model still hangs on an earlier question")
+                raise self._error(f"{self._name} still hangs on an earlier question")
             self._late = None
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
@@ -60,7 +68,7 @@ class CallWorker:
         self._jobs.put(job)
         if not job.done.wait(timeout_seconds):
             self._late = job
-            raise BackendUnavailable(f"the language model did not answer within {timeout_seconds:g} s")
+            raise self._error(f"{self._name} did not answer within {timeout_seconds:g} s")
         if job.error is not None:
             raise job.error
         return job.result  # type: ignore[return-value]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -48,26 +49,34 @@ def play(validator: Validator, hours: Sequence[int], run_id: str = "run", held: 
     return decisions
 
 
-class Dying(LocalMemory):
-    """A memory whose server is killed after some searches."""
+class Dying:
+    """A memory whose server is killed after some searches; `hangs`: its client then tries for a while."""
 
-    def __init__(self, searches: int) -> None:
-        super().__init__()
+    def __init__(self, searches: int, hangs: float = 0.0) -> None:
+        self.inside = LocalMemory()
         self.left = searches
+        self.hangs = hangs
         self.closed = 0
+
+    def _alive(self) -> None:
+        if self.left < 0:
+            time.sleep(self.hangs)
+            raise MemoryUnavailable("connection refused")
 
     def search(self, *args: Any, **options: Any) -> Any:
         """Answer, until killed."""
         self.left -= 1
-        if self.left < 0:
-            raise MemoryUnavailable("connection refused")
-        return super().search(*args, **options)
+        self._alive()
+        return self.inside.search(*args, **options)
 
     def add(self, record: Any) -> None:
         """Remember, until killed."""
-        if self.left <= 0:
-            raise MemoryUnavailable("connection refused")
-        super().add(record)
+        self._alive()
+        self.inside.add(record)
+
+    def add_many(self, records: Sequence[Any]) -> None:
+        """Remember many."""
+        self.inside.add_many(records)
 
     def close(self) -> None:
         """Fail as a dead connection does."""
@@ -142,6 +151,16 @@ def test_a_memory_that_dies_changes_no_decision(make: Make, store: OutcomeStore,
     validator.close()
     assert memory.closed == 1
     assert len(store.outcomes("dying")) == len(store.outcomes("healthy"))
+
+
+def test_a_memory_that_hangs_costs_one_wait(make: Make) -> None:
+    healthy = play(make(model=FakeModel(), run_id="healthy"), range(20), "healthy")
+    hanging = make("memory.timeout_seconds=0.2", model=FakeModel(), memory=Dying(5, hangs=1.0), run_id="hanging")
+    started = time.monotonic()
+    decisions = play(hanging, range(20), "hanging")
+    assert time.monotonic() - started < 0.9
+    assert decisions_hash(decisions) == decisions_hash(healthy)
+    assert hanging.health()["memory_failures"] == 1
 
 
 def test_a_memory_that_cannot_be_closed_fails_no_run(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
