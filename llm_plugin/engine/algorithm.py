@@ -176,8 +176,8 @@ class AlgorithmBase(
 
     @property
     def active_securities(self) -> Any:
-        """All securities."""
-        return self._engine.securities
+        """Securities that are subscribed now."""
+        return self._engine.active_securities
 
     @property
     def transactions(self) -> Any:

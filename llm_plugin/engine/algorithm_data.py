@@ -109,10 +109,12 @@ class DataApi(LeanObject):
             security = core.create_security(symbol, leverage=leverage)
             core.securities.add(symbol, security)
             core.added.append(security)
+        elif security.is_delisted:
+            raise ValueError(f"{symbol} was delisted and cannot be added again")
         elif security in core.pending_removals:
             core.pending_removals.remove(security)
-        if security.is_delisted:
-            raise ValueError(f"{symbol} was delisted and cannot be added again")
+        elif not security.subscriptions:
+            core.added.append(security)
         security.is_tradable = symbol.security_type != SecurityType.INDEX
         core.symbol_cache.add(ticker, security.symbol)
         for tick_type in default_data(symbol.security_type, resolution):

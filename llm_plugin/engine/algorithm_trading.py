@@ -224,7 +224,7 @@ class TradingApi(LeanObject):
     ) -> OrderTicket:
         core = self._engine
         chosen = properties if properties is not None else core.default_order_properties.clone()
-        request = SubmitOrderRequest(
+        request = SubmitOrderRequest.make(
             kind, security.symbol, quantity, core.clock.utc_time, tag, chosen, asynchronous, **prices
         )
         return self.submit_order_request(request)

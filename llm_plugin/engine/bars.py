@@ -320,6 +320,7 @@ class FeedTradeBar(TradeBar):
     def __init__(self, block: BarBlock, row: int) -> None:
         self._block = block
         self._row = row
+        self._stop: datetime | None = None
 
     @property
     def symbol(self) -> Symbol:  # type: ignore[override]
@@ -334,11 +335,9 @@ class FeedTradeBar(TradeBar):
     @property
     def end_time(self) -> datetime:
         """End in the exchange's time zone."""
-        try:
-            return self._stop
-        except AttributeError:
+        if self._stop is None:
             self._stop = EPOCH + timedelta(microseconds=self._block.end_local[self._row])
-            return self._stop
+        return self._stop
 
     @property
     def period(self) -> timedelta:  # type: ignore[override]
@@ -428,6 +427,7 @@ class FeedQuoteBar(QuoteBar):
     def __init__(self, block: BarBlock, row: int) -> None:
         self._block = block
         self._row = row
+        self._stop: datetime | None = None
 
     def _price(self, name: str) -> float:
         return getattr(self._block, name)[self._row]  # type: ignore[no-any-return]
@@ -445,11 +445,9 @@ class FeedQuoteBar(QuoteBar):
     @property
     def end_time(self) -> datetime:
         """End in the exchange's time zone."""
-        try:
-            return self._stop
-        except AttributeError:
+        if self._stop is None:
             self._stop = EPOCH + timedelta(microseconds=self._block.end_local[self._row])
-            return self._stop
+        return self._stop
 
     @property
     def period(self) -> timedelta:  # type: ignore[override]

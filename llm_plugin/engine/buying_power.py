@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_plugin.engine.enums import OrderDirection, OrderType
 from llm_plugin.engine.money import CONTEXT, ONE, ZERO, round_down_to, to_decimal
-from llm_plugin.engine.names import LeanObject, find_member
+from llm_plugin.engine.names import LeanObject, overridden
 from llm_plugin.engine.orders import MarketOrder, Order
 
 if TYPE_CHECKING:
@@ -18,11 +18,18 @@ __all__ = [
     "BuyingPowerModel",
     "CashBuyingPowerModel",
     "ConstantBuyingPowerModel",
+    "GetMaximumOrderQuantityForTargetBuyingPowerParameters",
+    "GetMaximumOrderQuantityResult",
+    "HasSufficientBuyingPowerForOrderParameters",
+    "HasSufficientBuyingPowerForOrderResult",
     "MaximumQuantity",
+    "ReservedBuyingPowerForPosition",
+    "ReservedBuyingPowerForPositionParameters",
     "SecurityMarginModel",
     "SufficiencyResult",
     "maximum_quantity_for_target",
     "order_is_affordable",
+    "reserved_by",
 ]
 
 
@@ -41,6 +48,64 @@ class MaximumQuantity:
     quantity: Decimal
     reason: str = ""
     is_error: bool = False
+
+
+class HasSufficientBuyingPowerForOrderParameters(LeanObject):
+    """What LEAN gives a model that is asked about an order."""
+
+    def __init__(self, portfolio: Any, security: Any, order: Order) -> None:
+        self.portfolio, self.security, self.order = portfolio, security, order
+
+    def sufficient(self) -> HasSufficientBuyingPowerForOrderResult:
+        """Return yes."""
+        return HasSufficientBuyingPowerForOrderResult(True)
+
+    def insufficient(self, reason: str) -> HasSufficientBuyingPowerForOrderResult:
+        """Return no."""
+        return HasSufficientBuyingPowerForOrderResult(False, reason)
+
+
+class HasSufficientBuyingPowerForOrderResult(LeanObject):
+    """Whether an order is affordable, for user models."""
+
+    def __init__(self, is_sufficient: bool, reason: str | None = None) -> None:
+        self.is_sufficient, self.reason = is_sufficient, reason
+
+
+class GetMaximumOrderQuantityForTargetBuyingPowerParameters(LeanObject):
+    """What LEAN gives a model that is asked for a size."""
+
+    def __init__(self, portfolio: Any, security: Any, target: Any, minimum_fraction: Any = 0) -> None:
+        self.portfolio, self.security = portfolio, security
+        self.target_buying_power = float(target)
+        self.minimum_order_margin_portfolio_percentage = float(minimum_fraction)
+        self.silence_non_error_reasons = False
+
+
+class GetMaximumOrderQuantityResult(LeanObject):
+    """A size, for user models."""
+
+    def __init__(self, quantity: Any, reason: str | None = None, is_error: bool | None = None) -> None:
+        self.quantity, self.reason = float(quantity), reason
+        self.is_error = bool(reason) if is_error is None else is_error
+
+
+class ReservedBuyingPowerForPositionParameters(LeanObject):
+    """What LEAN gives a model that is asked about a position."""
+
+    def __init__(self, security: Any) -> None:
+        self.security = security
+
+    def result_in_account_currency(self, amount: Any) -> ReservedBuyingPowerForPosition:
+        """Wrap an amount."""
+        return ReservedBuyingPowerForPosition(amount)
+
+
+class ReservedBuyingPowerForPosition(LeanObject):
+    """Buying power that a position uses, for user models."""
+
+    def __init__(self, amount: Any) -> None:
+        self.absolute_used_buying_power = float(amount)
 
 
 class BuyingPowerModel(LeanObject):
@@ -169,6 +234,35 @@ class BuyingPowerModel(LeanObject):
                 raise ValueError(f"margin of {security.symbol} moves away from the target {wanted}")
             difference = margin - wanted
         return quantity, margin
+
+
+    # The same by LEAN's names, for user models that derive from this one.
+    def has_sufficient_buying_power_for_order(
+        self, parameters: HasSufficientBuyingPowerForOrderParameters
+    ) -> HasSufficientBuyingPowerForOrderResult:
+        """Return whether an order is affordable."""
+        ticket = parameters.portfolio.transactions.get_order_ticket(parameters.order.id)
+        filled = ticket.exact_filled if ticket is not None else ZERO
+        found = self.is_sufficient(parameters.portfolio, parameters.security, parameters.order, filled)
+        return HasSufficientBuyingPowerForOrderResult(found.is_sufficient, found.reason)
+
+    def get_maximum_order_quantity_for_target_buying_power(
+        self, parameters: GetMaximumOrderQuantityForTargetBuyingPowerParameters
+    ) -> GetMaximumOrderQuantityResult:
+        """Return the order that reaches a fraction of the portfolio."""
+        found = self.maximum_for_target(
+            parameters.portfolio,
+            parameters.security,
+            to_decimal(parameters.target_buying_power),
+            to_decimal(parameters.minimum_order_margin_portfolio_percentage),
+        )
+        return GetMaximumOrderQuantityResult(found.quantity, found.reason, found.is_error)
+
+    def get_reserved_buying_power_for_position(
+        self, parameters: ReservedBuyingPowerForPositionParameters
+    ) -> ReservedBuyingPowerForPosition:
+        """Return the buying power that a position uses."""
+        return ReservedBuyingPowerForPosition(self.reserved(parameters.security))
 
 
 class SecurityMarginModel(BuyingPowerModel):
@@ -318,12 +412,11 @@ def order_is_affordable(
 ) -> SufficiencyResult:
     """Ask a security's buying power model, which may be the user's."""
     model = security.buying_power_model
-    user = find_member(model, "has_sufficient_buying_power_for_order")
-    if user is not None:
-        from llm_plugin.engine.buying_power_api import ask_user_sufficiency
-
-        return ask_user_sufficiency(user, portfolio, security, order)
-    return model.is_sufficient(portfolio, security, order, filled)  # type: ignore[no-any-return]
+    user = overridden(model, "has_sufficient_buying_power_for_order", BuyingPowerModel)
+    if user is None:
+        return model.is_sufficient(portfolio, security, order, filled)  # type: ignore[no-any-return]
+    answer = user(HasSufficientBuyingPowerForOrderParameters(portfolio, security, order))
+    return SufficiencyResult(bool(answer.is_sufficient), str(getattr(answer, "reason", "") or ""))
 
 
 def maximum_quantity_for_target(
@@ -331,9 +424,20 @@ def maximum_quantity_for_target(
 ) -> MaximumQuantity:
     """Ask a security's buying power model for the order of a target."""
     model = security.buying_power_model
-    user = find_member(model, "get_maximum_order_quantity_for_target_buying_power")
-    if user is not None:
-        from llm_plugin.engine.buying_power_api import ask_user_quantity
+    user = overridden(model, "get_maximum_order_quantity_for_target_buying_power", BuyingPowerModel)
+    if user is None:
+        return model.maximum_for_target(portfolio, security, target, minimum_fraction)  # type: ignore[no-any-return]
+    parameters = GetMaximumOrderQuantityForTargetBuyingPowerParameters(portfolio, security, target, minimum_fraction)
+    answer = user(parameters)
+    reason = str(getattr(answer, "reason", "") or "")
+    return MaximumQuantity(to_decimal(answer.quantity), reason, bool(getattr(answer, "is_error", False)))
 
-        return ask_user_quantity(user, portfolio, security, target, minimum_fraction)
-    return model.maximum_for_target(portfolio, security, target, minimum_fraction)  # type: ignore[no-any-return]
+
+def reserved_by(security: Any) -> Decimal:
+    """Ask a security's buying power model what its position holds."""
+    model = security.buying_power_model
+    user = overridden(model, "get_reserved_buying_power_for_position", BuyingPowerModel)
+    if user is None:
+        return model.reserved(security)  # type: ignore[no-any-return]
+    answer = user(ReservedBuyingPowerForPositionParameters(security))
+    return to_decimal(answer.absolute_used_buying_power)

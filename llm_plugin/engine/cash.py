@@ -93,6 +93,23 @@ class Cash(LeanObject):
         """Set the units."""
         self.exact_amount = to_decimal(amount)
 
+    def estimate_rate(self) -> float:
+        """Return the conversion rate as a float, without exact arithmetic."""
+        if not self.legs:
+            return float(self._conversion_rate)
+        rate = 1.0
+        for security, inverted in self.legs:
+            last = security.cache.last
+            price = float(last.value) if last is not None else 0.0
+            if price == 0:
+                return float(self._conversion_rate)
+            rate = rate / price if inverted else rate * price
+        return rate
+
+    def estimate(self) -> float:
+        """Return the value in the account's currency as a float, without exact arithmetic."""
+        return float(self.exact_amount) * self.estimate_rate() if self.exact_amount else 0.0
+
     def _update_rate(self) -> None:
         rate = ONE
         for security, inverted in self.legs:

@@ -249,6 +249,15 @@ class EngineCore:
         self.pending_streams.append(config)
 
     @property
+    def active_securities(self) -> SecurityManager:
+        """Securities with a stream of the user's."""
+        active = SecurityManager(self.symbol_cache.find)
+        for security in self.securities.values():
+            if any(not config.is_internal_feed for config in security.subscriptions):
+                active.add(security.symbol, security)
+        return active
+
+    @property
     def last_day(self) -> date:
         """Last day of the run."""
         return self.end.date()

@@ -126,8 +126,6 @@ class DataManager:
         self._corporate.discard(security.symbol)
         security.is_tradable = False
         core.removed.append(security)
-        core.portfolio.forget(security)
-        core.securities.remove(security.symbol)
 
     def collect(self, now_us: int) -> list[tuple[Any, Any]]:
         """Return (stream, point) of everything due up to now, in LEAN's order of a slice."""

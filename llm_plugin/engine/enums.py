@@ -146,11 +146,11 @@ class OrderStatus(LeanEnum):
 
     def is_open(self) -> bool:
         """True until filled, canceled or invalid."""
-        return self not in (OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.INVALID)
+        return self.value not in (3, 5, 7)
 
     def is_closed(self) -> bool:
         """True once filled, canceled or invalid."""
-        return not self.is_open()
+        return self.value in (3, 5, 7)
 
     def is_fill(self) -> bool:
         """True for full and partial fills."""

@@ -67,7 +67,7 @@ def stop_market_fill(buy: bool, stop: Number, high: Number, low: Number, close: 
 def stop_limit_fill(
     buy: bool, triggered: bool, stop: Number, limit: Number, high: Number, low: Number, close: Number
 ) -> tuple[bool, Number | None]:
-    """Return (triggered, fill price): once the stop is crossed, fill when the close is on the good side of the limit."""
+    """Return (triggered, fill price): after the stop is crossed, the close must be better than the limit."""
     triggered = triggered or (high > stop if buy else low < stop)
     if not triggered:
         return False, None

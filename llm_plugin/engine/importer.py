@@ -26,7 +26,6 @@ __all__ = ["lean_imports", "lean_names", "load_algorithm_class"]
 # Roots of older imports (`from QuantConnect.Algorithm import *`) and of LEAN's framework folders
 # (`from Alphas.ConstantAlphaModel import ConstantAlphaModel`).
 _ROOTS = ("AlgorithmImports", "QuantConnect", "Alphas", "Portfolio", "Risk", "Execution", "Selection", "clr", "System")
-_LATE = ("matplotlib",)
 
 
 class _Namespace(ModuleType):
@@ -39,14 +38,17 @@ class _Namespace(ModuleType):
 
 
 class _Finder(MetaPathFinder, Loader):
-    def __init__(self, names: dict[str, Any], taken: frozenset[str]) -> None:
-        self._names, self._taken = names, taken
+    def __init__(self, names: dict[str, Any], project: Path) -> None:
+        self._names, self._project = names, project
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        root = name.partition(".")[0]
-        if root in _ROOTS and root not in self._taken:
-            return ModuleSpec(name, self, is_package=True)
-        return None
+        if name.partition(".")[0] not in _ROOTS:
+            return None
+        # The project's own file or folder of that name comes first.
+        own = self._project.joinpath(*name.split("."))
+        if own.is_dir() or own.with_suffix(".py").is_file():
+            return None
+        return ModuleSpec(name, self, is_package=True)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         module = _Namespace(spec.name)
@@ -98,9 +100,7 @@ def lean_names() -> dict[str, Any]:
 def lean_imports(project: Path) -> Iterator[dict[str, Any]]:
     """Make LEAN's modules and the project's own ones importable inside the `with` block."""
     names = lean_names()
-    # A project may have a folder of its own called Alphas, Portfolio, ...
-    taken = frozenset(root for root in _ROOTS if (project / root).is_dir() or (project / f"{root}.py").is_file())
-    finder = _Finder(names, taken)
+    finder = _Finder(names, project)
     before = dict(sys.modules)
     hidden = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in _ROOTS}
     sys.meta_path.insert(0, finder)

@@ -28,6 +28,7 @@ from llm_plugin.engine.zones import HOUR_US, MINUTE_US, from_us, to_us
 __all__ = ["Progress", "TimeLoop"]
 
 _MARGIN_CHECK_US = 5 * MINUTE_US
+_MARGIN_ALARM = 0.9
 _PROGRESS_EVERY = 2048
 _NOTHING: list[tuple[Any, Any]] = []
 
@@ -70,10 +71,11 @@ class TimeLoop:
         self._margin = core.portfolio.margin_call_model or MarginCallModel(core)
         self._next_margin_check = 0
         self._hour = -1
+        self._held_before = False
         self._consolidated: list[Any] = []
         self._scannable: list[tuple[Any, Any, Any]] = []
         self._config_version = -1
-        self._settling: list[Any] = []
+        self._value = self._margin_used = 0.0
         self._real_start = to_us(core.start)
         self._handlers()
 
@@ -185,9 +187,8 @@ class TimeLoop:
         self.core.clock.utc_us = utc_us
 
     def _broke(self) -> bool:
-        portfolio = self.core.portfolio
-        # Without a position the value cannot fall; with one, a cheap estimate decides whether to look exactly.
-        if self.sampler.estimate() > 0 or portfolio.exact_total > 0:
+        # Exact arithmetic is slow: the estimate of the last moment tells whether a look is worth it.
+        if self._value > 1.0 or self.core.portfolio.exact_total > 0:
             return False
         self.core.message("", "The portfolio value is 0 or less: the backtest ends.")
         self.core.status = AlgorithmStatus.STOPPED
@@ -197,7 +198,7 @@ class TimeLoop:
         core, algorithm = self.core, self.algorithm
         points = []
         builder = algorithm.trade_builder
-        held = self.sampler.invested
+        held = self._held_before = self.sampler.invested
         self.bars += len(updates)
         for stream, point in updates:
             security = stream.security
@@ -214,6 +215,8 @@ class TimeLoop:
                     security.volatility_model.update(security, point)
             if held and security.holdings.exact_quantity:
                 builder.set_market_price(security.symbol, security.exact_price)
+        if held or self._value <= 1.0:
+            self._value, self._margin_used = self.sampler.estimate()
         data = Slice(now, points, core.symbol_cache.find, core.clock.zone)
         algorithm._current_slice = data
         return data
@@ -271,7 +274,8 @@ class TimeLoop:
 
     # Margin.
     def _check_margin(self) -> None:
-        if self.sampler.invested:
+        custom = type(self._margin) is not MarginCallModel
+        if self._held_before and (custom or self._margin_used > _MARGIN_ALARM * self._value):
             self._margin.check()
 
     # Changes of securities.

@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from pathlib import Path
@@ -122,7 +122,7 @@ def _text(folder: Path, name: str) -> str | None:
 
 def _day(text: str, path: Path, row: int) -> date:
     try:
-        return datetime.strptime(text.strip()[:8], "%Y%m%d").date()
+        return date.fromisoformat(text.strip()[:8])
     except ValueError:
         raise DataError(f"{path} row {row}: {text!r} is not a date yyyyMMdd; replace the file") from None
 

@@ -64,7 +64,7 @@ class MarginCallModel(LeanObject):
             amount = min(amount, abs(quantity))
             signed = -amount if quantity > 0 else amount
             found.append(
-                SubmitOrderRequest(
+                SubmitOrderRequest.make(
                     OrderType.MARKET, security.symbol, signed, core.clock.utc_time, "Margin Call",
                     core.default_order_properties.clone(),
                 )

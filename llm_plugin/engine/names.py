@@ -14,7 +14,7 @@ from typing import Any
 
 from llm_plugin.errors import UnsupportedLeanApi
 
-__all__ = ["LeanEnum", "LeanObject", "MissingMember", "find_member", "pascal", "snake"]
+__all__ = ["LeanEnum", "LeanObject", "MissingMember", "find_member", "overridden", "pascal", "snake"]
 
 _WORD = re.compile(r"([A-Z]+)([A-Z][a-z])")
 _STEP = re.compile(r"([a-z0-9])([A-Z])")
@@ -104,6 +104,19 @@ class LeanEnum(IntEnum, metaclass=_LeanEnumMeta):
         return str(self)
 
     ToString = to_string
+
+
+def overridden(target: Any, name: str, base: type) -> Any | None:
+    """Return a member that is not the base class's own, or None: the user replaced it.
+
+    Args:
+        target: An object that may or may not derive from `base`.
+        name: The snake_case name.
+        base: The engine's class.
+    """
+    if isinstance(target, base):
+        return None if getattr(type(target), name) is getattr(base, name) else getattr(target, name)
+    return find_member(target, name)
 
 
 def find_member(target: Any, name: str) -> Any | None:

@@ -118,6 +118,7 @@ TimeInForce.GOOD_TIL_CANCELED = GoodTilCanceledTimeInForce()
 TimeInForce.DAY = DayTimeInForce()
 TimeInForce.GoodTilCanceled = TimeInForce.GOOD_TIL_CANCELED  # type: ignore[attr-defined]
 TimeInForce.Day = TimeInForce.DAY  # type: ignore[attr-defined]
+TimeInForce.GOOD_TIL_DATE = TimeInForce.good_til_date  # type: ignore[attr-defined]
 
 
 class OrderProperties(LeanObject):

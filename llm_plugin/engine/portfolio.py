@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from llm_plugin.engine.buying_power import reserved_by
 from llm_plugin.engine.cash import CashAmount, CashBook
 from llm_plugin.engine.enums import OrderDirection, SecurityType
 from llm_plugin.engine.fields import float_view
 from llm_plugin.engine.holdings import SecurityHolding
-from llm_plugin.engine.money import CONTEXT, ZERO, to_decimal
+from llm_plugin.engine.money import CONTEXT, ZERO
 from llm_plugin.engine.names import LeanObject, find_member
-from llm_plugin.engine.orders import OrderEvent, direction_of
+from llm_plugin.engine.orders import OrderEvent
 from llm_plugin.engine.securities import Security, SecurityManager, _Pair
 from llm_plugin.engine.settlement import ApplyFundsSettlementModelParameters
 from llm_plugin.engine.symbols import Symbol
@@ -41,9 +42,6 @@ class SecurityPortfolioManager(LeanObject):
         self.records: dict[datetime, Decimal] = {}
         self.winning: list[datetime] = []
         self.losing: list[datetime] = []
-        self._removed_profit = ZERO
-        self._removed_fees = ZERO
-        self._removed_sales = ZERO
         self._total: Decimal | None = None
 
     # Account figures.
@@ -126,12 +124,12 @@ class SecurityPortfolioManager(LeanObject):
     @property
     def total_profit(self) -> float:
         """Realised profit before fees."""
-        return float(self._sum("exact_profit") + self._removed_profit)
+        return float(self._sum("exact_profit"))
 
     @property
     def exact_fees(self) -> Decimal:
         """Fees paid, exact."""
-        return self._sum("exact_fees") + self._removed_fees
+        return self._sum("exact_fees")
 
     total_fees = float_view("exact_fees", "Fees paid.")
 
@@ -143,7 +141,7 @@ class SecurityPortfolioManager(LeanObject):
     @property
     def exact_sales(self) -> Decimal:
         """Traded value, exact."""
-        return self._sum("exact_sale_volume") + self._removed_sales
+        return self._sum("exact_sale_volume")
 
     total_sale_volume = float_view("exact_sales", "Traded value, buys and sells.")
 
@@ -156,13 +154,6 @@ class SecurityPortfolioManager(LeanObject):
     def hold_stock(self) -> bool:
         """True with any position."""
         return self.invested
-
-    def forget(self, security: Security) -> None:
-        """Keep the totals of a security that is removed."""
-        holding = security.holdings
-        self._removed_profit += holding.exact_profit
-        self._removed_fees += holding.exact_fees
-        self._removed_sales += holding.exact_sale_volume
 
     def set_cash(self, *args: Any) -> None:
         """`set_cash(amount)`, or `set_cash(currency, amount[, conversion rate])`."""
@@ -319,19 +310,3 @@ class SecurityPortfolioManager(LeanObject):
     def items(self) -> list[tuple[Symbol, SecurityHolding]]:
         """Symbols and holdings."""
         return [(symbol, security.holdings) for symbol, security in self.securities.items()]
-
-
-def reserved_by(security: Security) -> Decimal:
-    """Return the margin that a position holds, by its model (which may be the user's)."""
-    model = security.buying_power_model
-    user = find_member(model, "get_reserved_buying_power_for_position")
-    if user is not None:
-        from llm_plugin.engine.buying_power_api import ask_user_reserved
-
-        return ask_user_reserved(user, security)
-    return to_decimal(model.reserved(security))
-
-
-def is_closing(holding: SecurityHolding, quantity: Decimal) -> bool:
-    """True if a signed quantity is against the position."""
-    return holding.exact_quantity * quantity < 0 and direction_of(quantity) != OrderDirection.HOLD

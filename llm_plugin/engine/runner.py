@@ -198,7 +198,7 @@ class _Run:
         self.core.status = status
         if self.failure is not None:
             self.core.error(str(self.failure))
-        if self.sampler is not None and self.loop is not None:
+        if self.sampler is not None and self.loop is not None and self.core.clock.utc_us > 0:
             self.sampler.finish(self.core.clock.utc_us)
 
     def _initialize(self, start: date | None, end: date | None) -> None:

@@ -51,7 +51,7 @@ class Market(LeanObject):
     BITFINEX = Bitfinex = "bitfinex"
     CBOE = "cboe"
     INDIA = India = "india"
-    GDAX = "gdax"
+    GDAX = "coinbase"
     KRAKEN = Kraken = "kraken"
     BITSTAMP = Bitstamp = "bitstamp"
     BINANCE = Binance = "binance"

@@ -13,6 +13,7 @@ from llm_plugin.engine.enums import (
     OrderResponseErrorCode,
     OrderStatus,
     OrderType,
+    SecurityType,
 )
 from llm_plugin.engine.fields import float_view
 from llm_plugin.engine.money import ZERO, to_decimal
@@ -92,12 +93,43 @@ class OrderRequest(LeanObject):
 
 
 class SubmitOrderRequest(OrderRequest):
-    """Send an order."""
+    """Send an order.
+
+    LEAN's constructor: `(order_type, security_type, symbol, quantity, stop_price, limit_price[, trigger_price[,
+    trailing_amount, trailing_as_percentage]], time, tag[, properties], asynchronous=False)`.
+    """
 
     order_request_type = OrderRequestType.SUBMIT
 
     def __init__(
         self,
+        order_type: OrderType,
+        security_type: SecurityType,
+        symbol: Any,
+        quantity: Any,
+        *rest: Any,
+        properties: OrderProperties | None = None,
+        asynchronous: bool = False,
+    ) -> None:
+        position = next((i for i, value in enumerate(rest) if isinstance(value, datetime)), None)
+        if position is None:
+            raise TypeError("SubmitOrderRequest needs the prices, the UTC time and the tag")
+        numbers, (time, tag, *more) = rest[:position], rest[position : position + 4]
+        super().__init__(time, 0, tag)
+        self.order_type = order_type
+        self.symbol = symbol
+        self.security_type = security_type
+        self.exact_quantity = to_decimal(quantity)
+        given = next((value for value in more if isinstance(value, OrderProperties)), properties)
+        self.order_properties = given if given is not None else OrderProperties()
+        self.asynchronous = asynchronous
+        names = ("stop_price", "limit_price", "trigger_price", "trailing_amount", "trailing_as_percentage")
+        pairs = zip(names, numbers, strict=False)
+        self.prices = {name: value if isinstance(value, bool) else to_decimal(value) for name, value in pairs}
+
+    @classmethod
+    def make(
+        cls,
         order_type: OrderType,
         symbol: Symbol,
         quantity: Any,
@@ -106,17 +138,16 @@ class SubmitOrderRequest(OrderRequest):
         properties: OrderProperties,
         asynchronous: bool = False,
         **prices: Any,
-    ) -> None:
-        super().__init__(time, 0, tag)
-        self.order_type = order_type
-        self.symbol = symbol
-        self.security_type = symbol.security_type
-        self.exact_quantity = to_decimal(quantity)
-        self.order_properties = properties
-        self.asynchronous = asynchronous
-        self.prices = {
+    ) -> SubmitOrderRequest:
+        """Make a request with prices by name."""
+        request = cls(
+            order_type, symbol.security_type, symbol, quantity, time, tag, properties=properties,
+            asynchronous=asynchronous,
+        )  # fmt: skip
+        request.prices = {
             name: value if isinstance(value, bool) else to_decimal(value) for name, value in prices.items()
         }
+        return request
 
     quantity = float_view("exact_quantity", "Signed quantity.")
 

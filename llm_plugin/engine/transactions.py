@@ -61,6 +61,7 @@ class TransactionManager(LeanObject):
         self._tickets: dict[int, OrderTicket] = {}
         self._orders: dict[int, Order] = {}
         self._pending: dict[int, Order] = {}
+        self._open: dict[int, Order] = {}
         self._queue: deque[OrderRequest] = deque()
         self._before_cancel: dict[int, OrderStatus] = {}
         self._last_id = 0
@@ -93,6 +94,7 @@ class TransactionManager(LeanObject):
         request.order_id = self._last_id
         ticket = OrderTicket(self, request)
         security = self._algorithm.securities[request.symbol]
+        request.symbol = security.symbol
         order = self._create(request)
         self._tickets[order.id] = ticket
         response = self._submission_response(request)
@@ -109,7 +111,7 @@ class TransactionManager(LeanObject):
         order.order_submission_data = OrderSubmissionData(
             security.exact_bid, security.exact_ask, security.exact_close
         )
-        self._orders[order.id] = order
+        self._orders[order.id] = self._open[order.id] = order
         self._queue.append(request)
         if not request.asynchronous:
             self.drain()
@@ -369,6 +371,8 @@ class TransactionManager(LeanObject):
             self._before_cancel.pop(order.id, None)
         if order.status not in (OrderStatus.FILLED, OrderStatus.CANCELED) or event.status != OrderStatus.INVALID:
             order.status = event.status
+        if order.status.is_closed():
+            self._open.pop(order.id, None)
         order.events += 1
         event.id = order.events
         now = self.utc_time
@@ -401,7 +405,7 @@ class TransactionManager(LeanObject):
 
     def force_fill(self, security: Security, quantity: Decimal, price: Decimal, tag: str) -> OrderTicket:
         """Execute a market order at a given price without fee: the engine closes a delisted position."""
-        request = SubmitOrderRequest(
+        request = SubmitOrderRequest.make(
             OrderType.MARKET, security.symbol, quantity, self.utc_time, tag, OrderProperties()
         )
         self._last_id += 1
@@ -426,7 +430,7 @@ class TransactionManager(LeanObject):
     # What user code asks.
     def iterate_open_orders(self) -> Iterator[Order]:
         """Yield open orders by number."""
-        return (o for o in list(self._orders.values()) if o.status.is_open())
+        return iter(list(self._open.values()))
 
     def _matches(self, wanted: Any) -> Callable[[Any], bool]:
         if wanted is None:
@@ -458,7 +462,8 @@ class TransactionManager(LeanObject):
 
     def get_open_order_tickets(self, filter: Any = None) -> list[OrderTicket]:
         """Return tickets of open orders."""
-        return [ticket for ticket in self.get_order_tickets(filter) if ticket.status.is_open()]
+        match = self._matches(filter)
+        return [ticket for number in list(self._open) if match(ticket := self._tickets[number])]
 
     def get_order_ticket(self, order_id: int) -> OrderTicket | None:
         """Return the ticket of an order."""
@@ -467,7 +472,7 @@ class TransactionManager(LeanObject):
     def open_remaining(self, symbol: Any, kinds: Iterable[OrderType] | None = None) -> Decimal:
         """Return the signed open quantity of a symbol, optionally of some order types."""
         allowed = None if kinds is None else set(kinds)
-        tickets = (t for t in self._tickets.values() if t.symbol == symbol and t.status.is_open())
+        tickets = (self._tickets[n] for n, o in self._open.items() if o.symbol == symbol)
         return sum((t.exact_remaining for t in tickets if allowed is None or t.order_type in allowed), ZERO)
 
     def get_open_orders_remaining_quantity(self, symbol_or_filter: Any = None) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 from llm_plugin.engine.bars import BaseData
 from llm_plugin.engine.names import LeanObject
 
-__all__ = ["Extensions", "Globals", "PythonData", "RegressionTestException", "Time"]
+__all__ = ["Extensions", "Globals", "PythonData", "RegressionTestException", "Time", "TimeSpan"]
 
 
 class RegressionTestException(Exception):
@@ -25,6 +25,32 @@ class Time(LeanObject):
     ONE_YEAR = OneYear = timedelta(days=365)
     END_OF_TIME = EndOfTime = datetime(2050, 12, 31)
     BEGINNING_OF_TIME = BeginningOfTime = datetime(1998, 1, 1)
+
+
+class TimeSpan(LeanObject):
+    """.NET's spans as Python's."""
+
+    ZERO = Zero = timedelta(0)
+
+    @staticmethod
+    def from_days(days: float) -> timedelta:
+        """Return days."""
+        return timedelta(days=days)
+
+    @staticmethod
+    def from_hours(hours: float) -> timedelta:
+        """Return hours."""
+        return timedelta(hours=hours)
+
+    @staticmethod
+    def from_minutes(minutes: float) -> timedelta:
+        """Return minutes."""
+        return timedelta(minutes=minutes)
+
+    @staticmethod
+    def from_seconds(seconds: float) -> timedelta:
+        """Return seconds."""
+        return timedelta(seconds=seconds)
 
 
 class Globals(LeanObject):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -123,7 +124,17 @@ def _merged(points: Points) -> list[tuple[datetime, Decimal]]:
 
 
 def _between(points: Points, first: date, last: date) -> list[tuple[datetime, Decimal]]:
-    return [(time, value) for time, value in points if first <= time.date() <= last]
+    # The points are in time order; the windows of a long run are many.
+    low = bisect_left(points, _midnight(first), key=_time_of)
+    return list(points[low : bisect_left(points, _midnight(last + timedelta(days=1)), lo=low, key=_time_of)])
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day)
+
+
+def _time_of(point: tuple[datetime, Decimal]) -> datetime:
+    return point[0]
 
 
 def _benchmark_changes(points: Points) -> list[float]:
