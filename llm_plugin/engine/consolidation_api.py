@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from llm_plugin.engine.bars import QuoteBar, Tick, TradeBar
+from llm_plugin.engine.bars import BaseData, QuoteBar, Tick, TradeBar
 from llm_plugin.engine.consolidators import (
     BaseDataConsolidator,
     DataConsolidator,
@@ -116,8 +116,9 @@ class ConsolidationApi(LeanObject):
 
     def _consolidate(self, kind: type[Any] | None, symbol: Any, period: Any, rest: list[Any]) -> DataConsolidator:
         tick_type = tick_type_of(kind) if kind is not None else None
-        if rest and isinstance(rest[0], TickType):
-            tick_type = rest.pop(0)
+        if len(rest) > 1:
+            given = rest.pop(0)
+            tick_type = tick_type if given is None else given
         handler = rest[0] if rest else None
         if handler is not None and not callable(handler):
             raise TypeError(f"consolidate: the handler must be callable, not {handler!r}")
@@ -138,7 +139,10 @@ class ConsolidationApi(LeanObject):
             return RenkoConsolidator(size)
         if kind is RangeBar:
             return RangeConsolidator(int(size))
-        return _made(int(size), self.subscription_of(symbol, tick_type))
+        config = self.subscription_of(symbol, tick_type)
+        if kind in _BY_COUNT and not issubclass(config.type, Tick):
+            return _BY_COUNT[kind](int(size))
+        return _made(int(size), config)
 
     @staticmethod
     def attach_handler(consolidator: Any, handler: Callable[[Any], Any]) -> None:
@@ -167,3 +171,8 @@ class ConsolidationApi(LeanObject):
 
 
 _MARKET_DATA = (TradeBar, QuoteBar, Tick)
+_BY_COUNT: dict[Any, Any] = {
+    TradeBar: TradeBarConsolidator,
+    QuoteBar: QuoteBarConsolidator,
+    BaseData: BaseDataConsolidator,
+}
