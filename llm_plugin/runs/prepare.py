@@ -18,6 +18,7 @@ __all__ = ["Preparation", "Prepared", "require_cutoff"]
 
 Say = Callable[[str], None]
 BOOTSTRAP = "bootstrap"
+MODEL_ARMS = ("llm", "tabular")
 
 
 @dataclass
@@ -51,7 +52,8 @@ class Preparation:
             return prepared
         self._memory(settings, prepared)
         self._signals(settings, prepared)
-        self._language_model(settings, prepared)
+        if self._options.ablation or (settings.validator.mode == "in_process" and settings.validator.arm in MODEL_ARMS):
+            self._language_model(settings, prepared)
         if self._options.start:
             start = datetime.combine(date.fromisoformat(self._options.start), time(), tzinfo=UTC)
             require_cutoff(prepared.models, start, settings.signals.allow_lookahead)
