@@ -79,6 +79,7 @@ class Desk:
             int(config.get("outcomes.exit.atr_period")),
             self._on_bar,
             None if self.recording else _feature_engine,
+            config.get("features.user"),
         )
         self.ledger = Ledger(
             algorithm,

@@ -7,13 +7,13 @@ ATR of the exit plan up to date, and hands each completed bar on. It is filled f
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, tzinfo
 from typing import Any, Protocol
 
 from llm_plugin.domain import PriceBar
-from llm_plugin.errors import DataError
+from llm_plugin.errors import ConfigError, DataError, did_you_mean
 from llm_plugin.lean.compat import (
     RESOLUTIONS,
     each,
@@ -90,6 +90,7 @@ class Feed:
         "_consolidator",
         "_filled",
         "_on_bar",
+        "_user",
         "atr",
         "bars",
         "engine",
@@ -100,6 +101,7 @@ class Feed:
         "symbol",
         "symbol_id",
         "ticker",
+        "user_values",
         "zone",
     )
 
@@ -110,6 +112,7 @@ class Feed:
         engine: FeatureRuntime | None,
         atr_period: int,
         on_bar: Callable[[Feed, PriceBar], None],
+        user: Callable[[Feed, PriceBar], dict[str, float]] | None = None,
     ) -> None:
         """Create a feed that is not connected yet.
 
@@ -119,6 +122,7 @@ class Feed:
             engine: Feature engine, None where decisions come from a record.
             atr_period: Bars of the exit plan's ATR.
             on_bar: Called with each completed bar after features and ATR are up to date.
+            user: Computes the user-registered features, once per bar.
         """
         self.security = security
         self.symbol = security.symbol
@@ -131,7 +135,9 @@ class Feed:
         self.atr = AverageTrueRange(atr_period)
         self.last: PriceBar | None = None
         self.bars = 0
+        self.user_values: dict[str, float] = {}
         self._on_bar = on_bar
+        self._user = user
         self._algorithm: Any = None
         self._consolidator: Any = None
         self._filled = False
@@ -181,7 +187,7 @@ class Feed:
         """Return the available features; what the instrument cannot have is absent, not 0."""
         if self.engine is None:
             return {}
-        return self.engine.as_dict()
+        return {**self.engine.as_dict(), **self.user_values}
 
     def _consolidated(self, _sender: Any, raw: Any) -> None:
         bar = price_bar(raw, self.zone)
@@ -197,6 +203,8 @@ class Feed:
             self.engine.update(bar)
         self.last = bar
         self.bars += 1
+        if self._user is not None:
+            self.user_values = self._user(self, bar)
         return True
 
 
@@ -210,13 +218,17 @@ class FeedHub:
         atr_period: int,
         on_bar: Callable[[Feed, PriceBar], None],
         engine_factory: Callable[[str], FeatureRuntime] | None,
+        user_features: Sequence[str] = (),
     ) -> None:
         self._algorithm = algorithm
         self._resolution = resolution
         self._atr_period = atr_period
         self._on_bar = on_bar
         self._engine_factory = engine_factory
+        self._user_features = tuple(user_features) if engine_factory is not None else ()
         self.feeds: dict[str, Feed] = {}
+        if self._user_features:
+            _check_registered(self._user_features)
 
     def get(self, symbol: Any) -> Feed:
         """Return the feed of a symbol that the algorithm subscribes to; it is started where it is missing.
@@ -238,7 +250,8 @@ class FeedHub:
         found = self.feeds.get(identifier)
         if found is None:
             engine = None if self._engine_factory is None else self._engine_factory(self._resolution)
-            found = Feed(security, self._resolution, engine, self._atr_period, self._on_bar)
+            user = self._user_values if self._user_features else None
+            found = Feed(security, self._resolution, engine, self._atr_period, self._on_bar, user)
             found.connect(self._algorithm)
             self.feeds[identifier] = found
         return found
@@ -249,6 +262,32 @@ class FeedHub:
         if found is not None:
             found.disconnect(self._algorithm)
         return found
+
+    def _user_values(self, feed: Feed, bar: PriceBar) -> dict[str, float]:
+        from llm_plugin.features.registry import FeatureContext, default_registry
+
+        peers = {
+            other.ticker: other.last
+            for other in self.feeds.values()
+            if other is not feed and other.last is not None and other.last.end_utc <= bar.end_utc
+        }
+        market = feed.engine.as_dict() if feed.engine is not None and feed.engine.ready else {}
+        context = FeatureContext(feed.symbol_id, feed.ticker, bar.end_utc, bar, market, peers)
+        values = default_registry().compute(context)
+        return {name: values[name] for name in self._user_features if name in values}
+
+
+def _check_registered(names: Sequence[str]) -> None:
+    from llm_plugin.features.registry import default_registry
+
+    known = default_registry().names
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise ConfigError(
+            f"features.user names {name!r}, which is not registered{did_you_mean(name, known)}: call register_feature "
+            "before the plugin is made"
+            for name in missing
+        )
 
 
 def price_bar(raw: Any, zone: tzinfo) -> PriceBar:

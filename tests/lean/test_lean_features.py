@@ -11,7 +11,7 @@ import lean_fakes as fakes
 import pytest
 
 from llm_plugin.domain import Action, ExitReason, OutcomeKind, Source
-from llm_plugin.errors import DataError
+from llm_plugin.errors import ConfigError, DataError
 from llm_plugin.lean.features import AverageTrueRange, price_bar
 
 
@@ -216,3 +216,33 @@ def test_volume_features_of_a_quote_only_instrument_are_absent(make_plugin, real
     assert len(names) > 150
     assert not [name for name in names if name.startswith(("volume", "vwap"))]
     assert not any(math.isnan(value) for value in request.market.features.values())
+
+
+def test_user_features_append_and_see_their_peers(make_plugin, monkeypatch):
+    from llm_plugin.features import registry
+
+    fresh = registry.FeatureRegistry()
+    monkeypatch.setattr(registry, "_DEFAULT", fresh)
+    fresh.register(
+        "peer_gap", lambda c: c.bar.close - c.peers["GBPUSD"].close if c.peers else math.nan, "gap to GBPUSD"
+    )
+    fresh.register("not_wanted", lambda c: 1.0, "registered, but not in features.user")
+    config = {"validator": {"mode": "none"}, "features": {"user": ["peer_gap"]}}
+    algorithm, plugin, backend = make_plugin(config=config)
+    other = algorithm.add(fakes.FakeSymbol("GBPUSD", "GBPUSD 8G"))
+    plugin.desk.hub.get(other)
+    algorithm.bar(1.5, 1.52, 1.51, symbol=other)
+    algorithm.bar(1.2995, 1.3005, 1.3001, hours=0)
+    algorithm.bar(1.2995, 1.3005, 1.3001)
+    plugin.validate("EURUSD", Action.BUY, 0.7)
+    features = backend.requests[0].market.features
+    assert features["peer_gap"] == pytest.approx(1.3002 - 1.5101)
+    assert "not_wanted" not in features
+    assert seen
+    assert all(seen)  # while one feed is filled from history, the other one's last bar lies in its future
+
+
+def test_a_user_feature_that_is_not_registered_is_refused(make_plugin):
+    config = {"validator": {"mode": "none"}, "features": {"user": ["fed_days"]}}
+    with pytest.raises(ConfigError, match="'fed_days', which is not registered"):
+        make_plugin(config=config)
