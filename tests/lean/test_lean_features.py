@@ -223,9 +223,14 @@ def test_user_features_append_and_see_their_peers(make_plugin, monkeypatch):
 
     fresh = registry.FeatureRegistry()
     monkeypatch.setattr(registry, "_DEFAULT", fresh)
-    fresh.register(
-        "peer_gap", lambda c: c.bar.close - c.peers["GBPUSD"].close if c.peers else math.nan, "gap to GBPUSD"
-    )
+    seen = []
+
+    def peer_gap(context):
+        seen.extend(peer.end_utc <= context.time_utc for peer in context.peers.values())
+        peer = context.peers.get("GBPUSD")
+        return math.nan if peer is None else context.bar.close - peer.close
+
+    fresh.register("peer_gap", peer_gap, "gap to GBPUSD")
     fresh.register("not_wanted", lambda c: 1.0, "registered, but not in features.user")
     config = {"validator": {"mode": "none"}, "features": {"user": ["peer_gap"]}}
     algorithm, plugin, backend = make_plugin(config=config)
