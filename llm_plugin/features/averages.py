@@ -61,6 +61,7 @@ class Averages:
     def __init__(self) -> None:
         self.count = 0
         self._decays = _decays()
+        self._gains = 1 - self._decays
         self._powers = np.ones(_N)
         self._weights = np.ones(_N)
         self.record = np.zeros(len(RECORD))
@@ -68,6 +69,11 @@ class Averages:
         self._before = self.record[3 + _N :]
         self._inputs = np.zeros(_N)
         self._delta = np.zeros(_N)
+        # Views of the two levels, made once: slicing costs as much as the arithmetic.
+        self._levels = [
+            (self._now[part], self._delta[part], self._inputs[part], self._weights[part])
+            for part in (slice(0, _N1), slice(_N1, _N))
+        ]
         self.values: list[float] = [0.0] * _N
 
     def update(
@@ -86,7 +92,8 @@ class Averages:
         """
         if self.count < _SETTLED_BARS:
             self._powers *= self._decays
-            self._weights = (1 - self._decays) / (1 - self._powers)
+            np.subtract(1, self._powers, out=self._delta)
+            np.divide(self._gains, self._delta, out=self._weights)
         move = close - self.record[0].item() if self.count else 0.0
         record, x = self.record, self._inputs
         self._before[:] = self._now
@@ -100,22 +107,22 @@ class Averages:
         x[26] = move
         x[27] = abs(move)
         x[28:31] = change * change
-        self._mix(slice(0, _N1))
+        self._mix(0)
         first = self._now.tolist()
         second = [first[1] - first[6], first[26], first[27]]
         for i in (12, 13, 14):
             up, down = first[i], first[i + 3]
             second.append(100 * abs(up - down) / (up + down + _TINY))
-        x[_N1:] = second
-        self._mix(slice(_N1, _N))
+        self._levels[1][2][:] = second
+        self._mix(1)
         self.count += 1
         self.values = self._now.tolist()
         return self.values
 
-    def _mix(self, part: slice) -> None:
-        now, delta = self._now[part], self._delta[part]
-        np.subtract(self._inputs[part], now, out=delta)
-        delta *= self._weights[part]
+    def _mix(self, level: int) -> None:
+        now, delta, inputs, weights = self._levels[level]
+        np.subtract(inputs, now, out=delta)
+        delta *= weights
         now += delta
 
     def rescale(self, factor: float) -> None:
@@ -136,5 +143,5 @@ class Averages:
         """Restore what `state_dict` returned."""
         self.count = int(state["count"])
         self._powers[:] = state["powers"]
-        self._weights = np.array(state["weights"], dtype=np.float64)
+        self._weights[:] = state["weights"]
         self.record[:] = state["record"]

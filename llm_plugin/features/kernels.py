@@ -203,25 +203,24 @@ def _returns(f: _Frame, t: _Tables) -> None:
     logs = np.log(rows[ROWS["close"]].take(t.lags, axis=1) / f.close)
     # Acceleration and returns lie side by side in the catalogue.
     out[:, at["momentum_acceleration"].start : at["return"].stop] = (logs @ t.returns) / f.sigma
-    m1, _, m2, m3, m4, size, up, lagged, down = f.sums[:9, :, :4] / t.moments
-    square = m1 * m1
-    variance = np.maximum(m2 - square, 1e-10 * m2) + _TINY
+    raw = f.sums[:9, :, :4] / t.moments
+    variance = np.maximum(raw[2] - raw[0] * raw[0], 1e-10 * raw[2]) + _TINY
     deviation = np.sqrt(variance)
-    wide, m1, m2, square = variance[:, 1:], m1[:, 1:], m2[:, 1:], square[:, 1:]
-    scale = deviation[:, 1:]
-    out[:, at["skewness"]] = (m3[:, 1:] - m1 * (3 * m2 - 2 * square)) / (wide * scale + _TINY)
-    fourth = m4[:, 1:] - m1 * (4 * m3[:, 1:] - m1 * (6 * m2 - 3 * square))
+    m1, _, m2, m3, m4, size, up, lagged, down = raw[:, :, 1:]
+    wide, scale, square = variance[:, 1:], deviation[:, 1:], m1 * m1
+    out[:, at["skewness"]] = (m3 - m1 * (3 * m2 - 2 * square)) / (wide * scale + _TINY)
+    fourth = m4 - m1 * (4 * m3 - m1 * (6 * m2 - 3 * square))
     out[:, at["kurtosis"]] = fourth / (wide * wide + _TINY) - 3
-    out[:, at["autocorrelation"]] = (lagged[:, 1:] - square) / wide
-    out[:, at["up_share"]] = up[:, 1:]
-    out[:, at["efficiency_ratio"]] = np.abs(m1) / (size[:, 1:] + _TINY)
+    out[:, at["autocorrelation"]] = (lagged - square) / wide
+    out[:, at["up_share"]] = up
+    out[:, at["efficiency_ratio"]] = np.abs(m1) / (size + _TINY)
     out[:, at["mean_return"]] = m1 / scale * t.root_moments
     peaks = _running_maxima(rows[:_SIGNED], t.peak_starts) / f.sigma
     out[:, at["largest_gain"]] = peaks[0]
     out[:, at["largest_loss"]] = -peaks[1]
     pairs = f.sums[ROWS["r5_2"], :, 4:2:-1] / (5 * f.sums[ROWS["r2"], :, 4:2:-1] + _TINY)
     out[:, at["variance_ratio_5"]] = pairs
-    out[:, at["downside_share"]] = down[:, 1::2] / (m2[:, ::2] + _TINY)
+    out[:, at["downside_share"]] = down[:, ::2] / (m2[:, ::2] + _TINY)
     out[:, at["volatility_ratio"]] = np.minimum(deviation[:, :3] / deviation[:, 3:], 100.0)
     first = ROWS["parkinson"]
     ranges = np.sqrt(f.sums[first : first + 3, :, 1].T * t.range_scale)
