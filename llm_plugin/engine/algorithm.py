@@ -6,6 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from llm_plugin.engine.algorithm_data import DataApi
+from llm_plugin.engine.algorithm_environment import EnvironmentApi
+from llm_plugin.engine.algorithm_events import EventHandlers
 from llm_plugin.engine.algorithm_trading import TradingApi
 from llm_plugin.engine.benchmark import as_benchmark
 from llm_plugin.engine.brokerage_models import brokerage_model
@@ -13,10 +15,8 @@ from llm_plugin.engine.charts import PlottingApi
 from llm_plugin.engine.core import EngineCore, current_context
 from llm_plugin.engine.enums import (
     AccountType,
-    AlgorithmMode,
     AlgorithmStatus,
     BrokerageName,
-    DeploymentTarget,
     Resolution,
     SecurityType,
 )
@@ -25,12 +25,9 @@ from llm_plugin.engine.history import HistoryApi
 from llm_plugin.engine.indicator_api import IndicatorApi
 from llm_plugin.engine.names import LeanObject, find_member
 from llm_plugin.engine.object_store import ObjectStore
-from llm_plugin.engine.orders import OrderProperties
 from llm_plugin.engine.scheduling import ScheduleContext, ScheduleManager, SchedulingApi
-from llm_plugin.engine.settings import AlgorithmSettings, UniverseSettings
-from llm_plugin.engine.statistics import InterestRateProvider, TradeBuilder
+from llm_plugin.engine.statistics import TradeBuilder
 from llm_plugin.engine.symbols import Symbol
-from llm_plugin.engine.universe import SecurityChanges
 from llm_plugin.engine.zones import zone
 from llm_plugin.errors import ConfigError
 
@@ -38,7 +35,16 @@ __all__ = ["QCAlgorithm"]
 
 
 class AlgorithmBase(
-    DataApi, TradingApi, FrameworkApi, HistoryApi, IndicatorApi, PlottingApi, SchedulingApi, LeanObject
+    EnvironmentApi,
+    EventHandlers,
+    DataApi,
+    TradingApi,
+    FrameworkApi,
+    HistoryApi,
+    IndicatorApi,
+    PlottingApi,
+    SchedulingApi,
+    LeanObject,
 ):
     """Settings, clock and event handlers."""
 
@@ -88,191 +94,6 @@ class AlgorithmBase(
         """Give a security its last known price."""
         for point in self.get_last_known_prices(security):
             security.set_market_price(point)
-
-    # Clock and environment.
-    @property
-    def time(self) -> datetime:
-        """Now, naive, in the algorithm's zone."""
-        return self._engine.clock.time
-
-    @property
-    def utc_time(self) -> datetime:  # type: ignore[override]
-        """Now, naive UTC."""
-        return self._engine.clock.utc_time
-
-    @property
-    def time_zone(self) -> Any:
-        """The algorithm's zone."""
-        return self._engine.clock.zone
-
-    @property
-    def start_date(self) -> datetime:
-        """Midnight of the first day."""
-        return self._engine.start
-
-    @property
-    def end_date(self) -> datetime:
-        """End of the last day."""
-        return self._engine.end
-
-    @property
-    def is_warming_up(self) -> bool:  # type: ignore[override]
-        """True before the start date."""
-        return self._engine.is_warming_up
-
-    @property
-    def live_mode(self) -> bool:
-        """False: this is a backtest."""
-        return False
-
-    @property
-    def algorithm_mode(self) -> AlgorithmMode:
-        """Backtesting."""
-        return AlgorithmMode.BACKTESTING
-
-    @property
-    def deployment_target(self) -> DeploymentTarget:
-        """The local platform."""
-        return DeploymentTarget.LOCAL_PLATFORM
-
-    @property
-    def algorithm_id(self) -> str:
-        """Id of the run."""
-        return self._engine.context.algorithm_id
-
-    @property
-    def project_id(self) -> int:
-        """0: local projects have none."""
-        return 0
-
-    @property
-    def status(self) -> AlgorithmStatus:
-        """State of the run."""
-        return self._engine.status
-
-    @property
-    def name(self) -> str:
-        """Name of the run."""
-        return self._name
-
-    @name.setter
-    def name(self, value: str) -> None:
-        self._name = value
-
-    def set_name(self, name: str) -> None:
-        """Set the name of the run."""
-        self._name = name
-
-    # Objects.
-    @property
-    def portfolio(self) -> Any:
-        """Account and holdings."""
-        return self._engine.portfolio
-
-    @property
-    def securities(self) -> Any:
-        """All securities."""
-        return self._engine.securities
-
-    @property
-    def active_securities(self) -> Any:
-        """Securities that are subscribed now."""
-        return self._engine.active_securities
-
-    @property
-    def transactions(self) -> Any:
-        """Orders."""
-        return self._engine.transactions
-
-    @property
-    def subscription_manager(self) -> Any:
-        """Streams and consolidators."""
-        return self._engine.subscription_manager
-
-    @property
-    def settings(self) -> AlgorithmSettings:
-        """Settings."""
-        return self._engine.settings
-
-    @property
-    def universe_settings(self) -> UniverseSettings:
-        """Defaults of new subscriptions."""
-        return self._engine.universe_settings
-
-    @universe_settings.setter
-    def universe_settings(self, value: UniverseSettings) -> None:
-        self._engine.universe_settings = value
-
-    @property
-    def brokerage_model(self) -> Any:
-        """The brokerage model."""
-        return self._engine.brokerage_model
-
-    @property
-    def brokerage_name(self) -> BrokerageName:
-        """The brokerage."""
-        return self._engine.brokerage_name
-
-    @property
-    def benchmark(self) -> Any:
-        """The benchmark."""
-        return self._engine.benchmark
-
-    @property
-    def market_hours_database(self) -> Any:
-        """Exchange hours."""
-        return self._engine.market_hours
-
-    @property
-    def symbol_properties_database(self) -> Any:
-        """Symbol properties."""
-        return self._engine.symbol_properties
-
-    @property
-    def object_store(self) -> ObjectStore:
-        """User files."""
-        return self._object_store
-
-    @property
-    def trade_builder(self) -> TradeBuilder:
-        """Closed trades."""
-        return self._trade_builder
-
-    @property
-    def risk_free_interest_rate_model(self) -> Any:
-        """Interest rates."""
-        if self._interest is None:
-            self._interest = InterestRateProvider(self._engine.data_folder)
-        return self._interest
-
-    @property
-    def current_slice(self) -> Any:
-        """The slice of this moment."""
-        return self._current_slice
-
-    @property
-    def account_currency(self) -> str:
-        """Currency of the account."""
-        return self._engine.cash_book.account_currency
-
-    @property
-    def account_type(self) -> AccountType:
-        """Margin or cash."""
-        return self._engine.brokerage_model.account_type  # type: ignore[no-any-return]
-
-    @property
-    def default_order_properties(self) -> OrderProperties:
-        """Options of orders that name none."""
-        return self._engine.default_order_properties
-
-    @default_order_properties.setter
-    def default_order_properties(self, value: OrderProperties) -> None:
-        self._engine.default_order_properties = value
-
-    @property
-    def log_lines(self) -> list[str]:
-        """What was logged so far."""
-        return self._engine.log_lines
 
     # Set-up.
     def set_start_date(self, *args: Any) -> None:
@@ -424,63 +245,6 @@ class AlgorithmBase(
     def set_summary_statistic(self, name: str, value: Any) -> None:
         """Add a figure to the printed statistics."""
         self._engine.summary_statistics[name] = str(value)
-
-    # Event handlers of the user.
-    def initialize(self) -> None:
-        """Set up; the user's class overrides it."""
-
-    def post_initialize(self) -> None:
-        """Run after initialize."""
-
-    def on_data(self, slice: Any) -> None:
-        """Take a slice."""
-
-    def on_order_event(self, order_event: Any) -> None:
-        """Take an order event."""
-
-    def on_end_of_algorithm(self) -> None:
-        """Run once after the last slice."""
-
-    def on_end_of_day(self, symbol: Any = None) -> None:
-        """Run ten minutes before each market close."""
-
-    def on_securities_changed(self, changes: SecurityChanges) -> None:
-        """Take additions and removals."""
-
-    def on_warmup_finished(self) -> None:
-        """Run once the warm-up is over."""
-
-    def on_dividends(self, dividends: Any) -> None:
-        """Take dividends."""
-
-    def on_splits(self, splits: Any) -> None:
-        """Take splits."""
-
-    def on_delistings(self, delistings: Any) -> None:
-        """Take delistings."""
-
-    def on_symbol_changed_events(self, symbols_changed: Any) -> None:
-        """Take ticker changes."""
-
-    def on_margin_call(self, requests: Any) -> Any:
-        """Edit the orders of a margin call."""
-        return requests
-
-    def on_margin_call_warning(self) -> None:
-        """Run when free margin gets low."""
-
-    def on_brokerage_message(self, message: Any) -> None:
-        """Take a brokerage's message (live trading)."""
-
-    def on_brokerage_disconnect(self) -> None:
-        """Live trading only."""
-
-    def on_brokerage_reconnect(self) -> None:
-        """Live trading only."""
-
-    def on_command(self, data: Any) -> Any:
-        """Live trading only."""
-        return None
 
 
 class QCAlgorithm(AlgorithmBase):

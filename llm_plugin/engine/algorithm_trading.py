@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from llm_plugin.engine.core import EngineCore
-from llm_plugin.engine.enums import AlgorithmStatus, OrderType, Resolution, SecurityType
+from llm_plugin.engine.enums import AlgorithmStatus, OrderType
 from llm_plugin.engine.enums import OrderResponseErrorCode as Code
 from llm_plugin.engine.fill_rules import initial_trailing_stop
-from llm_plugin.engine.money import ZERO, normalize, to_decimal
+from llm_plugin.engine.money import ZERO, to_decimal
 from llm_plugin.engine.names import LeanObject
-from llm_plugin.engine.orders import MarketOnCloseOrder, Order, OrderProperties
+from llm_plugin.engine.order_checks import daily_only, refusals, too_late_for_close
+from llm_plugin.engine.orders import Order, OrderProperties
 from llm_plugin.engine.securities import Security
 from llm_plugin.engine.sizing import order_quantity, order_targets_by_margin
 from llm_plugin.engine.symbols import Symbol
@@ -49,8 +49,8 @@ class TradingApi(LeanObject):
                     "MarketOnOpen orders to fill at the next market open.",
                 )
             return ticket
-        if not hours.is_market_always_open and _daily_only(security):
-            convert = self.market_on_open_order if _too_late_for_close(security) else self.market_on_close_order
+        if not hours.is_market_always_open and daily_only(security):
+            convert = self.market_on_open_order if too_late_for_close(security) else self.market_on_close_order
             ticket = convert(security.symbol, quantity, asynchronous, tag, order_properties)
             if ticket.submit_request.response.is_success:
                 core.warn_once(
@@ -198,9 +198,7 @@ class TradingApi(LeanObject):
         asynchronous, tag = _old_tag(asynchronous, tag)
         security = self._security_for_order(symbol)
         prices = {"trigger_price": trigger_price, "limit_price": limit_price}
-        return self._send(
-            OrderType.LIMIT_IF_TOUCHED, security, quantity, asynchronous, tag, order_properties, **prices
-        )
+        return self._send(OrderType.LIMIT_IF_TOUCHED, security, quantity, asynchronous, tag, order_properties, **prices)
 
     def _security_for_order(self, symbol: Any) -> Security:
         core = self._engine
@@ -241,7 +239,7 @@ class TradingApi(LeanObject):
     def _pre_order_checks(self, request: SubmitOrderRequest) -> OrderResponse:
         core = self._engine
         security = core.securities.get(request.symbol)
-        for code, message in _refusals(core, security, request):
+        for code, message in refusals(core, security, request):
             return OrderResponse(request.order_id, code, message)
         if core.transactions.orders_count > core.max_orders:
             core.status = AlgorithmStatus.STOPPED
@@ -387,61 +385,3 @@ class TradingApi(LeanObject):
 def _old_tag(asynchronous: Any, tag: str) -> tuple[bool, str]:
     # Before 2025 the tag stood where `asynchronous` stands now.
     return (False, asynchronous) if isinstance(asynchronous, str) else (bool(asynchronous), tag)
-
-
-def _daily_only(security: Security) -> bool:
-    configs = [config for config in security.subscriptions if not config.is_internal_feed]
-    return bool(configs) and all(config.resolution == Resolution.DAILY for config in configs)
-
-
-def _too_late_for_close(security: Security) -> bool:
-    buffer: timedelta = MarketOnCloseOrder.submission_time_buffer
-    local = security.exchange.local_us
-    return local > security.exchange.hours.next_close_us(local) - int(buffer.total_seconds() * 1_000_000)
-
-
-def _refusals(core: EngineCore, security: Security | None, request: SubmitOrderRequest) -> Iterable[tuple[Code, str]]:
-    """Yield why a request is refused, in LEAN's order."""
-    symbol, quantity = request.symbol.value, request.exact_quantity
-    if core.is_warming_up:
-        yield Code.ALGORITHM_WARMING_UP, "This operation is not allowed in Initialize or during warm up"
-    if security is None:
-        yield Code.MISSING_SECURITY, f"You haven't requested {symbol} data. Add this with AddSecurity()"
-        return
-    if quantity == 0:
-        yield Code.ORDER_QUANTITY_ZERO, "Unable to submit order with id 0 that has zero quantity."
-    lot = security.symbol_properties.exact_lot
-    if abs(quantity) < lot:
-        text = f"Unable to submit order which quantity ({normalize(abs(quantity))}) is less than lot size ({lot})."
-        yield Code.ORDER_QUANTITY_LESS_THAN_LOT_SIZE, text
-    if not security.is_tradable:
-        yield Code.NON_TRADABLE_SECURITY, f"The security with symbol '{symbol}' is marked as non-tradable."
-    if security.exact_price == 0:
-        text = f"{symbol}: The security does not have an accurate price as it has not yet received a bar of data."
-        yield Code.SECURITY_PRICE_ZERO, text
-    if security.quote_currency.exact_rate == 0:
-        text = f"{symbol}: requires {security.quote_currency.symbol} to have a non-zero conversion rate."
-        yield Code.CONVERSION_RATE_ZERO, text
-    base = security.base_currency
-    if security.type in (SecurityType.FOREX, SecurityType.CRYPTO) and base is not None and base.exact_rate == 0:
-        text = f"{symbol}: requires {base.symbol} to have a non-zero conversion rate."
-        yield Code.FOREX_CONVERSION_RATE_ZERO, text
-    if not security.has_data:
-        yield Code.SECURITY_HAS_NO_DATA, f"There is no data for {symbol} yet."
-    yield from _timing_refusals(security, request)
-
-
-def _timing_refusals(security: Security, request: SubmitOrderRequest) -> Iterable[tuple[Code, str]]:
-    kind, hours = request.order_type, security.exchange.hours
-    if kind not in (OrderType.MARKET_ON_OPEN, OrderType.MARKET_ON_CLOSE):
-        return
-    if hours.is_market_always_open:
-        raise ValueError(f"{security.symbol} never closes: {kind} orders are impossible, use a market order")
-    if kind == OrderType.MARKET_ON_OPEN:
-        if security.exchange.exchange_open and not _daily_only(security):
-            text = "Cannot submit a MarketOnOpen order while the market is open."
-            yield Code.MARKET_ON_OPEN_NOT_ALLOWED_DURING_REGULAR_HOURS, text
-    elif _too_late_for_close(security):
-        buffer = MarketOnCloseOrder.submission_time_buffer
-        text = f"MarketOnClose orders must be placed at least {buffer} before market close."
-        yield Code.MARKET_ON_CLOSE_ORDER_TOO_LATE, text

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from llm_plugin.engine.buying_power import CashBuyingPowerModel, SecurityMarginModel
+from llm_plugin.engine.buying_power import SecurityMarginModel
+from llm_plugin.engine.cash_buying_power import CashBuyingPowerModel
 from llm_plugin.engine.enums import AccountType, BrokerageMessageType, BrokerageName, OrderType, SecurityType
+from llm_plugin.engine.equity_fills import EquityFillModel
 from llm_plugin.engine.fees import CoinbaseFeeModel, ConstantFeeModel, FxcmFeeModel, InteractiveBrokersFeeModel
-from llm_plugin.engine.fills import EquityFillModel, ImmediateFillModel
+from llm_plugin.engine.fills import ImmediateFillModel
 from llm_plugin.engine.names import LeanObject, find_member
 from llm_plugin.engine.orders import Order
 from llm_plugin.engine.settlement import DelayedSettlementModel, ImmediateSettlementModel

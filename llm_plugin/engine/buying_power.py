@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, Any
 
-from llm_plugin.engine.enums import OrderDirection, OrderType
-from llm_plugin.engine.money import CONTEXT, ONE, ZERO, round_down_to, to_decimal
+from llm_plugin.engine.buying_power_parameters import (
+    GetMaximumOrderQuantityForTargetBuyingPowerParameters,
+    GetMaximumOrderQuantityResult,
+    HasSufficientBuyingPowerForOrderParameters,
+    HasSufficientBuyingPowerForOrderResult,
+    MaximumQuantity,
+    ReservedBuyingPowerForPosition,
+    ReservedBuyingPowerForPositionParameters,
+    SufficiencyResult,
+)
+from llm_plugin.engine.enums import OrderDirection
+from llm_plugin.engine.money import CONTEXT, ONE, ZERO, to_decimal
 from llm_plugin.engine.names import LeanObject, overridden
 from llm_plugin.engine.orders import MarketOrder, Order
 
@@ -16,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BuyingPowerModel",
-    "CashBuyingPowerModel",
     "ConstantBuyingPowerModel",
     "GetMaximumOrderQuantityForTargetBuyingPowerParameters",
     "GetMaximumOrderQuantityResult",
@@ -31,81 +39,6 @@ __all__ = [
     "order_is_affordable",
     "reserved_by",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class SufficiencyResult:
-    """Whether an order is affordable, and why not."""
-
-    is_sufficient: bool
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class MaximumQuantity:
-    """A sized order and why it is smaller than wished."""
-
-    quantity: Decimal
-    reason: str = ""
-    is_error: bool = False
-
-
-class HasSufficientBuyingPowerForOrderParameters(LeanObject):
-    """What LEAN gives a model that is asked about an order."""
-
-    def __init__(self, portfolio: Any, security: Any, order: Order) -> None:
-        self.portfolio, self.security, self.order = portfolio, security, order
-
-    def sufficient(self) -> HasSufficientBuyingPowerForOrderResult:
-        """Return yes."""
-        return HasSufficientBuyingPowerForOrderResult(True)
-
-    def insufficient(self, reason: str) -> HasSufficientBuyingPowerForOrderResult:
-        """Return no."""
-        return HasSufficientBuyingPowerForOrderResult(False, reason)
-
-
-class HasSufficientBuyingPowerForOrderResult(LeanObject):
-    """Whether an order is affordable, for user models."""
-
-    def __init__(self, is_sufficient: bool, reason: str | None = None) -> None:
-        self.is_sufficient, self.reason = is_sufficient, reason
-
-
-class GetMaximumOrderQuantityForTargetBuyingPowerParameters(LeanObject):
-    """What LEAN gives a model that is asked for a size."""
-
-    def __init__(self, portfolio: Any, security: Any, target: Any, minimum_fraction: Any = 0) -> None:
-        self.portfolio, self.security = portfolio, security
-        self.target_buying_power = float(target)
-        self.minimum_order_margin_portfolio_percentage = float(minimum_fraction)
-        self.silence_non_error_reasons = False
-
-
-class GetMaximumOrderQuantityResult(LeanObject):
-    """A size, for user models."""
-
-    def __init__(self, quantity: Any, reason: str | None = None, is_error: bool | None = None) -> None:
-        self.quantity, self.reason = float(quantity), reason
-        self.is_error = bool(reason) if is_error is None else is_error
-
-
-class ReservedBuyingPowerForPositionParameters(LeanObject):
-    """What LEAN gives a model that is asked about a position."""
-
-    def __init__(self, security: Any) -> None:
-        self.security = security
-
-    def result_in_account_currency(self, amount: Any) -> ReservedBuyingPowerForPosition:
-        """Wrap an amount."""
-        return ReservedBuyingPowerForPosition(amount)
-
-
-class ReservedBuyingPowerForPosition(LeanObject):
-    """Buying power that a position uses, for user models."""
-
-    def __init__(self, amount: Any) -> None:
-        self.absolute_used_buying_power = float(amount)
 
 
 class BuyingPowerModel(LeanObject):
@@ -235,7 +168,6 @@ class BuyingPowerModel(LeanObject):
             difference = margin - wanted
         return quantity, margin
 
-
     # The same by LEAN's names, for user models that derive from this one.
     def has_sufficient_buying_power_for_order(
         self, parameters: HasSufficientBuyingPowerForOrderParameters
@@ -283,128 +215,6 @@ class ConstantBuyingPowerModel(BuyingPowerModel):
     def maintenance_margin(self, security: Any) -> Decimal:
         """Return the fixed margin x position."""
         return self._per_unit * abs(security.holdings.exact_quantity)  # type: ignore[no-any-return]
-
-
-class CashBuyingPowerModel(BuyingPowerModel):
-    """Forex and crypto in cash accounts: buying needs quote cash, selling needs base currency."""
-
-    def __init__(self) -> None:
-        super().__init__(1)
-
-    def set_leverage(self, security: Any, leverage: Any) -> None:
-        """Refuse any leverage but 1."""
-        if to_decimal(leverage) != 1:
-            raise ValueError(f"CashBuyingPowerModel has no leverage; {leverage} was asked for {security.symbol}")
-
-    def reserved(self, security: Any) -> Decimal:
-        """Nothing: currencies are bought outright."""
-        return ZERO
-
-    def maintenance_margin(self, security: Any) -> Decimal:
-        """Nothing: currencies are bought outright."""
-        return ZERO
-
-    def is_sufficient(
-        self, portfolio: SecurityPortfolioManager, security: Any, order: Order, filled: Decimal
-    ) -> SufficiencyResult:
-        """Return whether the cash of the right currency is there."""
-        if order.exact_quantity == 0 or security.base_currency is None:
-            return SufficiencyResult(order.exact_quantity == 0, "the security has no base currency")
-        reserved = self._reserved_by_open_orders(portfolio, security, order)
-        if order.direction == OrderDirection.SELL:
-            available = security.base_currency.exact_amount - reserved
-            if abs(order.exact_quantity) <= available:
-                return SufficiencyResult(True)
-            return SufficiencyResult(False, f"the account has {available} {security.base_currency.symbol}")
-        cost = abs(order.exact_quantity) * _order_price(security, order)
-        available = security.quote_currency.exact_amount - reserved
-        if order.type == OrderType.MARKET:
-            limit = self._market_limit(portfolio, security, available) * security.exact_price
-        else:
-            fee = security.exact_fee(order) if order.type == OrderType.LIMIT else ZERO
-            rate = security.quote_currency.exact_rate
-            limit = available - (fee / rate if rate else ZERO)
-        if cost <= abs(limit):
-            return SufficiencyResult(True)
-        return SufficiencyResult(False, f"the order costs {cost} {security.quote_currency.symbol}, {limit} can be paid")
-
-    def _market_limit(self, portfolio: SecurityPortfolioManager, security: Any, available: Decimal) -> Decimal:
-        book = portfolio.cash_book
-        base = security.base_currency
-        held = book.exact_convert(base.exact_amount, base.symbol)
-        target = book.exact_convert(available, security.quote_currency.symbol) + held
-        total = portfolio.exact_total
-        fraction = CONTEXT.divide(target, total) if total else ZERO
-        return self.maximum_for_target(portfolio, security, fraction).quantity
-
-    def _reserved_by_open_orders(self, portfolio: SecurityPortfolioManager, security: Any, order: Order) -> Decimal:
-        currency = (
-            security.quote_currency.symbol
-            if order.direction == OrderDirection.BUY
-            else security.base_currency.symbol
-        )
-        total = ZERO
-        for open_order in portfolio.transactions.iterate_open_orders():
-            if open_order.id == order.id or open_order.type not in (OrderType.LIMIT, OrderType.STOP_MARKET):
-                continue
-            other = portfolio.securities[open_order.symbol]
-            if other.base_currency is None:
-                continue
-            if open_order.direction == OrderDirection.SELL and other.base_currency.symbol == currency:
-                total += abs(open_order.exact_quantity)
-            elif open_order.direction == OrderDirection.BUY and other.quote_currency.symbol == currency:
-                total += abs(open_order.exact_quantity) * _order_price(other, open_order)
-        return total
-
-    def maximum_for_target(
-        self,
-        portfolio: SecurityPortfolioManager,
-        security: Any,
-        target: Decimal,
-        minimum_fraction: Decimal = ZERO,
-    ) -> MaximumQuantity:
-        """Return the order that brings the base currency to a fraction of the portfolio's value."""
-        wanted = target * portfolio.exact_total
-        base = security.base_currency
-        if wanted < 0:
-            return MaximumQuantity(ZERO, "cash accounts cannot sell short", True)
-        if wanted == 0:
-            return MaximumQuantity(-base.exact_amount)
-        held = portfolio.cash_book.exact_convert(base.exact_amount, base.symbol)
-        goal = abs(wanted - held)
-        buy = wanted > held
-        rate = security.quote_currency.exact_rate * security.symbol_properties.exact_multiplier
-        unit = (security.exact_ask if buy else security.exact_bid) * rate
-        if unit == 0:
-            return MaximumQuantity(ZERO, f"{security.symbol}: no price or conversion rate yet", True)
-        lot = security.symbol_properties.exact_lot
-        quantity = round_down_to(CONTEXT.divide(goal, unit), lot)
-        if quantity == 0:
-            return MaximumQuantity(ZERO, f"the order is smaller than one lot of {security.symbol}")
-        value = last = ZERO
-        while True:
-            if value > goal:
-                quantity -= max(CONTEXT.divide(value - goal, CONTEXT.divide(value, quantity)), lot)
-            quantity = round_down_to(quantity, lot)
-            if quantity <= 0:
-                return MaximumQuantity(ZERO, f"the order is smaller than one lot of {security.symbol}", True)
-            if quantity == last:
-                raise ValueError(f"sizing of {security.symbol} does not converge at {quantity} units")
-            last = quantity
-            fee = security.exact_fee(MarketOrder(security.symbol, quantity, security.clock.utc_time))
-            value = quantity * unit + fee
-            if value <= goal:
-                return MaximumQuantity(quantity if buy else -quantity)
-
-
-def _order_price(security: Any, order: Order) -> Decimal:
-    if order.type == OrderType.MARKET:
-        return security.exact_price  # type: ignore[no-any-return]
-    for name in ("_limit_price", "_stop_price"):
-        value = getattr(order, name, None)
-        if value is not None:
-            return value  # type: ignore[no-any-return]
-    return ZERO
 
 
 def order_is_affordable(

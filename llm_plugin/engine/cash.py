@@ -45,6 +45,7 @@ class Cash(LeanObject):
     """What the account holds of one currency, and what a unit is worth in the account's currency."""
 
     amount = float_view("exact_amount", "Units of the currency.")
+
     def __init__(self, symbol: str, amount: Any = ZERO, conversion_rate: Any = ZERO) -> None:
         self.symbol = symbol
         self.exact_amount = to_decimal(amount)

@@ -19,7 +19,8 @@ from llm_plugin.engine.market_hours import MarketHoursEntry, load_market_hours
 from llm_plugin.engine.money import ZERO
 from llm_plugin.engine.orders import OrderEvent, OrderProperties
 from llm_plugin.engine.portfolio import SecurityPortfolioManager
-from llm_plugin.engine.securities import Security, SecurityManager
+from llm_plugin.engine.securities import Security
+from llm_plugin.engine.security_manager import SecurityManager
 from llm_plugin.engine.settings import AlgorithmSettings, UniverseSettings
 from llm_plugin.engine.subscriptions import SubscriptionDataConfig, SubscriptionManager, data_kind
 from llm_plugin.engine.symbol_properties import SymbolProperties, load_symbol_properties
@@ -277,5 +278,3 @@ def base_currency(ticker: str, quote: str) -> str:
 def one_of(value: Any, default: Any) -> Any:
     """Return the value, or the default where it is None."""
     return default if value is None else value
-
-

@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from llm_plugin.engine.bars import Delisting, Dividend, Split, SymbolChangedEvent
+from llm_plugin.engine.corporate_data import Delisting, Dividend, Split, SymbolChangedEvent
 from llm_plugin.engine.enums import DelistingType, SplitType
 from llm_plugin.engine.map_files import FAR_FUTURE, load_factor_file, load_map_file
 from llm_plugin.engine.market_hours import ExchangeHours, tradable_days

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_plugin.engine.bars import BarBlock, FeedQuoteBar, FeedTradeBar
 from llm_plugin.engine.enums import DataNormalizationMode, Resolution, SecurityType, TickType, resolution_span
+from llm_plugin.engine.feed_bars import BarBlock, FeedQuoteBar, FeedTradeBar
+from llm_plugin.engine.filled_bars import FilledQuoteBar, FilledTradeBar
 from llm_plugin.engine.lean_data import BarColumns, bar_file, is_strict_daily, join_columns, read_file_columns
 from llm_plugin.engine.lean_data import normalize_columns as normalize
 from llm_plugin.engine.map_files import load_map_file
@@ -26,65 +27,6 @@ FOREVER = 1 << 62
 _EPOCH_ORDINAL = EPOCH.toordinal()
 _CHUNK_DAYS = {Resolution.MINUTE: 31, Resolution.SECOND: 1}
 Ints = NDArray[np.int64]
-
-
-class FilledTradeBar(FeedTradeBar):
-    """A fill-forward copy: the last bar's prices at a later time, without volume."""
-
-    __slots__ = ("_end_local", "_span")
-
-    is_fill_forward = True  # type: ignore[assignment]
-
-    def __init__(self, block: BarBlock, row: int, end_local: int, span: int) -> None:
-        super().__init__(block, row)
-        self._end_local, self._span = end_local, span
-
-    @property
-    def time(self) -> datetime:  # type: ignore[override]
-        """Start in the exchange's time zone."""
-        return EPOCH + timedelta(microseconds=self._end_local - self._span)
-
-    @property
-    def end_time(self) -> datetime:
-        """End in the exchange's time zone."""
-        return EPOCH + timedelta(microseconds=self._end_local)
-
-    @property
-    def period(self) -> timedelta:  # type: ignore[override]
-        """Length."""
-        return timedelta(microseconds=self._span)
-
-    @property
-    def volume(self) -> float:  # type: ignore[override]
-        """None was traded."""
-        return 0.0
-
-
-class FilledQuoteBar(FeedQuoteBar):
-    """A fill-forward copy: the last quote at a later time."""
-
-    __slots__ = ("_end_local", "_span")
-
-    is_fill_forward = True  # type: ignore[assignment]
-
-    def __init__(self, block: BarBlock, row: int, end_local: int, span: int) -> None:
-        super().__init__(block, row)
-        self._end_local, self._span = end_local, span
-
-    @property
-    def time(self) -> datetime:  # type: ignore[override]
-        """Start in the exchange's time zone."""
-        return EPOCH + timedelta(microseconds=self._end_local - self._span)
-
-    @property
-    def end_time(self) -> datetime:
-        """End in the exchange's time zone."""
-        return EPOCH + timedelta(microseconds=self._end_local)
-
-    @property
-    def period(self) -> timedelta:  # type: ignore[override]
-        """Length."""
-        return timedelta(microseconds=self._span)
 
 
 def open_segments(hours: ExchangeHours, first_day: int, last_day: int, extended: bool) -> tuple[Ints, Ints]:

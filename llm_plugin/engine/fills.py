@@ -10,16 +10,15 @@ from typing import Any
 
 from llm_plugin.engine import fill_rules
 from llm_plugin.engine.bars import QuoteBar, Tick, TradeBar
-from llm_plugin.engine.enums import OrderDirection, OrderStatus, OrderType, Resolution, SecurityType, TickType
+from llm_plugin.engine.enums import OrderDirection, OrderStatus, OrderType, Resolution, SecurityType
 from llm_plugin.engine.enums import resolution_span as span_of
-from llm_plugin.engine.money import ZERO, to_decimal
+from llm_plugin.engine.money import to_decimal
 from llm_plugin.engine.names import LeanObject
 from llm_plugin.engine.orders import Order, OrderEvent
 from llm_plugin.engine.slippage import slippage_of
 from llm_plugin.engine.zones import DAY_US, HOUR_US, from_us, to_us
 
 __all__ = [
-    "EquityFillModel",
     "Fill",
     "FillModel",
     "FillModelParameters",
@@ -117,7 +116,7 @@ class FillModel(LeanObject):
     def get_prices(self, asset: Any, direction: OrderDirection) -> Prices:
         """Return tick, quote side, trade or cached prices, in this order."""
         cache = asset.cache
-        kinds = _subscribed(asset)
+        kinds = subscribed_types(asset)
         side = "bid" if direction == OrderDirection.SELL else "ask"
         tick = cache.tick
         if tick is not None and Tick in kinds:
@@ -154,16 +153,16 @@ class FillModel(LeanObject):
         if order.status == OrderStatus.CANCELED or not self.is_exchange_open(asset, False):
             return event
         prices = self.get_prices(asset, order.direction)
-        ended = _utc(asset, prices.end_us)
+        ended = utc_of(asset, prices.end_us)
         if ended + self._stale_us() < order.time_us:
-            if _wait_for_fresh(asset, ended, order.time_us):
+            if wait_for_fresh(asset, ended, order.time_us):
                 return event
             event.message = f"Warning: fill at stale price ({prices.end_time})"
         price = prices.current
-        if prices.open != 0 and _coarse_only(asset) and order.time_us <= _utc(asset, prices.start_us):
+        if prices.open != 0 and _coarse_only(asset) and order.time_us <= utc_of(asset, prices.start_us):
             price = prices.open
         slip = slippage_of(asset, order)
-        return self._filled(event, order, fill_rules.market_fill(_buys(order), price, slip))
+        return self._filled(event, order, fill_rules.market_fill(buys(order), price, slip))
 
     def limit_fill(self, asset: Any, order: Any) -> OrderEvent:
         """Fill at the limit or worse side of the bar."""
@@ -171,7 +170,7 @@ class FillModel(LeanObject):
             asset,
             order,
             asset.is_extended_market_hours,
-            lambda p: fill_rules.limit_fill(_buys(order), order._limit_price, p.high, p.low),
+            lambda p: fill_rules.limit_fill(buys(order), order._limit_price, p.high, p.low),
         )
 
     def stop_market_fill(self, asset: Any, order: Any) -> OrderEvent:
@@ -179,7 +178,7 @@ class FillModel(LeanObject):
 
         def rule(p: Prices) -> Decimal | None:
             slip = slippage_of(asset, order)
-            return fill_rules.stop_market_fill(_buys(order), order._stop_price, p.high, p.low, p.close, slip)
+            return fill_rules.stop_market_fill(buys(order), order._stop_price, p.high, p.low, p.close, slip)
 
         return self._priced(asset, order, False, rule)
 
@@ -188,7 +187,7 @@ class FillModel(LeanObject):
 
         def rule(p: Prices) -> Decimal | None:
             order.stop_triggered, price = fill_rules.stop_limit_fill(
-                _buys(order), order.stop_triggered, order._stop_price, order._limit_price, p.high, p.low, p.current
+                buys(order), order.stop_triggered, order._stop_price, order._limit_price, p.high, p.low, p.current
             )
             return price
 
@@ -199,7 +198,7 @@ class FillModel(LeanObject):
 
         def rule(p: Prices) -> Decimal | None:
             slip = slippage_of(asset, order)
-            buy = _buys(order)
+            buy = buys(order)
             price = fill_rules.trailing_stop_fill(buy, order._stop_price, p.high, p.low, p.current, slip)
             if price is None:
                 order.stop_price = fill_rules.updated_trailing_stop(
@@ -215,11 +214,15 @@ class FillModel(LeanObject):
         if order.status == OrderStatus.CANCELED or not self.is_exchange_open(asset, asset.is_extended_market_hours):
             return event
         bar = asset.cache.trade
-        if bar is None or TradeBar not in _subscribed(asset) or _utc(asset, to_us(bar.end_time)) <= order.time_us:
+        if (
+            bar is None
+            or TradeBar not in subscribed_types(asset)
+            or utc_of(asset, to_us(bar.end_time)) <= order.time_us
+        ):
             return event
-        quote = asset.exact_bid if _buys(order) else asset.exact_ask
+        quote = asset.exact_bid if buys(order) else asset.exact_ask
         order.trigger_touched, price = fill_rules.limit_if_touched_fill(
-            _buys(order),
+            buys(order),
             order.trigger_touched,
             order._trigger_price,
             order._limit_price,
@@ -244,9 +247,7 @@ class FillModel(LeanObject):
         if not self.is_exchange_open(asset, False):
             return event
         prices = self.get_prices(asset, order.direction)
-        return self._filled(
-            event, order, fill_rules.market_fill(_buys(order), prices.open, slippage_of(asset, order))
-        )
+        return self._filled(event, order, fill_rules.market_fill(buys(order), prices.open, slippage_of(asset, order)))
 
     def market_on_close_fill(self, asset: Any, order: Order) -> OrderEvent:
         """Fill at the close of the bar at the next close."""
@@ -259,9 +260,7 @@ class FillModel(LeanObject):
         if asset.exchange.local_us < hours.next_close_us(hours.time_zone.local(order.time_us)):
             return event
         prices = self.get_prices(asset, order.direction)
-        return self._filled(
-            event, order, fill_rules.market_fill(_buys(order), prices.close, slippage_of(asset, order))
-        )
+        return self._filled(event, order, fill_rules.market_fill(buys(order), prices.close, slippage_of(asset, order)))
 
     # Shared pieces.
     def _stale_us(self) -> int:
@@ -278,14 +277,12 @@ class FillModel(LeanObject):
             event.fill_quantity = order.exact_quantity
         return event
 
-    def _priced(
-        self, asset: Any, order: Order, extended: bool, rule: Callable[[Prices], Decimal | None]
-    ) -> OrderEvent:
+    def _priced(self, asset: Any, order: Order, extended: bool, rule: Callable[[Prices], Decimal | None]) -> OrderEvent:
         event = self._event(asset, order)
         if order.status == OrderStatus.CANCELED or not self.is_exchange_open(asset, extended):
             return event
         prices = self.get_prices(asset, order.direction)
-        if _utc(asset, prices.end_us) <= order.time_us:
+        if utc_of(asset, prices.end_us) <= order.time_us:
             return event
         return self._filled(event, order, rule(prices))
 
@@ -304,169 +301,15 @@ class LatestPriceFillModel(FillModel):
         return super().get_prices(asset, direction)
 
 
-class EquityFillModel(FillModel):
-    """LEAN's equity model: trade bars fill limits and stops (with gaps), quotes fill market orders."""
-
-    def market_fill(self, asset: Any, order: Order) -> OrderEvent:
-        """Fill at the best-effort quote."""
-        event = self._event(asset, order)
-        if order.status == OrderStatus.CANCELED or not self.is_exchange_open(asset, False):
-            return event
-        slip = slippage_of(asset, order)
-        price, message, stale_end = self._best_effort(asset, order)
-        if stale_end is not None and _wait_for_fresh(asset, stale_end, order.time_us):
-            return event
-        event.message = message
-        return self._filled(event, order, fill_rules.market_fill(_buys(order), price, slip))
-
-    def limit_fill(self, asset: Any, order: Any) -> OrderEvent:
-        """Fill at the limit or at a better open."""
-        return self._on_trade_bar(
-            asset,
-            order,
-            asset.is_extended_market_hours,
-            lambda bar: fill_rules.equity_limit_fill(
-                _buys(order), order._limit_price, bar.exact("open"), bar.exact("high"), bar.exact("low")
-            ),
-        )
-
-    def stop_market_fill(self, asset: Any, order: Any) -> OrderEvent:
-        """Fill at the stop or at a worse open."""
-
-        def rule(bar: TradeBar) -> Decimal | None:
-            slip = slippage_of(asset, order)
-            return fill_rules.equity_stop_market_fill(
-                _buys(order), order._stop_price, bar.exact("open"), bar.exact("high"), bar.exact("low"), slip
-            )
-
-        return self._on_trade_bar(asset, order, False, rule)
-
-    def limit_if_touched_fill(self, asset: Any, order: Any) -> OrderEvent:
-        """Trigger on the trade bar, fill on the quote."""
-
-        def rule(bar: TradeBar) -> Decimal | None:
-            quote = self._best_effort(asset, order)[0]
-            order.trigger_touched, price = fill_rules.equity_limit_if_touched_fill(
-                _buys(order),
-                order.trigger_touched,
-                order._trigger_price,
-                order._limit_price,
-                bar.exact("high"),
-                bar.exact("low"),
-                quote,
-            )
-            return price
-
-        return self._on_trade_bar(asset, order, asset.is_extended_market_hours, rule)
-
-    def market_on_open_fill(self, asset: Any, order: Order) -> OrderEvent:
-        """Fill at the open of the first regular trade bar formed after the order."""
-        event = self._event(asset, order)
-        hours = asset.exchange.hours
-        sent = hours.time_zone.local(order.time_us)
-        ended, price = -DAY_US, ZERO
-        if TradeBar in _subscribed(asset):
-            bar = asset.cache.trade
-            if bar is not None:
-                start, ended = to_us(bar.time), to_us(bar.end_time)
-                if start < sent or (ended - start < HOUR_US and not hours.is_open_us(start)):
-                    return event
-                price = bar.exact("open")
-        elif asset.cache.last is not None:
-            ended = to_us(asset.cache.last.end_time)
-        if order.status == OrderStatus.CANCELED or sent >= ended:
-            return event
-        if (hours.is_open_us(sent) and sent // DAY_US == ended // DAY_US) or not self.is_exchange_open(asset, False):
-            return event
-        if price == 0:
-            price, event.message, _ = self._best_effort(asset, order)
-        return self._filled(event, order, fill_rules.market_fill(_buys(order), price, slippage_of(asset, order)))
-
-    def market_on_close_fill(self, asset: Any, order: Order) -> OrderEvent:
-        """Fill at the last trade once the close has come."""
-        event = self._event(asset, order)
-        hours = asset.exchange.hours
-        if order.status == OrderStatus.CANCELED:
-            return event
-        if asset.exchange.local_us < hours.next_close_us(hours.time_zone.local(order.time_us)):
-            return event
-        bar = asset.cache.trade
-        if bar is not None and TradeBar in _subscribed(asset):
-            price = bar.exact("close")
-        else:
-            price, event.message, _ = self._best_effort(asset, order)
-        return self._filled(event, order, fill_rules.market_fill(_buys(order), price, slippage_of(asset, order)))
-
-    def _on_trade_bar(
-        self, asset: Any, order: Order, extended: bool, rule: Callable[[TradeBar], Decimal | None]
-    ) -> OrderEvent:
-        event = self._event(asset, order)
-        if order.status == OrderStatus.CANCELED or not self.is_exchange_open(asset, extended):
-            return event
-        bar = _trade_bar(asset)
-        if bar is None or _utc(asset, to_us(bar.end_time)) <= order.time_us:
-            return event
-        return self._filled(event, order, rule(bar))
-
-    def _best_effort(self, asset: Any, order: Order) -> tuple[Decimal, str, int | None]:
-        """Return (price, message, UTC end of the data if it is stale)."""
-        buy = _buys(order)
-        oldest = order.time_us - self._stale_us()
-        newest: tuple[int, Decimal, str] | None = None
-        for kind, ended, price in self._candidates(asset, buy):
-            message = f"fill with {kind} data of {from_us(ended)} UTC" if kind != "quote" else ""
-            if ended >= oldest:
-                return price, message, None
-            if newest is None or ended > newest[0]:
-                newest = (ended, price, f"Warning: stale {kind} data of {from_us(ended)} UTC")
-        if newest is None:
-            raise ValueError(f"{asset.symbol} has no market data to fill an order with")
-        return newest[1], newest[2], newest[0]
-
-    def _candidates(self, asset: Any, buy: bool) -> list[tuple[str, int, Decimal]]:
-        cache, kinds = asset.cache, _subscribed(asset)
-        side = "ask" if buy else "bid"
-        found: list[tuple[str, int, Decimal]] = []
-        if Tick in kinds:
-            quotes = [t for t in cache.quote_ticks if getattr(t, f"{side}_price") > 0]
-            if quotes:
-                price = to_decimal(getattr(quotes[-1], f"{side}_price"))
-                found.append(("quote", _utc(asset, to_us(quotes[-1].end_time)), price))
-        if QuoteBar in kinds and cache.quote is not None:
-            quote = cache.quote
-            price = quote.exact(f"{side}_close") if getattr(quote, side) is not None else quote.exact("close")
-            found.append(("quote", _utc(asset, to_us(quote.end_time)), price))
-        if Tick in kinds and cache.trade_ticks:
-            trade = cache.trade_ticks[-1]
-            found.append(("trade", _utc(asset, to_us(trade.end_time)), to_decimal(trade.value)))
-        if TradeBar in kinds and cache.trade is not None:
-            found.append(("trade", _utc(asset, to_us(cache.trade.end_time)), cache.trade.exact("close")))
-        return found
-
-
-def _trade_bar(asset: Any) -> TradeBar | None:
-    if Tick in _subscribed(asset):
-        ticks = [tick for tick in asset.cache.trade_ticks if tick.tick_type == TickType.TRADE]
-        if not ticks:
-            return None
-        values = [tick.value for tick in ticks]
-        first, last = ticks[0], ticks[-1]
-        bar = TradeBar(first.time, asset.symbol, values[0], max(values), min(values), values[-1])
-        bar.period = last.end_time - first.time
-        return bar
-    bar = asset.cache.trade
-    return bar if TradeBar in _subscribed(asset) else None
-
-
-def _buys(order: Order) -> bool:
+def buys(order: Order) -> bool:
     return order.exact_quantity > 0
 
 
-def _utc(asset: Any, local_us: int) -> int:
+def utc_of(asset: Any, local_us: int) -> int:
     return asset.exchange.hours.time_zone.utc(local_us)  # type: ignore[no-any-return]
 
 
-def _subscribed(asset: Any) -> set[type]:
+def subscribed_types(asset: Any) -> set[type]:
     configs = asset.subscriptions
     if asset.type == SecurityType.EQUITY:
         configs = [c for c in configs if not c.is_internal_feed]
@@ -478,7 +321,7 @@ def _coarse_only(asset: Any) -> bool:
     return bool(configs) and all(c.resolution >= Resolution.HOUR for c in configs)
 
 
-def _wait_for_fresh(asset: Any, data_end_utc: int, order_utc: int) -> bool:
+def wait_for_fresh(asset: Any, data_end_utc: int, order_utc: int) -> bool:
     if _coarse_only(asset):
         return True
     finest = min(config.resolution for config in asset.subscriptions)

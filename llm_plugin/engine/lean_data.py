@@ -6,21 +6,27 @@ import hashlib
 import os
 import tempfile
 import zipfile
-from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from llm_plugin.engine.bar_columns import (
+    QUOTE_FIELDS,
+    TRADE_FIELDS,
+    BarColumns,
+    Floats,
+    Ints,
+    _size_columns,
+    join_columns,
+)
 from llm_plugin.engine.csv_decode import CsvTable, decode, read_member, table_to_bytes
 from llm_plugin.engine.enums import DataNormalizationMode, Resolution, SecurityType, TickType, resolution_span
-from llm_plugin.engine.map_files import load_factor_file, load_map_file
+from llm_plugin.engine.map_files import load_map_file
 from llm_plugin.engine.market_hours import ExchangeHours, MarketHoursEntry, load_market_hours
 from llm_plugin.engine.names import snake
+from llm_plugin.engine.normalization import normalize_columns
 from llm_plugin.engine.zones import DAY_US, EPOCH, HOUR_US, MINUTE_US, SECOND_US, to_us
 from llm_plugin.errors import DataError
 
@@ -30,72 +36,15 @@ __all__ = [
     "cache_folder",
     "is_strict_daily",
     "join_columns",
-    "normalize_columns",
     "read_columns",
     "read_file_columns",
 ]
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-TRADE_FIELDS = ("open", "high", "low", "close")
-QUOTE_FIELDS = tuple(f"{side}_{name}" for side in ("bid", "ask") for name in TRADE_FIELDS)
 _EPOCH_ORDINAL = EPOCH.toordinal()
 _SCALED_TYPES = frozenset({SecurityType.EQUITY})
 _SPLIT_QUOTE_TYPES = frozenset({SecurityType.CRYPTO, SecurityType.CRYPTO_FUTURE})
 _CACHE_FROM_BYTES = 1_000_000
 _CACHE_VERSION = 1
-
-
-@dataclass(slots=True)
-class BarColumns:
-    """Bars of one series. Prices: `exact[name] / 10 ** scale`; `digits[name]` = decimals of the number as LEAN has it.
-
-    Trade bars have open, high, low, close and `volume`; quote bars bid_open ... ask_close, `bid_size`, `ask_size`
-    and `has_bid`, `has_ask`. Times are microseconds since 1970 in UTC.
-    """
-
-    tick_type: TickType
-    start_us: Ints
-    end_us: Ints
-    scale: int
-    exact: dict[str, Ints]
-    digits: dict[str, NDArray[np.uint8]]
-    sizes: dict[str, Floats]
-    sides: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.start_us)
-
-    @property
-    def volume(self) -> Floats:
-        """Traded volume; NaN for quotes, which have none."""
-        return self.sizes["volume"] if "volume" in self.sizes else np.full(len(self), np.nan)
-
-    def floats(self, name: str) -> Floats:
-        """Return a price column as float64; for quote bars `open` ... `close` are mid prices."""
-        if name in self.exact:
-            return self.exact[name] / 10.0**self.scale
-        bid, ask = self.exact[f"bid_{name}"], self.exact[f"ask_{name}"]
-        both = self.sides["bid"] & self.sides["ask"]
-        return np.where(both, bid + ask, 2 * np.where(self.sides["bid"], bid, ask)) / (2 * 10.0**self.scale)
-
-    def decimal(self, name: str, row: int) -> Decimal:
-        """Return one price exactly, with LEAN's count of decimals."""
-        digits = int(self.digits[name][row])
-        return Decimal(int(self.exact[name][row]) // 10 ** (self.scale - digits)).scaleb(-digits)
-
-    def take(self, rows: Any) -> BarColumns:
-        """Return the bars of a mask, slice or index array."""
-        return BarColumns(
-            self.tick_type,
-            self.start_us[rows],
-            self.end_us[rows],
-            self.scale,
-            {k: v[rows] for k, v in self.exact.items()},
-            {k: v[rows] for k, v in self.digits.items()},
-            {k: v[rows] for k, v in self.sizes.items()},
-            {k: v[rows] for k, v in self.sides.items()},
-        )
 
 
 def cache_folder() -> Path:
@@ -277,10 +226,6 @@ def read_file_columns(
     return columns
 
 
-def _size_columns(tick_type: TickType) -> dict[str, int]:
-    return {"volume": 5} if tick_type == TickType.TRADE else {"bid_size": 5, "ask_size": 10}
-
-
 def _float(table: CsvTable, column: int) -> Floats:
     values: Floats = table.values[:, column] / 10.0 ** table.digits[:, column]
     return values
@@ -308,73 +253,6 @@ def _strict_days(local: Ints, hours: ExchangeHours) -> tuple[Ints, Ints]:
         starts[row] = day * DAY_US if opening is None else opening
         ends[row] = (day + 1) * DAY_US if closing is None else closing
     return hours.time_zone.utcs(starts), hours.time_zone.utcs(ends)
-
-
-def join_columns(parts: list[BarColumns], tick_type: TickType) -> BarColumns:
-    """Return the bars of several parts as one."""
-    fields = TRADE_FIELDS if tick_type == TickType.TRADE else QUOTE_FIELDS
-    sides = ("bid", "ask") if tick_type == TickType.QUOTE else ()
-    if not parts:
-        none = np.zeros(0, dtype=np.int64)
-        return BarColumns(
-            tick_type,
-            none,
-            none,
-            0,
-            {name: none for name in fields},
-            {name: none.astype(np.uint8) for name in fields},
-            {name: none.astype(np.float64) for name in _size_columns(tick_type)},
-            {name: none.astype(bool) for name in sides},
-        )
-    if len(parts) == 1:
-        return parts[0]
-    scale = max(part.scale for part in parts)
-    return BarColumns(
-        tick_type,
-        np.concatenate([p.start_us for p in parts]),
-        np.concatenate([p.end_us for p in parts]),
-        scale,
-        {name: np.concatenate([p.exact[name] * 10 ** (scale - p.scale) for p in parts]) for name in fields},
-        {name: np.concatenate([p.digits[name] for p in parts]) for name in fields},
-        {name: np.concatenate([p.sizes[name] for p in parts]) for name in parts[0].sizes},
-        {name: np.concatenate([p.sides[name] for p in parts]) for name in sides},
-    )
-
-
-def normalize_columns(
-    columns: BarColumns,
-    data_folder: Path,
-    market: str,
-    ticker: str,
-    mode: DataNormalizationMode,
-    entry: MarketHoursEntry,
-) -> BarColumns:
-    """Multiply prices by the factor of each bar's date and divide sizes by it."""
-    if mode not in (DataNormalizationMode.ADJUSTED, DataNormalizationMode.SPLIT_ADJUSTED):
-        raise ValueError(f"normalization {mode} cannot be applied to columns; use Adjusted, SplitAdjusted or Raw")
-    factors = load_factor_file(Path(data_folder), market, ticker)
-    days = entry.exchange_hours.time_zone.locals(columns.start_us) // DAY_US
-    unique, inverse = np.unique(days, return_inverse=True)
-    look_up = factors.scale_factor if mode == DataNormalizationMode.ADJUSTED else factors.split_factor
-    values = [look_up(date.fromordinal(_EPOCH_ORDINAL + int(day))) for day in unique]
-    places = np.array([max(0, -int(v.as_tuple().exponent)) for v in values], dtype=np.int64)
-    most = int(places.max()) if len(places) else 0
-    multiplier = np.array([int(v.scaleb(most)) for v in values], dtype=np.int64)[inverse]
-    ratio = np.array([float(v) for v in values])[inverse]
-    digits = places.astype(np.uint8)[inverse]
-    top = max((int(v.max()) for v in columns.exact.values() if len(v)), default=0)
-    if top * int(multiplier.max() if len(multiplier) else 1) >= 2**63:
-        raise DataError(f"{ticker}: adjusted prices need more than 18 digits; use raw prices")
-    return BarColumns(
-        columns.tick_type,
-        columns.start_us,
-        columns.end_us,
-        columns.scale + most,
-        {name: values_ * multiplier for name, values_ in columns.exact.items()},
-        {name: places_ + digits for name, places_ in columns.digits.items()},
-        {name: sizes / ratio for name, sizes in columns.sizes.items()},
-        columns.sides,
-    )
 
 
 @lru_cache(maxsize=64)

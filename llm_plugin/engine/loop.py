@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from llm_plugin.engine.bars import Delisting, Dividend, Split, SymbolChangedEvent
 from llm_plugin.engine.core import EngineCore
+from llm_plugin.engine.corporate_data import Delisting, Dividend, Split, SymbolChangedEvent
 from llm_plugin.engine.data_manager import DataManager
 from llm_plugin.engine.enums import (
     AlgorithmStatus,
@@ -137,51 +137,63 @@ class TimeLoop:
         core = self.core
         if self._broke():
             return
-        schedule = self._schedule
-        due = schedule.next_us
-        if due is not None and due < now:
-            schedule.run_before(now, self._set_clock)
-        if core.subscription_manager.version != self._config_version:
-            self._collect_consolidators()
-        if self._scannable:
-            self._scan_past(now)
+        self._catch_up(now)
         core.clock.utc_us = now
         data = self._update(now, updates)
-        if now // HOUR_US != self._hour:
-            self._hour = now // HOUR_US
-            self._on_the_hour()
-        core.portfolio.invalidate()
-        if not core.warmup_finished and now >= self._real_start:
-            self._end_warmup()
         auxiliary = self._auxiliary(updates)
-        if auxiliary:
-            self._ticker_changes(auxiliary)
+        self._settle(now, auxiliary)
         transactions = self._transactions
         transactions.process_synchronous_events()
-        due = schedule.next_us
+        due = self._schedule.next_us
         if due is not None and due <= now:
-            schedule.run_until(now)
+            self._schedule.run_until(now)
         if core.status != AlgorithmStatus.RUNNING:
             return
         if now >= self._next_margin_check:
             self._next_margin_check = now + _MARGIN_CHECK_US
             self._check_margin()
+        self._tell_user(data, updates, auxiliary)
+        transactions.process_synchronous_events()
+        self.sampler.on_slice(now)
+        self._tell_progress(now)
+
+    def _catch_up(self, now: int) -> None:
+        """Fire what was due before this moment, with the clock at its own time."""
+        due = self._schedule.next_us
+        if due is not None and due < now:
+            self._schedule.run_before(now, self._set_clock)
+        if self.core.subscription_manager.version != self._config_version:
+            self._collect_consolidators()
+        if self._scannable:
+            self._scan_past(now)
+
+    def _settle(self, now: int, auxiliary: list[tuple[Any, Any]]) -> None:
+        """Hourly work, the cached portfolio value, the end of the warm-up, ticker changes."""
+        if now // HOUR_US != self._hour:
+            self._hour = now // HOUR_US
+            self._on_the_hour()
+        self.core.portfolio.invalidate()
+        if not self.core.warmup_finished and now >= self._real_start:
+            self._end_warmup()
+        if auxiliary:
+            self._ticker_changes(auxiliary)
+
+    def _tell_user(self, data: Slice, updates: list[tuple[Any, Any]], auxiliary: list[tuple[Any, Any]]) -> None:
+        """Changes, corporate events, consolidators, data, framework: in this order."""
+        core = self.core
         if core.added or core.removed:
             self._notify_changes()
         if auxiliary:
             self._corporate(auxiliary)
-        if self._consolidated or self._scannable:
+        if self._consolidated:
             self._consolidate(updates)
         if auxiliary:
             self._notify_corporate(data)
-        if data.has_data and self._on_data is not None:
+        if self._on_data is not None and data.has_data:
             self._on_data(data)
         framework = self.algorithm.framework
-        if not framework.is_idle or framework.insights.count:
+        if not framework.is_idle or framework.insights.total_count:
             framework.on_slice(data)
-        transactions.process_synchronous_events()
-        self.sampler.on_slice(now)
-        self._tell_progress(now)
 
     def _set_clock(self, utc_us: int) -> None:
         self.core.clock.utc_us = utc_us

@@ -15,7 +15,8 @@ from llm_plugin.engine.holdings import SecurityHolding
 from llm_plugin.engine.money import CONTEXT, ZERO
 from llm_plugin.engine.names import LeanObject, find_member
 from llm_plugin.engine.orders import OrderEvent
-from llm_plugin.engine.securities import Security, SecurityManager, _Pair
+from llm_plugin.engine.securities import Security
+from llm_plugin.engine.security_manager import SecurityManager, _Pair
 from llm_plugin.engine.settlement import ApplyFundsSettlementModelParameters
 from llm_plugin.engine.symbols import Symbol
 

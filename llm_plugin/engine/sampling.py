@@ -106,9 +106,7 @@ class RunSampler:
             HoldingSample(s.symbol.value, s.type, s.holdings.exact_value, s.holdings.exact_sale_volume)
             for s in core.securities.values()
         ]
-        snapshot = DaySnapshot(
-            self._value(), benchmark, core.portfolio.exact_sales, self.capacity.capacity, holdings
-        )
+        snapshot = DaySnapshot(self._value(), benchmark, core.portfolio.exact_sales, self.capacity.capacity, holdings)
         self.results.sample_day(from_us(now), snapshot)
 
     def _on_order_event(self, event: OrderEvent) -> None:
@@ -138,8 +136,10 @@ class RunSampler:
         if security is None:
             return None
         if bar is not None:
-            return None if bar.is_fill_forward else MarketBar(
-                bar.exact("close"), to_decimal(bar.volume), bar_resolution(bar.period)
+            return (
+                None
+                if bar.is_fill_forward
+                else MarketBar(bar.exact("close"), to_decimal(bar.volume), bar_resolution(bar.period))
             )
         quote = data.quote_bars.get(symbol)
         if quote is None or quote.is_fill_forward:

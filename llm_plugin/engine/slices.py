@@ -6,18 +6,10 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
-from llm_plugin.engine.bars import (
-    BaseData,
-    Delisting,
-    Dividend,
-    QuoteBar,
-    Split,
-    SymbolChangedEvent,
-    Tick,
-    TradeBar,
-)
+from llm_plugin.engine.bars import BaseData, QuoteBar, Tick, TradeBar
+from llm_plugin.engine.corporate_data import Delisting, Dividend, Split, SymbolChangedEvent
 from llm_plugin.engine.names import LeanObject, snake
-from llm_plugin.engine.securities import _Pair
+from llm_plugin.engine.security_manager import _Pair
 from llm_plugin.engine.symbols import Symbol
 from llm_plugin.engine.zones import Zone, from_us
 
@@ -278,9 +270,7 @@ class Slice(LeanObject):
     def __getitem__(self, key: Any) -> Any:
         found = self._by_symbol().get(self._key(key))
         if found is None:
-            raise KeyError(
-                f"{key} has no data in this slice ({self.time}): ask `contains_key` first, or use `get`"
-            )
+            raise KeyError(f"{key} has no data in this slice ({self.time}): ask `contains_key` first, or use `get`")
         return found
 
     def __contains__(self, key: Any) -> bool:

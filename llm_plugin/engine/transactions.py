@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from llm_plugin.engine.buying_power import order_is_affordable
 from llm_plugin.engine.enums import (
-    DataNormalizationMode,
     OrderRequestStatus,
     OrderStatus,
     OrderType,
@@ -18,8 +16,18 @@ from llm_plugin.engine.enums import (
 )
 from llm_plugin.engine.enums import OrderResponseErrorCode as Code
 from llm_plugin.engine.fills import FillModelParameters
-from llm_plugin.engine.money import ZERO, normalize, round_down_to, to_decimal
-from llm_plugin.engine.names import LeanObject, find_member
+from llm_plugin.engine.money import ZERO, round_down_to, to_decimal
+from llm_plugin.engine.names import find_member
+from llm_plugin.engine.order_queries import OrderQueries
+from llm_plugin.engine.order_rules import (
+    adjustment_mode,
+    invalid_new,
+    invalid_status,
+    power_message,
+    price_increment,
+    round_to_increment,
+    unknown,
+)
 from llm_plugin.engine.orders import (
     LimitIfTouchedOrder,
     LimitOrder,
@@ -52,7 +60,7 @@ _PRICES = ("_limit_price", "_stop_price", "_trigger_price", "_trailing_amount")
 _DOLLAR, _PENNY = Decimal(1), Decimal("0.0001")
 
 
-class TransactionManager(LeanObject):
+class TransactionManager(OrderQueries):
     """`self.transactions` of an algorithm."""
 
     def __init__(self, algorithm: QCAlgorithm) -> None:
@@ -71,11 +79,6 @@ class TransactionManager(LeanObject):
         # Told of each event before the user is: trade builder, capacity, execution model.
         self.listeners: list[Callable[[OrderEvent], None]] = []
         self._refused: set[int] = set()
-
-    @property
-    def utc_time(self) -> datetime:
-        """Now, naive UTC."""
-        return self._clock.utc_time
 
     # Requests.
     def process(self, request: OrderRequest) -> OrderTicket | None:
@@ -108,9 +111,7 @@ class TransactionManager(LeanObject):
             self._handle(OrderEvent(order, self.utc_time, message=response.error_message), order)
             return ticket
         request.set_response(response, OrderRequestStatus.PROCESSING)
-        order.order_submission_data = OrderSubmissionData(
-            security.exact_bid, security.exact_ask, security.exact_close
-        )
+        order.order_submission_data = OrderSubmissionData(security.exact_bid, security.exact_ask, security.exact_close)
         self._orders[order.id] = self._open[order.id] = order
         self._queue.append(request)
         if not request.asynchronous:
@@ -151,13 +152,13 @@ class TransactionManager(LeanObject):
     def _queue_update(self, request: UpdateOrderRequest) -> OrderTicket | None:
         ticket, order = self._tickets.get(request.order_id), self._orders.get(request.order_id)
         if ticket is None or order is None:
-            request.set_response(_unknown(request))
+            request.set_response(unknown(request))
             return ticket
         ticket.update_requests.append(request)
         if order.status == OrderStatus.NEW:
-            request.set_response(_invalid_new(request, order))
+            request.set_response(invalid_new(request, order))
         elif order.status.is_closed() and not request.only_tag:
-            request.set_response(_invalid_status(request, order))
+            request.set_response(invalid_status(request, order))
         elif request.quantity is not None and to_decimal(request.quantity) == 0:
             request.set_response(OrderResponse(order.id, Code.ORDER_QUANTITY_ZERO, "Unable to update to quantity zero"))
         elif self._algorithm.is_warming_up:
@@ -170,20 +171,18 @@ class TransactionManager(LeanObject):
     def _queue_cancel(self, request: CancelOrderRequest) -> OrderTicket | None:
         ticket, order = self._tickets.get(request.order_id), self._orders.get(request.order_id)
         if ticket is None or order is None:
-            request.set_response(_unknown(request))
+            request.set_response(unknown(request))
             return ticket
         if ticket.cancel_request is not None and not ticket.cancel_request.response.is_error:
-            request.set_response(
-                OrderResponse(order.id, Code.INVALID_REQUEST, "Cancellation is already in progress.")
-            )
+            request.set_response(OrderResponse(order.id, Code.INVALID_REQUEST, "Cancellation is already in progress."))
             return ticket
         ticket.cancel_request = request
         if request.tag is not None:
             order.tag = request.tag
         if order.status == OrderStatus.NEW:
-            request.set_response(_invalid_new(request, order))
+            request.set_response(invalid_new(request, order))
         elif order.status.is_closed():
-            request.set_response(_invalid_status(request, order))
+            request.set_response(invalid_status(request, order))
         elif self._algorithm.is_warming_up:
             request.set_response(OrderResponse(order.id, Code.ALGORITHM_WARMING_UP, "Algorithm warming up."))
         else:
@@ -223,13 +222,13 @@ class TransactionManager(LeanObject):
         self._round_prices(order, security)
         if order.type in (OrderType.MARKET_ON_OPEN, OrderType.MARKET_ON_CLOSE):
             self._drop_good_til_date(order)
-        order.price_adjustment_mode = _adjustment_mode(security)
+        order.price_adjustment_mode = adjustment_mode(security)
         self._tickets[order.id].set_order(order)
         if order.exact_quantity == 0:
             return self._invalidate(order, Code.ORDER_QUANTITY_ZERO, f"Unable to submit order {order.id} of zero units")
         affordable = order_is_affordable(algorithm.portfolio, security, order, ZERO)
         if not affordable.is_sufficient:
-            return self._invalidate(order, Code.INSUFFICIENT_BUYING_POWER, _power_message(order, affordable.reason))
+            return self._invalidate(order, Code.INSUFFICIENT_BUYING_POWER, power_message(order, affordable.reason))
         allowed, message = algorithm.brokerage_model.check_submit(security, order)
         if not allowed:
             text = f"BrokerageModel declared unable to submit order: [{order.id}] {message}"
@@ -266,7 +265,7 @@ class TransactionManager(LeanObject):
         algorithm = self._algorithm
         if order.status.is_closed():
             if not request.only_tag:
-                return _invalid_status(request, order)
+                return invalid_status(request, order)
             order.apply_update(request)
             return OrderResponse(order.id)
         security = algorithm.securities[order.symbol]
@@ -282,7 +281,7 @@ class TransactionManager(LeanObject):
         filled = self._tickets[order.id].exact_filled
         affordable = order_is_affordable(algorithm.portfolio, security, wished, filled)
         if not affordable.is_sufficient:
-            text = f"Brokerage failed to update order with id: {order.id}, {_power_message(order, affordable.reason)}"
+            text = f"Brokerage failed to update order with id: {order.id}, {power_message(order, affordable.reason)}"
             algorithm.error(text)
             self._handle(OrderEvent(order, self.utc_time, message=text), order)
             return OrderResponse(order.id, Code.BROKERAGE_FAILED_TO_UPDATE_ORDER, text)
@@ -295,7 +294,7 @@ class TransactionManager(LeanObject):
 
     def _cancel(self, request: OrderRequest, order: Order) -> OrderResponse:
         if order.status.is_closed():
-            return _invalid_status(request, order)
+            return invalid_status(request, order)
         self._pending.pop(order.id, None)
         self._handle(OrderEvent(order, self.utc_time, status=OrderStatus.CANCELED), order)
         if request.tag is not None:
@@ -331,7 +330,7 @@ class TransactionManager(LeanObject):
         if not affordable.is_sufficient:
             if order.status == OrderStatus.CANCEL_PENDING:
                 return
-            message = _power_message(order, affordable.reason)
+            message = power_message(order, affordable.reason)
             self._pending.pop(order.id, None)
             self._handle(OrderEvent(order, self.utc_time, message=message, status=OrderStatus.INVALID), order)
             algorithm.error(message)
@@ -413,10 +412,8 @@ class TransactionManager(LeanObject):
         order = self._create(request)
         ticket = OrderTicket(self, request)
         order.price_currency = security.symbol_properties.quote_currency
-        order.price_adjustment_mode = _adjustment_mode(security)
-        order.order_submission_data = OrderSubmissionData(
-            security.exact_bid, security.exact_ask, security.exact_close
-        )
+        order.price_adjustment_mode = adjustment_mode(security)
+        order.order_submission_data = OrderSubmissionData(security.exact_bid, security.exact_ask, security.exact_close)
         order.broker_id.append(str(order.id))
         self._tickets[order.id], self._orders[order.id] = ticket, order
         ticket.set_order(order)
@@ -426,111 +423,6 @@ class TransactionManager(LeanObject):
         fill.fill_price, fill.fill_quantity = price, quantity
         self._handle(fill, order)
         return ticket
-
-    # What user code asks.
-    def iterate_open_orders(self) -> Iterator[Order]:
-        """Yield open orders by number."""
-        return iter(list(self._open.values()))
-
-    def _matches(self, wanted: Any) -> Callable[[Any], bool]:
-        if wanted is None:
-            return lambda item: True
-        if callable(wanted):
-            return lambda item: bool(wanted(item))
-        symbol = self._algorithm.symbol_cache.find(wanted)
-        return lambda item: item.symbol == symbol
-
-    def get_open_orders(self, symbol_or_filter: Any = None) -> list[Order]:
-        """Return open orders, of a symbol or by a filter."""
-        match = self._matches(symbol_or_filter)
-        return [order.clone() for order in self.iterate_open_orders() if match(order)]
-
-    def get_orders(self, filter: Any = None) -> list[Order]:
-        """Return all orders."""
-        match = self._matches(filter)
-        return [order.clone() for order in self._orders.values() if match(order)]
-
-    def get_order_by_id(self, order_id: int) -> Order | None:
-        """Return an order."""
-        order = self._orders.get(order_id)
-        return order.clone() if order is not None else None
-
-    def get_order_tickets(self, filter: Any = None) -> list[OrderTicket]:
-        """Return all tickets."""
-        match = self._matches(filter)
-        return [ticket for ticket in self._tickets.values() if match(ticket)]
-
-    def get_open_order_tickets(self, filter: Any = None) -> list[OrderTicket]:
-        """Return tickets of open orders."""
-        match = self._matches(filter)
-        return [ticket for number in list(self._open) if match(ticket := self._tickets[number])]
-
-    def get_order_ticket(self, order_id: int) -> OrderTicket | None:
-        """Return the ticket of an order."""
-        return self._tickets.get(order_id)
-
-    def open_remaining(self, symbol: Any, kinds: Iterable[OrderType] | None = None) -> Decimal:
-        """Return the signed open quantity of a symbol, optionally of some order types."""
-        allowed = None if kinds is None else set(kinds)
-        tickets = (self._tickets[n] for n, o in self._open.items() if o.symbol == symbol)
-        return sum((t.exact_remaining for t in tickets if allowed is None or t.order_type in allowed), ZERO)
-
-    def get_open_orders_remaining_quantity(self, symbol_or_filter: Any = None) -> float:
-        """Return the signed open quantity."""
-        tickets = self.get_open_order_tickets(symbol_or_filter)
-        return float(sum((ticket.exact_remaining for ticket in tickets), ZERO))
-
-    def cancel_open_orders(self, symbol: Any = None, tag: str | None = None) -> list[OrderTicket]:
-        """Cancel all open orders, or those of a symbol."""
-        canceled = []
-        for order in self.get_open_orders(symbol):
-            ticket = self._tickets[order.id]
-            ticket.cancel(tag)
-            canceled.append(ticket)
-        return canceled
-
-    def cancel_order(self, order_id: int, tag: str | None = None) -> OrderTicket | None:
-        """Cancel an order."""
-        return self._queue_cancel(CancelOrderRequest(self.utc_time, order_id, tag))
-
-    def process_request(self, request: OrderRequest) -> OrderTicket | None:
-        """Take a request."""
-        return self.process(request)
-
-    @property
-    def orders_count(self) -> int:
-        """Number of orders sent."""
-        return len(self._tickets)
-
-    @property
-    def last_order_id(self) -> int:
-        """Number of the last order."""
-        return self._last_id
-
-    @property
-    def all_orders(self) -> list[Order]:
-        """The orders themselves, by number."""
-        return [self._orders[number] for number in sorted(self._orders)]
-
-    @property
-    def open_order_count(self) -> int:
-        """Number of orders that wait for a fill."""
-        return len(self._pending)
-
-    @property
-    def transaction_record(self) -> dict[datetime, float]:
-        """Profit of closed trades by UTC time."""
-        return {time: float(value) for time, value in self._algorithm.portfolio.records.items()}
-
-    @property
-    def win_count(self) -> int:
-        """Closed trades with a profit."""
-        return len(self._algorithm.portfolio.winning)
-
-    @property
-    def loss_count(self) -> int:
-        """Closed trades without."""
-        return len(self._algorithm.portfolio.losing)
 
     def scale_open_orders(self, symbol: Any, factor: Decimal) -> None:
         """Adapt open orders of raw prices to a split."""
@@ -542,52 +434,3 @@ class TransactionManager(LeanObject):
                 value = getattr(order, name, None)
                 if value is not None and not (name == "_trailing_amount" and order.trailing_as_percentage):  # type: ignore[attr-defined]
                     setattr(order, name, value * factor)
-
-
-def price_increment(security: Security) -> Decimal:
-    """Return the step to which order prices are rounded; 0 leaves them as they are."""
-    if security.type == SecurityType.EQUITY:
-        if _adjustment_mode(security) != DataNormalizationMode.RAW:
-            return ZERO
-        price = security.exact_price
-        return _PENNY if 0 < price < _DOLLAR else security.symbol_properties.exact_tick
-    return security.symbol_properties.exact_tick
-
-
-def round_to_increment(value: Decimal, step: Decimal) -> Decimal:
-    """Round to a multiple of a step, half to even."""
-    return (value / step).to_integral_value() * step
-
-
-def _adjustment_mode(security: Security) -> Any:
-    configs = security.subscriptions
-    return configs[0].data_normalization_mode if configs else DataNormalizationMode.ADJUSTED
-
-
-def _power_message(order: Order, reason: str) -> str:
-    return (
-        f"Order Error: ids: [{order.id}], Insufficient buying power to complete orders (Value:["
-        f"{normalize(order.exact_quantity)}]), Reason: {reason}."
-    )
-
-
-def _unknown(request: OrderRequest) -> OrderResponse:
-    return OrderResponse(
-        request.order_id, Code.UNABLE_TO_FIND_ORDER, f"Unable to locate order with id {request.order_id}."
-    )
-
-
-def _invalid_status(request: OrderRequest, order: Order) -> OrderResponse:
-    return OrderResponse(
-        request.order_id,
-        Code.INVALID_ORDER_STATUS,
-        f"Unable to change order with id {order.id} because it already has {order.status} status.",
-    )
-
-
-def _invalid_new(request: OrderRequest, order: Order) -> OrderResponse:
-    return OrderResponse(
-        request.order_id,
-        Code.INVALID_NEW_ORDER_STATUS,
-        f"Unable to change order with id {order.id} because it is still {order.status}.",
-    )

@@ -92,5 +92,3 @@ class Extensions(LeanObject):
         from llm_plugin.engine.enums import Resolution, resolution_span
 
         return resolution_span(Resolution(resolution))
-
-

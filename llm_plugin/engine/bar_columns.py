@@ -1,0 +1,112 @@
+"""Bars as columns: exact scaled integers and floats."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_plugin.engine.enums import TickType
+
+__all__ = ["QUOTE_FIELDS", "TRADE_FIELDS", "BarColumns", "Floats", "Ints", "join_columns"]
+
+Ints = NDArray[np.int64]
+
+
+Floats = NDArray[np.float64]
+
+
+TRADE_FIELDS = ("open", "high", "low", "close")
+
+
+QUOTE_FIELDS = tuple(f"{side}_{name}" for side in ("bid", "ask") for name in TRADE_FIELDS)
+
+
+@dataclass(slots=True)
+class BarColumns:
+    """Bars of one series. Prices: `exact[name] / 10 ** scale`; `digits[name]` = decimals of the number as LEAN has it.
+
+    Trade bars have open, high, low, close and `volume`; quote bars bid_open ... ask_close, `bid_size`, `ask_size`
+    and `has_bid`, `has_ask`. Times are microseconds since 1970 in UTC.
+    """
+
+    tick_type: TickType
+    start_us: Ints
+    end_us: Ints
+    scale: int
+    exact: dict[str, Ints]
+    digits: dict[str, NDArray[np.uint8]]
+    sizes: dict[str, Floats]
+    sides: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.start_us)
+
+    @property
+    def volume(self) -> Floats:
+        """Traded volume; NaN for quotes, which have none."""
+        return self.sizes["volume"] if "volume" in self.sizes else np.full(len(self), np.nan)
+
+    def floats(self, name: str) -> Floats:
+        """Return a price column as float64; for quote bars `open` ... `close` are mid prices."""
+        if name in self.exact:
+            return self.exact[name] / 10.0**self.scale
+        bid, ask = self.exact[f"bid_{name}"], self.exact[f"ask_{name}"]
+        both = self.sides["bid"] & self.sides["ask"]
+        return np.where(both, bid + ask, 2 * np.where(self.sides["bid"], bid, ask)) / (2 * 10.0**self.scale)
+
+    def decimal(self, name: str, row: int) -> Decimal:
+        """Return one price exactly, with LEAN's count of decimals."""
+        digits = int(self.digits[name][row])
+        return Decimal(int(self.exact[name][row]) // 10 ** (self.scale - digits)).scaleb(-digits)
+
+    def take(self, rows: Any) -> BarColumns:
+        """Return the bars of a mask, slice or index array."""
+        return BarColumns(
+            self.tick_type,
+            self.start_us[rows],
+            self.end_us[rows],
+            self.scale,
+            {k: v[rows] for k, v in self.exact.items()},
+            {k: v[rows] for k, v in self.digits.items()},
+            {k: v[rows] for k, v in self.sizes.items()},
+            {k: v[rows] for k, v in self.sides.items()},
+        )
+
+
+def _size_columns(tick_type: TickType) -> dict[str, int]:
+    return {"volume": 5} if tick_type == TickType.TRADE else {"bid_size": 5, "ask_size": 10}
+
+
+def join_columns(parts: list[BarColumns], tick_type: TickType) -> BarColumns:
+    """Return the bars of several parts as one."""
+    fields = TRADE_FIELDS if tick_type == TickType.TRADE else QUOTE_FIELDS
+    sides = ("bid", "ask") if tick_type == TickType.QUOTE else ()
+    if not parts:
+        none = np.zeros(0, dtype=np.int64)
+        return BarColumns(
+            tick_type,
+            none,
+            none,
+            0,
+            {name: none for name in fields},
+            {name: none.astype(np.uint8) for name in fields},
+            {name: none.astype(np.float64) for name in _size_columns(tick_type)},
+            {name: none.astype(bool) for name in sides},
+        )
+    if len(parts) == 1:
+        return parts[0]
+    scale = max(part.scale for part in parts)
+    return BarColumns(
+        tick_type,
+        np.concatenate([p.start_us for p in parts]),
+        np.concatenate([p.end_us for p in parts]),
+        scale,
+        {name: np.concatenate([p.exact[name] * 10 ** (scale - p.scale) for p in parts]) for name in fields},
+        {name: np.concatenate([p.digits[name] for p in parts]) for name in fields},
+        {name: np.concatenate([p.sizes[name] for p in parts]) for name in parts[0].sizes},
+        {name: np.concatenate([p.sides[name] for p in parts]) for name in sides},
+    )

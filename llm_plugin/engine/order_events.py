@@ -1,0 +1,128 @@
+"""What happened to an order, what it cost, and the prices when it was sent."""
+
+from __future__ import annotations
+
+import copy
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from llm_plugin.engine.cash import CashAmount
+from llm_plugin.engine.enums import OrderDirection, OrderStatus
+from llm_plugin.engine.fields import decimal_field, optional_decimal_field
+from llm_plugin.engine.money import ZERO, format_decimal, normalize
+from llm_plugin.engine.names import LeanObject
+
+__all__ = ["OrderEvent", "OrderFee", "OrderSubmissionData", "direction_of"]
+
+
+def direction_of(quantity: Decimal) -> OrderDirection:
+    """Return the side of a signed quantity."""
+    if quantity > 0:
+        return OrderDirection.BUY
+    return OrderDirection.SELL if quantity < 0 else OrderDirection.HOLD
+
+
+class OrderSubmissionData(LeanObject):
+    """Prices at the moment an order was sent."""
+
+    bid_price = decimal_field("bid_price", "Bid.")
+    ask_price = decimal_field("ask_price", "Ask.")
+    last_price = decimal_field("last_price", "Close.")
+
+    def __init__(self, bid_price: Any, ask_price: Any, last_price: Any) -> None:
+        self.bid_price, self.ask_price, self.last_price = bid_price, ask_price, last_price
+
+
+class OrderFee(LeanObject):
+    """What a fill costs."""
+
+    zero: ClassVar[OrderFee]
+
+    def __init__(self, value: CashAmount) -> None:
+        self.value = value
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+OrderFee.zero = OrderFee(CashAmount(ZERO, ""))
+
+
+OrderFee.Zero = OrderFee.ZERO = OrderFee.zero  # type: ignore[attr-defined]
+
+
+class OrderEvent(LeanObject):
+    """Something that happened to an order."""
+
+    fill_price = decimal_field("fill_price", "Price of the fill.")
+    fill_quantity = decimal_field("fill_quantity", "Signed quantity of the fill.")
+    quantity = decimal_field("quantity", "Signed quantity of the order.")
+    limit_price = optional_decimal_field("limit_price", "Current limit.")
+    stop_price = optional_decimal_field("stop_price", "Current stop.")
+    trigger_price = optional_decimal_field("trigger_price", "Current trigger.")
+    trailing_amount = optional_decimal_field("trailing_amount", "Current trailing distance.")
+
+    def __init__(
+        self, order: Any, utc_time: datetime, order_fee: OrderFee | None = None, message: str = "", **fill: Any
+    ) -> None:
+        self.order_id = order.id
+        self.id = 0
+        self.symbol = order.symbol
+        self.utc_time = utc_time
+        self.status: OrderStatus = fill.get("status", order.status)
+        self.direction = order.direction
+        self.fill_price = fill.get("fill_price", ZERO)
+        self.fill_price_currency = order.price_currency
+        self.fill_quantity = fill.get("fill_quantity", ZERO)
+        self.quantity = order.exact_quantity
+        self.order_fee = order_fee if order_fee is not None else OrderFee.zero
+        self.message = message
+        self.limit_price = self.stop_price = self.trigger_price = self.trailing_amount = None
+        self.trailing_as_percentage: bool | None = None
+        self.is_assignment = False
+        self.is_in_the_money = False
+        self.shortable_inventory: float | None = None
+        self.ticket: Any = None
+
+    @property
+    def exact_fill_price(self) -> Decimal:
+        """Price of the fill, exact."""
+        return self._fill_price  # type: ignore[attr-defined,no-any-return]
+
+    @property
+    def exact_fill_quantity(self) -> Decimal:
+        """Signed quantity of the fill, exact."""
+        return self._fill_quantity  # type: ignore[attr-defined,no-any-return]
+
+    @property
+    def absolute_fill_quantity(self) -> float:
+        """Unsigned quantity of the fill."""
+        return float(abs(self.exact_fill_quantity))
+
+    def copy_order_fields(self, order: Any) -> None:
+        """Show the order's current prices, so that updates can be seen."""
+        self.quantity = order.exact_quantity
+        for name in ("limit_price", "stop_price", "trigger_price", "trailing_amount", "trailing_as_percentage"):
+            value = getattr(order, f"_{name}", None) if name != "trailing_as_percentage" else None
+            if value is not None:
+                setattr(self, name, value)
+        if getattr(order, "_trailing_amount", None) is not None:
+            self.trailing_as_percentage = order.trailing_as_percentage
+
+    def clone(self) -> OrderEvent:
+        """Return a copy."""
+        return copy.copy(self)
+
+    def __repr__(self) -> str:
+        text = f"Time: {self.utc_time} OrderID: {self.order_id} EventID: {self.id} Symbol: {self.symbol.value}"
+        text += f" Status: {self.status} Quantity: {normalize(self._quantity)}"  # type: ignore[attr-defined]
+        if self.exact_fill_quantity != 0:
+            text += f" FillQuantity: {normalize(self.exact_fill_quantity)}"
+            text += f" FillPrice: {format_decimal(self.exact_fill_price)} {self.fill_price_currency}"
+        if self.order_fee.value.exact_amount != 0:
+            text += f" OrderFee: {self.order_fee}"
+        return f"{text} Message: {self.message}" if self.message else text
+
+    def __str__(self) -> str:
+        return repr(self)

@@ -1,0 +1,76 @@
+"""Rounding of order prices, and the texts of refused requests."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from llm_plugin.engine.enums import DataNormalizationMode, SecurityType
+from llm_plugin.engine.enums import OrderResponseErrorCode as Code
+from llm_plugin.engine.money import ZERO, normalize
+from llm_plugin.engine.orders import Order
+from llm_plugin.engine.tickets import OrderRequest, OrderResponse
+
+if TYPE_CHECKING:
+    from llm_plugin.engine.securities import Security
+
+__all__ = [
+    "adjustment_mode",
+    "invalid_new",
+    "invalid_status",
+    "power_message",
+    "price_increment",
+    "round_to_increment",
+    "unknown",
+]
+
+_DOLLAR, _PENNY = Decimal(1), Decimal("0.0001")
+
+
+def price_increment(security: Security) -> Decimal:
+    """Return the step to which order prices are rounded; 0 leaves them as they are."""
+    if security.type == SecurityType.EQUITY:
+        if adjustment_mode(security) != DataNormalizationMode.RAW:
+            return ZERO
+        price = security.exact_price
+        return _PENNY if 0 < price < _DOLLAR else security.symbol_properties.exact_tick
+    return security.symbol_properties.exact_tick
+
+
+def round_to_increment(value: Decimal, step: Decimal) -> Decimal:
+    """Round to a multiple of a step, half to even."""
+    return (value / step).to_integral_value() * step
+
+
+def adjustment_mode(security: Security) -> Any:
+    configs = security.subscriptions
+    return configs[0].data_normalization_mode if configs else DataNormalizationMode.ADJUSTED
+
+
+def power_message(order: Order, reason: str) -> str:
+    return (
+        f"Order Error: ids: [{order.id}], Insufficient buying power to complete orders (Value:["
+        f"{normalize(order.exact_quantity)}]), Reason: {reason}."
+    )
+
+
+def unknown(request: OrderRequest) -> OrderResponse:
+    return OrderResponse(
+        request.order_id, Code.UNABLE_TO_FIND_ORDER, f"Unable to locate order with id {request.order_id}."
+    )
+
+
+def invalid_status(request: OrderRequest, order: Order) -> OrderResponse:
+    return OrderResponse(
+        request.order_id,
+        Code.INVALID_ORDER_STATUS,
+        f"Unable to change order with id {order.id} because it already has {order.status} status.",
+    )
+
+
+def invalid_new(request: OrderRequest, order: Order) -> OrderResponse:
+    return OrderResponse(
+        request.order_id,
+        Code.INVALID_NEW_ORDER_STATUS,
+        f"Unable to change order with id {order.id} because it is still {order.status}.",
+    )

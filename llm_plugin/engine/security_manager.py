@@ -1,0 +1,104 @@
+"""Securities by symbol, ticker or identifier."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from llm_plugin.engine.names import LeanObject
+from llm_plugin.engine.symbols import Symbol
+
+if TYPE_CHECKING:
+    pass
+from llm_plugin.engine.securities import Security
+
+__all__ = ["SecurityManager"]
+
+
+class SecurityManager(LeanObject):
+    """Securities by symbol, ticker or identifier."""
+
+    def __init__(self, find: Any) -> None:
+        self._items: dict[Symbol, Security] = {}
+        self._find = find
+
+    def add(self, symbol: Any, security: Security | None = None) -> None:
+        """Add a security."""
+        if security is None:
+            symbol, security = symbol.symbol, symbol
+        self._items[symbol] = security
+
+    def remove(self, symbol: Symbol) -> bool:
+        """Remove a security."""
+        return self._items.pop(symbol, None) is not None
+
+    def _symbol(self, key: Any) -> Symbol | None:
+        return key if isinstance(key, Symbol) else self._find(key)
+
+    def __getitem__(self, key: Any) -> Security:
+        found = self._items.get(key) if isinstance(key, Symbol) else None
+        if found is None:
+            symbol = self._symbol(key)
+            found = self._items.get(symbol) if symbol is not None else None
+        if found is None:
+            raise KeyError(
+                f"{key} was not subscribed: call self.add_equity (add_forex, add_crypto, ...) in initialize first"
+            )
+        return found
+
+    def get(self, key: Any, default: Security | None = None) -> Security | None:
+        """Return a security or the default."""
+        symbol = self._symbol(key)
+        return self._items.get(symbol, default) if symbol is not None else default
+
+    def __contains__(self, key: Any) -> bool:
+        symbol = self._symbol(key)
+        return symbol is not None and symbol in self._items
+
+    def contains_key(self, key: Any) -> bool:
+        """True if subscribed."""
+        return key in self
+
+    def try_get_value(self, key: Any) -> tuple[bool, Security | None]:
+        """Return (found, security)."""
+        found = self.get(key)
+        return found is not None, found
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(_Pair(symbol, security) for symbol, security in list(self._items.items()))
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def count(self) -> int:
+        """Number of securities."""
+        return len(self._items)
+
+    def keys(self) -> list[Symbol]:
+        """Symbols."""
+        return list(self._items)
+
+    Keys = property(keys)
+
+    def values(self) -> list[Security]:
+        """Securities."""
+        return list(self._items.values())
+
+    Values = property(values)
+
+    def items(self) -> list[tuple[Symbol, Security]]:
+        """Symbols and securities."""
+        return list(self._items.items())
+
+
+class _Pair(tuple):  # type: ignore[type-arg]
+    """A (key, value) tuple with .NET's names."""
+
+    __slots__ = ()
+
+    def __new__(cls, key: Any, value: Any) -> _Pair:
+        return super().__new__(cls, (key, value))
+
+    key = Key = property(lambda self: self[0])
+    value = Value = property(lambda self: self[1])
