@@ -15,62 +15,36 @@ its tenant closed, so it can do without, in this order:
 from __future__ import annotations
 
 import bisect
-import json
 import math
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from typing import Any
 
-import numpy as np
-
-from llm_plugin.domain import Action, ExitReason, OutcomeKind
 from llm_plugin.errors import MemoryUnavailable
 from llm_plugin.memory.local import LocalMemory
 from llm_plugin.memory.records import MemoryHit, MemoryRecord, Vector, check_vector, microseconds, rank
+from llm_plugin.memory.weaviate_client import (
+    COLLECTIONS,
+    Index,
+    check_alive,
+    connect,
+    create_collection,
+    first_line,
+    object_id,
+    properties_of,
+    record_from,
+    tenant_name,
+)
 
-__all__ = ["Index", "WeaviateMemory", "connect"]
+__all__ = ["COLLECTIONS", "Index", "WeaviateMemory", "connect"]
 
-Index = Literal["flat", "hnsw"]
-COLLECTIONS: dict[str, str] = {"flat": "LeanTradeExact", "hnsw": "LeanTrade"}
-NAMESPACE = uuid.UUID("0d9c3a52-8c1e-5f0a-9d55-0f6a3bb4f3a1")
 SPARE = 2  # neighbours beyond k, so that ties at the edge are seen
 MARGIN = 12  # further ones where some may have closed too late
 MOST_NEIGHBOURS = 160  # beyond it a filter on the server is cheaper
 EARLY = 8192  # first closings that are scanned in the client
+EARLY_GROWTH = 1.5  # they are read again when there are so many times more of them
 TIE = 1e-5  # more than float32 distances can be off
-
-
-def connect(url: str, grpc_port: int, api_key: str | None = None, timeout_seconds: float = 5.0) -> Any:
-    """Open a weaviate-client connection.
-
-    Raises:
-        MemoryUnavailable: Nobody answers there, or the key is refused.
-    """
-    import weaviate
-    from weaviate.classes.init import AdditionalConfig, Auth, Timeout
-
-    parts = urlsplit(url)
-    secure = parts.scheme == "https"
-    host = parts.hostname or "127.0.0.1"
-    limits = Timeout(init=timeout_seconds, query=timeout_seconds, insert=max(60.0, timeout_seconds))
-    try:
-        return weaviate.connect_to_custom(
-            http_host=host,
-            http_port=parts.port or (443 if secure else 80),
-            http_secure=secure,
-            grpc_host=host,
-            grpc_port=grpc_port,
-            grpc_secure=secure,
-            auth_credentials=Auth.api_key(api_key) if api_key else None,
-            additional_config=AdditionalConfig(timeout=limits, trust_env=False),
-        )
-    except Exception as error:
-        raise MemoryUnavailable(
-            f"Weaviate at {url} (gRPC {grpc_port}) does not answer: {_first_line(error)}"
-        ) from error
 
 
 class WeaviateMemory:
@@ -85,7 +59,7 @@ class WeaviateMemory:
 
     def __init__(self, client: Any, tenant: str, index: Index = "flat", buffer: int = 1) -> None:
         self._client = client
-        self._tenant = _tenant_name(tenant)
+        self._tenant = tenant_name(tenant)
         self._index: Index = index
         self._buffer = buffer
         self._waiting: dict[str, MemoryRecord] = {}
@@ -93,7 +67,8 @@ class WeaviateMemory:
         self._times: list[int] | None = []  # the same times in order; None = to be sorted again
         self._symbols: set[str] = set()
         self._found: set[str] = set()  # what an earlier process left here
-        self._early: LocalMemory | None = None
+        self._early = LocalMemory()
+        self._early_limit = -1  # latest as-of time that `_early` answers for
         with self._translated():
             self._collection = self._prepare()
             self._read_known()
@@ -102,18 +77,14 @@ class WeaviateMemory:
 
     def add(self, record: MemoryRecord) -> None:
         """Remember a closed trade; it is seen by searches at once and sent when the buffer is full."""
-        check_vector(record.vector)
-        self._waiting[record.decision_id] = record
-        self._note(record.decision_id, record.closed_us, record.symbol_id)
+        self._take(record)
         if len(self._waiting) >= self._buffer:
             self.flush()
 
     def add_many(self, records: Sequence[MemoryRecord]) -> None:
         """Remember many, in large batches."""
         for record in records:
-            check_vector(record.vector)
-            self._waiting[record.decision_id] = record
-            self._note(record.decision_id, record.closed_us, record.symbol_id)
+            self._take(record)
         self.flush()
 
     def search(self, vector: Vector, k: int, as_of_utc: datetime, symbol_id: str | None = None) -> list[MemoryHit]:
@@ -124,8 +95,8 @@ class WeaviateMemory:
             return []
         mixed = symbol_id in self._symbols and len(self._symbols) > 1
         wanted = symbol_id if mixed else None
-        if self._visible(as_of) < len(self._closed) and as_of <= self._early_until():
-            return self._early_trades().search(query, k, as_of_utc, symbol_id)
+        if self._visible(as_of) < len(self._closed) and self._is_early(as_of):
+            return self._early.search(query, k, as_of_utc, symbol_id)
         waiting = [record for record in self._waiting.values() if record.closed_us < as_of]
         found = self._nearest(query, k, as_of, wanted)
         hits = rank(query, _merged(found, waiting), k, symbol_id)
@@ -142,7 +113,7 @@ class WeaviateMemory:
         with self._translated():
             self._parent().tenants.remove(self._tenant)
             self._waiting, self._closed, self._times, self._symbols = {}, {}, [], set()
-            self._found, self._early = set(), None
+            self._found, self._early, self._early_limit = set(), LocalMemory(), -1
             self._collection = self._prepare()
 
     def close(self) -> None:
@@ -171,7 +142,8 @@ class WeaviateMemory:
         for start in range(0, len(records), 1000):
             part = records[start : start + 1000]
             objects = [
-                DataObject(properties=_properties(r), uuid=_uuid(r.decision_id), vector=r.vector.tolist()) for r in part
+                DataObject(properties=properties_of(r), uuid=object_id(r.decision_id), vector=r.vector.tolist())
+                for r in part
             ]
             with self._translated():
                 self._drop([r.decision_id for r in part if r.decision_id in self._found])
@@ -190,7 +162,9 @@ class WeaviateMemory:
         from weaviate.classes.query import Filter
 
         if decision_ids:
-            self._collection.data.delete_many(where=Filter.by_id().contains_any([_uuid(one) for one in decision_ids]))
+            self._collection.data.delete_many(
+                where=Filter.by_id().contains_any([object_id(one) for one in decision_ids])
+            )
             self._found.difference_update(decision_ids)
 
     # -- inside ----------------------------------------------------------------------------------------------------
@@ -203,7 +177,7 @@ class WeaviateMemory:
 
         name = COLLECTIONS[self._index]
         if not self._client.collections.exists(name):
-            _create(self._client, name, self._index)
+            create_collection(self._client, name, self._index)
         parent = self._parent()
         if not parent.tenants.exists(self._tenant):
             parent.tenants.create([Tenant(name=self._tenant)])
@@ -217,8 +191,8 @@ class WeaviateMemory:
 
     def _note(self, decision_id: str, closed_us: int, symbol_id: str) -> None:
         known = self._closed.get(decision_id)
-        if self._early is not None and (known is not None or closed_us < self._early_until()):
-            self._early = None
+        if known not in (None, closed_us):
+            self._early_limit = -1
         self._closed[decision_id] = closed_us
         self._symbols.add(symbol_id)
         if known is None and self._times is not None and (not self._times or self._times[-1] <= closed_us):
@@ -226,32 +200,38 @@ class WeaviateMemory:
         elif known != closed_us:
             self._times = None
 
+    def _take(self, record: MemoryRecord) -> None:
+        check_vector(record.vector)
+        self._waiting[record.decision_id] = record
+        self._note(record.decision_id, record.closed_us, record.symbol_id)
+        if record.closed_us < self._early_limit:
+            self._early.add(record)
+
     def _visible(self, as_of_us: int) -> int:
         if self._times is None:
             self._times = sorted(self._closed.values())
         return bisect.bisect_left(self._times, as_of_us)
 
-    def _early_until(self) -> int:
-        """Return the latest as-of time that the first closings can answer for."""
+    def _is_early(self, as_of_us: int) -> bool:
+        """Return whether the first closings, held in the client, answer for a time; load them where that pays."""
+        if as_of_us <= self._early_limit:
+            return True
         times = self._times or []
-        return times[EARLY - 1] if len(times) >= EARLY else (times[-1] if times else 0)
+        until = times[min(len(times), EARLY) - 1]
+        grown = self._visible(until) >= EARLY_GROWTH * self._early.count()
+        if as_of_us > until or (self._early_limit >= 0 and not grown):
+            return False
+        from weaviate.classes.query import Filter
 
-    def _early_trades(self) -> LocalMemory:
-        if self._early is None:
-            from weaviate.classes.query import Filter
-
-            until, memory = self._early_until(), LocalMemory()
-            with self._translated():
-                answer = self._collection.query.fetch_objects(
-                    filters=Filter.by_property("closed_us").less_than(until),
-                    limit=EARLY,
-                    include_vector=True,
-                    return_properties=["payload"],
-                )
-            memory.add_many([_record(item) for item in answer.objects])
-            memory.add_many([record for record in self._waiting.values() if record.closed_us < until])
-            self._early = memory
-        return self._early
+        memory, before = LocalMemory(), Filter.by_property("closed_us").less_than(until)
+        with self._translated():
+            answer = self._collection.query.fetch_objects(
+                filters=before, limit=EARLY, include_vector=True, return_properties=["payload"]
+            )
+        memory.add_many([record_from(item) for item in answer.objects])
+        memory.add_many([record for record in self._waiting.values() if record.closed_us < until])
+        self._early, self._early_limit = memory, until
+        return True
 
     def _nearest(self, query: Vector, k: int, as_of_us: int, symbol_id: str | None) -> list[MemoryRecord]:
         """Return records among which the k nearest visible ones are."""
@@ -289,7 +269,7 @@ class WeaviateMemory:
                 return_metadata=MetadataQuery(distance=True),
                 return_properties=["payload"],
             ).objects
-        pairs = [(_record(item), float(item.metadata.distance)) for item in answer]
+        pairs = [(record_from(item), float(item.metadata.distance)) for item in answer]
         seen = [(record, distance) for record, distance in pairs if record.closed_us < as_of_us]
         if len(answer) < limit:  # the server has no more
             return [record for record, _ in seen]
@@ -302,97 +282,14 @@ class WeaviateMemory:
         if self._client is None:
             raise MemoryUnavailable("the trade memory is closed")
         try:
+            check_alive(self._client)
             yield
         except MemoryUnavailable:
             raise
         except Exception as error:
-            raise MemoryUnavailable(f"Weaviate failed on tenant {self._tenant}: {_first_line(error)}") from error
-
-
-def _create(client: Any, name: str, index: Index) -> None:
-    from weaviate.classes.config import Configure, DataType, Property, Tokenization, VectorDistances
-
-    # L2 on unit vectors orders like the cosine, and the server keeps the vectors as they are.
-    metric = VectorDistances.L2_SQUARED
-    vectors = (
-        Configure.VectorIndex.flat(distance_metric=metric)
-        if index == "flat"
-        else Configure.VectorIndex.hnsw(
-            distance_metric=metric, ef_construction=128, max_connections=32, ef=128, flat_search_cutoff=20_000
-        )
-    )
-    whole = Tokenization.FIELD
-    try:
-        client.collections.create(
-            name,
-            vector_config=Configure.Vectors.self_provided(vector_index_config=vectors),
-            multi_tenancy_config=Configure.multi_tenancy(enabled=True),
-            properties=[
-                Property(name="closed_us", data_type=DataType.INT, index_filterable=False, index_range_filters=True),
-                Property(name="symbol_id", data_type=DataType.TEXT, tokenization=whole, index_searchable=False),
-                Property(name="decision_id", data_type=DataType.TEXT, index_filterable=False, index_searchable=False),
-                Property(name="payload", data_type=DataType.TEXT, index_filterable=False, index_searchable=False),
-            ],
-        )
-    except Exception:
-        if not client.collections.exists(name):  # another process was faster
-            raise
+            raise MemoryUnavailable(f"Weaviate failed on tenant {self._tenant}: {first_line(error)}") from error
 
 
 def _merged(found: Sequence[MemoryRecord], waiting: Sequence[MemoryRecord]) -> list[MemoryRecord]:
     """Join what the server found and what waits in the client; the newer content of a decision wins."""
     return list({record.decision_id: record for record in [*found, *waiting]}.values())
-
-
-def _tenant_name(run_id: str) -> str:
-    """Return the run id as a tenant name: letters, digits, - and _ only, 4 to 64 characters."""
-    if 4 <= len(run_id) <= 64 and all(c.isascii() and (c.isalnum() or c in "-_") for c in run_id):
-        return run_id
-    return str(uuid.uuid5(NAMESPACE, run_id))
-
-
-def _uuid(decision_id: str) -> str:
-    return str(uuid.uuid5(NAMESPACE, decision_id))
-
-
-def _properties(record: MemoryRecord) -> dict[str, Any]:
-    payload = {
-        "action": record.action.value,
-        "setup": record.setup,
-        "kind": record.kind.value,
-        "r_multiple": record.r_multiple,
-        "pnl": record.pnl,
-        "exit_reason": record.exit_reason.value,
-        "reasoning": record.reasoning,
-        "decision_id": record.decision_id,
-        "symbol_id": record.symbol_id,
-        "closed_us": record.closed_us,
-    }
-    return {
-        "decision_id": record.decision_id,
-        "symbol_id": record.symbol_id,
-        "closed_us": record.closed_us,
-        "payload": json.dumps(payload),
-    }
-
-
-def _record(item: Any) -> MemoryRecord:
-    values = json.loads(item.properties["payload"])
-    return MemoryRecord(
-        decision_id=values["decision_id"],
-        symbol_id=values["symbol_id"],
-        action=Action(values["action"]),
-        setup=values["setup"],
-        kind=OutcomeKind(values["kind"]),
-        r_multiple=values["r_multiple"],
-        pnl=values["pnl"],
-        closed_us=values["closed_us"],
-        exit_reason=ExitReason(values["exit_reason"]),
-        vector=np.array(item.vector["default"], np.float32),
-        reasoning=values["reasoning"],
-    )
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else type(error).__name__

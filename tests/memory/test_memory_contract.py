@@ -194,3 +194,17 @@ def test_back_ends_agree_bit_for_bit(
                     query, 3, moment(hour), symbol_id
                 )
     assert ways == ({False} if early == 8192 else {False, True})
+
+
+def test_growing_memory_answers_for_every_time_at_every_step(memory: TradeMemory) -> None:
+    """Searches in between must not leave the memory with an old picture of its early trades."""
+    vectors = random_vectors(160, seed=2)
+    rng = np.random.default_rng(8)
+    records: list[MemoryRecord] = []
+    for i, vector in enumerate(vectors[:150]):
+        records.append(make_record(i, vector, hour=i + float(rng.integers(0, 30))))
+        memory.add(records[-1])
+        if i % 5 == 0:
+            query = vectors[150 + i % 10]
+            for hour in (i, i + 15, float(rng.uniform(0, i + 30))):
+                assert ids(memory.search(query, 3, moment(hour))) == brute_force(records, query, 3, hour), (i, hour)
