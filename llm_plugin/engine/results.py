@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_plugin.engine.charts import Chart, charts_to_json
+from llm_plugin.engine.enums import OrderType
 from llm_plugin.engine.json_text import RawJson, iso_utc, to_json_text
 from llm_plugin.engine.money import round_half_even, smart_rounding, to_decimal
 from llm_plugin.engine.names import pascal
@@ -59,6 +60,15 @@ def _symbol_json(symbol: Any) -> dict[str, str]:
     return {"value": symbol.value, "id": str(symbol.id), "permtick": str(symbol.value)}
 
 
+def _is_marketable(order: Any) -> bool:
+    sent, limit = order.order_submission_data, getattr(order, "_limit_price", None)
+    if order.type != OrderType.LIMIT or sent is None or limit is None:
+        return bool(order.is_marketable)
+    # LEAN looks at this after it has rounded the limit for the hash.
+    rounded = smart_rounding(to_decimal(limit))
+    return bool(rounded >= sent._ask_price if order.exact_quantity > 0 else rounded <= sent._bid_price)
+
+
 def order_json(order: Any) -> str:
     """One order as LEAN writes it, without spaces."""
     price = smart_rounding(order.exact_price)
@@ -93,7 +103,7 @@ def order_json(order: Any) -> str:
             "orderSubmissionData": None
             if sent is None
             else {"bidPrice": sent._bid_price, "askPrice": sent._ask_price, "lastPrice": sent._last_price},
-            "isMarketable": bool(order.is_marketable),
+            "isMarketable": _is_marketable(order),
             "priceAdjustmentMode": int(order.price_adjustment_mode or 0),
         }
     )

@@ -159,13 +159,20 @@ class PortfolioConstructionModel(LeanObject):
                 self._securities_changed = False
                 return True
         due = self._next_rebalance is not None and self._next_rebalance <= algorithm_utc
-        due = due or (self._on_security_changes and self._securities_changed)
-        if not due and self._on_insight_changes:
+        on_securities = self._or_setting("rebalance_portfolio_on_security_changes", self.rebalance_on_security_changes)
+        on_insights = self._or_setting("rebalance_portfolio_on_insight_changes", self.rebalance_on_insight_changes)
+        due = due or (on_securities and self._securities_changed)
+        if not due and on_insights:
             expiry = self._algorithm.insights.get_next_expiry_time()
             due = bool(insights) or (expiry is not None and expiry < algorithm_utc)
         if due:
             self.refresh_rebalance(algorithm_utc)
         return due
+
+    def _or_setting(self, name: str, own: bool) -> bool:
+        """The algorithm's setting, where one was made."""
+        setting = getattr(getattr(self._algorithm, "settings", None), name, None)
+        return own if setting is None else bool(setting)
 
     def refresh_rebalance(self, algorithm_utc: datetime) -> None:
         """Ask for the next time."""

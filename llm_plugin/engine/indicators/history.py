@@ -8,7 +8,7 @@ from typing import Any
 from llm_plugin.engine.indicators.base import IndicatorBase, IndicatorDataPoint
 from llm_plugin.engine.names import LeanObject, snake
 
-__all__ = ["IndicatorHistory"]
+__all__ = ["IndicatorDataPoints", "IndicatorHistory"]
 
 
 def _lines(indicator: IndicatorBase) -> dict[str, IndicatorBase]:
@@ -17,6 +17,22 @@ def _lines(indicator: IndicatorBase) -> dict[str, IndicatorBase]:
         for name, value in vars(indicator).items()
         if isinstance(value, IndicatorBase) and not name.startswith("_")
     }
+
+
+class IndicatorDataPoints(LeanObject):
+    """All lines of an indicator at one time, by name or attribute."""
+
+    def __init__(self, points: dict[str, IndicatorDataPoint]) -> None:
+        self.__dict__.update(points)
+        self.time = points["current"].time
+        self.end_time = self.time
+
+    def __getitem__(self, name: str) -> IndicatorDataPoint:
+        point: IndicatorDataPoint = getattr(self, snake(name))
+        return point
+
+    def __repr__(self) -> str:
+        return f"{self.time} {self['current'].value}"
 
 
 class IndicatorHistory(LeanObject):
@@ -62,10 +78,13 @@ class IndicatorHistory(LeanObject):
         return pd.DataFrame({name: [p.value for p in points] for name, points in self._series.items()}, index=index)
 
     def __getitem__(self, key: Any) -> Any:
-        return self._series[snake(key)] if isinstance(key, str) else self.current[key]
+        return self._series[snake(key)] if isinstance(key, str) else self._row(key)
 
-    def __iter__(self) -> Iterator[IndicatorDataPoint]:
-        return iter(self.current)
+    def _row(self, at: int) -> IndicatorDataPoints:
+        return IndicatorDataPoints({name: points[at] for name, points in self._series.items()})
+
+    def __iter__(self) -> Iterator[IndicatorDataPoints]:
+        return (self._row(at) for at in range(len(self)))
 
     def __len__(self) -> int:
         return len(self.current)
