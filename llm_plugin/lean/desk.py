@@ -24,7 +24,7 @@ from llm_plugin.domain import (
     Signal,
     Source,
 )
-from llm_plugin.errors import ConfigError, DataError, RecordError
+from llm_plugin.errors import ConfigError, DataError, LeanLlmError, ModelError, RecordError
 from llm_plugin.lean.backend import local_decision, make_backend
 from llm_plugin.lean.compat import utc_now
 from llm_plugin.lean.config import LeanConfig
@@ -39,6 +39,7 @@ from llm_plugin.outcomes.exits import validate_plan
 __all__ = ["Desk"]
 
 MULTIPLIERS = (0.5, 0.75, 1.0)
+ASKED = (Source.LLM, Source.CACHE, Source.STALE)
 
 
 class Desk:
@@ -91,6 +92,7 @@ class Desk:
             signal_exits=signal_exits,
         )
         self.last_signal: dict[str, Signal] = {}
+        self.overruled: set[str] = set()
         self.on_change: Callable[[], None] | None = None
         self.before_first: Callable[[], None] | None = None
         self._ended = False
@@ -263,7 +265,12 @@ class Desk:
     def _publish(self, outcome: Outcome) -> None:
         self.counts[f"outcomes_{outcome.kind.value}"] += 1
         self.recorder.outcome(outcome)
-        self.backend.record_outcome(outcome)
+        if outcome.decision_id not in self.overruled:
+            try:
+                self.backend.record_outcome(outcome)
+            except LeanLlmError as error:  # it stands in decisions.jsonl; a running position is no place to stop
+                self.counts["backend_errors"] += 1
+                self.algorithm.error(f"outcome of {outcome.decision_id} was not stored: {error}")
         self.changed()
 
     # -- inside ------------------------------------------------------------------------------------------------------
@@ -294,23 +301,29 @@ class Desk:
         )
 
     def _answer(self, request: DecisionRequest) -> Decision:
-        follow = self.config.get("validator.on_failure") == "follow_signal"
-        if not request.market.ready:
-            return local_decision(request, Source.WARMING, approve=follow, rule="warming", reason="warming up")
+        """Get the backend's answer; what is broken, illegal or given while warming up is overruled by `on_failure`."""
         try:
             decision = self.backend.validate(request)
-        except (RecordError, ConfigError):
+        except (RecordError, ConfigError, ModelError):
             raise
         except Exception as error:
             self.counts["backend_errors"] += 1
             self.algorithm.error(f"validator failed, verdict by on_failure: {type(error).__name__}: {error}")
-            return local_decision(request, Source.FALLBACK, approve=follow, rule="on_failure", reason=str(error))
+            return self._overrule(request, Source.FALLBACK, "on_failure", f"{type(error).__name__}: {error}")
+        if not request.market.ready and decision.source in ASKED:
+            return self._overrule(request, Source.WARMING, "warming", "features are warming up")
         problem = _illegal(request, decision)
         if problem:
             self.counts["illegal_answers"] += 1
             self.algorithm.error(f"validator's answer is refused: {problem}")
-            return local_decision(request, Source.FALLBACK, approve=follow, rule="illegal_answer", reason=problem)
+            return self._overrule(request, Source.FALLBACK, "illegal_answer", problem)
         return decision
+
+    def _overrule(self, request: DecisionRequest, source: Source, rule: str, reason: str) -> Decision:
+        """Decide by `on_failure`; the backend does not know of this decision, so it is not told its outcomes."""
+        self.overruled.add(request.decision_id)
+        follow = self.config.get("validator.on_failure") == "follow_signal"
+        return local_decision(request, source, approve=follow, rule=rule, reason=reason)
 
     def _due(self, feed: Feed) -> bool:
         bracket = self.ledger.brackets.brackets[feed.symbol_id]

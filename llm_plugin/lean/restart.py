@@ -69,6 +69,7 @@ class StateKeeper:
             "peak_equity": self.desk.account.peak_equity,
             "start_equity": self.desk.account.start_equity,
             "counts": dict(self.desk.counts),
+            "overruled": sorted(self.desk.overruled & wanted),
             "asked": {key: _asked_row(asked) for key, asked in ledger.asked.items() if key in wanted},
             "books": books,
             "replays": replays,
@@ -91,6 +92,7 @@ class StateKeeper:
         desk.account.peak_equity = max(desk.account.peak_equity, state["peak_equity"])
         desk.account.start_equity = state["start_equity"]
         desk.counts.update(state["counts"])
+        desk.overruled.update(state["overruled"])
         ledger.asked.update({key: _asked_of(row) for key, row in state["asked"].items()})
         for key, row in state["books"].items():
             ledger.book(key).restore(row)

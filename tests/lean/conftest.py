@@ -21,12 +21,15 @@ class ScriptedBackend:
         self.answer = answer or (lambda request: None)
         self.requests, self.outcomes, self.closed = [], [], False
         self.next_signal = None
+        self.eager = False
 
     def signal(self, market):
         action = self.next_signal or Action.HOLD
         return Signal(market.symbol_id, market.ticker, market.time_utc, action, 0.6, "scripted")
 
     def validate(self, request):
+        if not request.market.ready and not self.eager:
+            return local_decision(request, Source.WARMING, approve=False, rule="warming")
         self.requests.append(request)
         base = local_decision(request, Source.LLM, approve=True, rule="scripted")
         answer = self.answer(request)

@@ -458,3 +458,28 @@ def test_a_closed_exchange_leaves_the_stop_working(make_plugin):
     algorithm.bar(1.2995, 1.3005, 1.3)
     algorithm.finish()
     assert algorithm.portfolio["EURUSD"].quantity == 0
+
+
+def test_an_outcome_that_cannot_be_stored_does_not_stop_the_algorithm(make_plugin, tmp_path):
+    from llm_plugin.errors import RetryableError
+
+    def refuse(outcome):
+        raise RetryableError("the store is away")
+
+    algorithm, plugin, backend = make_plugin(lambda _: 0.0)
+    backend.record_outcome = refuse
+    plugin.validate("EURUSD", Action.BUY, 0.7)
+    algorithm.bar(1.2970, 1.3010, 1.2990)
+    assert plugin.desk.counts["backend_errors"] == 2
+    assert "the store is away" in algorithm.messages[0]
+    assert len(rows(tmp_path, "outcome")) == 2
+
+
+def test_what_has_to_be_fixed_stops_the_run(make_plugin):
+    from llm_plugin.errors import LookaheadError
+
+    def ahead(_):
+        raise LookaheadError("the model knows this period")
+
+    with pytest.raises(LookaheadError, match="knows this period"):
+        make_plugin(ahead)[1].validate("EURUSD", Action.BUY, 0.7)

@@ -86,14 +86,21 @@ def test_while_warming_up_no_question_is_asked(make_plugin):
     assert not backend.requests
 
 
-def test_not_ready_is_warming_with_the_verdict_of_on_failure(make_plugin):
+@pytest.mark.parametrize(("on_failure", "approved"), [("veto_entries", False), ("follow_signal", True)])
+def test_not_ready_is_warming_with_the_verdict_of_on_failure(make_plugin, scripted, on_failure, approved):
+    """A backend that answers all the same is overruled, and not told the outcome."""
     algorithm = fakes.FakeAlgorithm()
-    algorithm.history_bars = fakes.flat_history(bars=5)
-    config = {"validator": {"mode": "none", "on_failure": "follow_signal"}}
-    _, plugin, backend = make_plugin(config=config, algorithm=algorithm)
+    algorithm.history_bars = fakes.flat_history(bars=20)
+    config = {"validator": {"mode": "none", "on_failure": on_failure}}
+    backend = scripted()
+    backend.eager = True
+    algorithm.is_warming_up = True
+    _, plugin, _ = make_plugin(config=config, algorithm=algorithm, backend=backend)
     decision = plugin.validate("EURUSD", Action.BUY, 0.7)
-    assert (decision.source, decision.approved) == (Source.WARMING, True)
-    assert not backend.requests
+    assert (decision.source, decision.approved) == (Source.WARMING, approved)
+    algorithm.bar(1.297, 1.3, 1.2975)
+    assert plugin.desk.counts["outcomes_shadow"] + plugin.desk.counts["outcomes_replay"] >= 2
+    assert not backend.outcomes
 
 
 def test_a_question_between_bars_sees_the_last_completed_bar(make_plugin):
