@@ -36,7 +36,7 @@ _NOT_PRICES = tuple(name for name in FIRST if name.startswith(("variance", "adx"
 
 # The record that the kernels read: the last bar, all averages, all averages one bar earlier.
 RECORD = {name: i for i, name in enumerate(("close", "high", "low", *FIRST, *(f"before_{name}" for name in FIRST)))}
-_SETTLED_BARS = 8_000
+_SETTLED_BARS = 4_000  # then the slowest start-up weight is below 1e-17
 _TINY = 1e-300
 
 

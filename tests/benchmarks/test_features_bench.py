@@ -12,7 +12,7 @@ import numpy as np
 from llm_plugin.data.bars import load_price_bars
 from llm_plugin.features import FeatureEngine
 
-WARM_UP, MEASURED, ROUNDS = 300, 5000, 3
+WARM_UP, MEASURED, ROUNDS = 300, 4000, 5
 
 
 def bar_times(bars) -> np.ndarray:

@@ -147,7 +147,12 @@ def awesome(m):
     return (middle.rolling(5).mean() - middle.rolling(34).mean()) / m["atr"]
 
 
+def volatility_percentile(m):
+    return (m["atr"] / m["close"]).rolling(240).apply(lambda x: (x < x[-1]).mean(), raw=True)
+
+
 TEXTBOOK = {
+    "volatility_percentile": volatility_percentile,
     "ema_distance_50": lambda m: (m["close"] - ema(m["close"], 50)) / m["atr"],
     "ema_slope_20": lambda m: ema(m["close"], 20).diff() / m["atr"],
     "ema_spread_20_50": lambda m: (ema(m["close"], 20) - ema(m["close"], 50)) / m["atr"],
