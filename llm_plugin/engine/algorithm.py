@@ -34,7 +34,7 @@ from llm_plugin.errors import ConfigError
 __all__ = ["QCAlgorithm"]
 
 
-class AlgorithmBase(
+class AlgorithmBase(  # type: ignore[override]
     EnvironmentApi,
     EventHandlers,
     DataApi,

@@ -28,8 +28,8 @@ class DataApi(LeanObject):
         """`(symbol, ...)` or `(security_type, ticker, resolution=None, market=None, fill_forward, leverage, ...)`."""
         if args and isinstance(args[0], Symbol):
             symbol = args[0]
-            names = ("resolution", "fill_forward", "leverage", "extended_market_hours", "data_normalization_mode")
-            given = {**dict(zip(names, args[1:], strict=False)), **kwargs}
+            order = ("resolution", "fill_forward", "leverage", "extended_market_hours", "data_normalization_mode")
+            given = {**dict(zip(order, args[1:], strict=False)), **kwargs}
             return self._subscribe(symbol, symbol.to_string(), given)
         names = ("security_type", "ticker", "resolution", "market", "fill_forward", "leverage",
                  "extended_market_hours", "data_normalization_mode")  # fmt: skip
@@ -180,4 +180,4 @@ def _normalization(symbol: Symbol, mode: Any, settings: Any) -> DataNormalizatio
     )
     if symbol.security_type == SecurityType.EQUITY and mode not in supported:
         raise UnsupportedLeanApi(f"DataNormalizationMode.{mode}", "supported: Adjusted, SplitAdjusted, Raw")
-    return mode
+    return mode  # type: ignore[no-any-return]

@@ -38,7 +38,7 @@ class EnvironmentApi(LeanObject):
         return self._engine.clock.time
 
     @property
-    def utc_time(self) -> datetime:  # type: ignore[override]
+    def utc_time(self) -> datetime:
         """Now, naive UTC."""
         return self._engine.clock.utc_time
 
@@ -58,7 +58,7 @@ class EnvironmentApi(LeanObject):
         return self._engine.end
 
     @property
-    def is_warming_up(self) -> bool:  # type: ignore[override]
+    def is_warming_up(self) -> bool:
         """True before the start date."""
         return self._engine.is_warming_up
 

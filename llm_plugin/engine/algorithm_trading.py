@@ -254,7 +254,7 @@ class TradingApi(LeanObject):
 
     def set_holdings(self, *args: Any, **kwargs: Any) -> list[OrderTicket]:
         """`(symbol, fraction[, liquidate_existing, asynchronous, tag, properties])`, or `(targets[, ...])`."""
-        if args and isinstance(args[0], list | tuple) and not isinstance(args[0], str):
+        if args and isinstance(args[0], list | tuple):
             return self._set_many(args[0], *args[1:], **kwargs)
         names = ("symbol", "percentage", "liquidate_existing_holdings", "asynchronous", "tag", "order_properties")
         given = {**dict(zip(names, args, strict=False)), **kwargs}

@@ -33,7 +33,7 @@ class BaseData(LeanObject):
     __slots__ = ("_end_time", "is_fill_forward", "symbol", "time", "value")
 
     def __init__(self, symbol: Symbol | None = None, time: datetime | None = None, value: float = 0.0) -> None:
-        self.symbol = symbol
+        self.symbol: Any = symbol
         self.time = time
         self._end_time: datetime | None = None
         self.value = value
@@ -206,7 +206,7 @@ class QuoteBar(BaseData):
         return self._middle("close")
 
     @property
-    def value(self) -> float:
+    def value(self) -> float:  # type: ignore[override]
         """Mid close."""
         return self.close
 

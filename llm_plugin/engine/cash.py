@@ -35,7 +35,7 @@ class CashAmount(LeanObject):
     @property
     def exact_amount(self) -> Decimal:
         """The amount, exact."""
-        return self._amount  # type: ignore[attr-defined,no-any-return]
+        return self._amount  # type: ignore[no-any-return]
 
     def __str__(self) -> str:
         return f"{self.exact_amount} {self.currency}"

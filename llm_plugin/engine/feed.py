@@ -15,9 +15,9 @@ from llm_plugin.engine.enums import DataNormalizationMode, Resolution, SecurityT
 from llm_plugin.engine.feed_bars import BarBlock, FeedQuoteBar, FeedTradeBar
 from llm_plugin.engine.filled_bars import FilledQuoteBar, FilledTradeBar
 from llm_plugin.engine.lean_data import BarColumns, bar_file, is_strict_daily, join_columns, read_file_columns
-from llm_plugin.engine.lean_data import normalize_columns as normalize
 from llm_plugin.engine.map_files import load_map_file
 from llm_plugin.engine.market_hours import ExchangeHours, MarketHoursEntry
+from llm_plugin.engine.normalization import normalize_columns as normalize
 from llm_plugin.engine.subscriptions import SubscriptionDataConfig
 from llm_plugin.engine.zones import DAY_US, EPOCH, SECOND_US
 

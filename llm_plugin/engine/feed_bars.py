@@ -28,6 +28,7 @@ class BarBlock:
         if name.startswith("__"):
             raise AttributeError(name)
         columns = self.columns
+        values: Any
         if name == "end_utc":
             values = columns.end_us
         elif name == "start_local":
@@ -52,7 +53,7 @@ class FeedTradeBar(TradeBar):
 
     __slots__ = ("_block", "_row", "_stop")
 
-    is_fill_forward = False  # type: ignore[assignment]
+    is_fill_forward = False
 
     def __init__(self, block: BarBlock, row: int) -> None:
         self._block = block
@@ -60,7 +61,7 @@ class FeedTradeBar(TradeBar):
         self._stop: datetime | None = None
 
     @property
-    def symbol(self) -> Symbol:  # type: ignore[override]
+    def symbol(self) -> Symbol:
         """Whose bar it is."""
         return self._block.symbol
 
@@ -69,7 +70,7 @@ class FeedTradeBar(TradeBar):
         """Start in the exchange's time zone."""
         return EPOCH + timedelta(microseconds=self._block.start_local[self._row])
 
-    @property
+    @property  # type: ignore[misc]
     def end_time(self) -> datetime:
         """End in the exchange's time zone."""
         if self._stop is None:
@@ -101,8 +102,8 @@ class FeedTradeBar(TradeBar):
         """Close."""
         return self._block.close[self._row]  # type: ignore[no-any-return]
 
-    @property
-    def value(self) -> float:
+    @property  # type: ignore[misc]
+    def value(self) -> float:  # type: ignore[override]
         """The close."""
         return self._block.close[self._row]  # type: ignore[no-any-return]
 
@@ -159,7 +160,7 @@ class FeedQuoteBar(QuoteBar):
 
     __slots__ = ("_block", "_row", "_stop")
 
-    is_fill_forward = False  # type: ignore[assignment]
+    is_fill_forward = False
 
     def __init__(self, block: BarBlock, row: int) -> None:
         self._block = block
@@ -170,7 +171,7 @@ class FeedQuoteBar(QuoteBar):
         return getattr(self._block, name)[self._row]  # type: ignore[no-any-return]
 
     @property
-    def symbol(self) -> Symbol:  # type: ignore[override]
+    def symbol(self) -> Symbol:
         """Whose bar it is."""
         return self._block.symbol
 
@@ -179,7 +180,7 @@ class FeedQuoteBar(QuoteBar):
         """Start in the exchange's time zone."""
         return EPOCH + timedelta(microseconds=self._block.start_local[self._row])
 
-    @property
+    @property  # type: ignore[misc]
     def end_time(self) -> datetime:
         """End in the exchange's time zone."""
         if self._stop is None:
@@ -232,7 +233,7 @@ class FeedQuoteBar(QuoteBar):
         return self._block.close[self._row]  # type: ignore[no-any-return]
 
     @property
-    def value(self) -> float:
+    def value(self) -> float:  # type: ignore[override]
         """Mid close."""
         return self._block.close[self._row]  # type: ignore[no-any-return]
 

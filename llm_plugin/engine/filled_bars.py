@@ -15,7 +15,7 @@ class FilledTradeBar(FeedTradeBar):
 
     __slots__ = ("_end_local", "_span")
 
-    is_fill_forward = True  # type: ignore[assignment]
+    is_fill_forward = True
 
     def __init__(self, block: BarBlock, row: int, end_local: int, span: int) -> None:
         super().__init__(block, row)
@@ -26,7 +26,7 @@ class FilledTradeBar(FeedTradeBar):
         """Start in the exchange's time zone."""
         return EPOCH + timedelta(microseconds=self._end_local - self._span)
 
-    @property
+    @property  # type: ignore[misc]
     def end_time(self) -> datetime:
         """End in the exchange's time zone."""
         return EPOCH + timedelta(microseconds=self._end_local)
@@ -47,7 +47,7 @@ class FilledQuoteBar(FeedQuoteBar):
 
     __slots__ = ("_end_local", "_span")
 
-    is_fill_forward = True  # type: ignore[assignment]
+    is_fill_forward = True
 
     def __init__(self, block: BarBlock, row: int, end_local: int, span: int) -> None:
         super().__init__(block, row)
@@ -58,7 +58,7 @@ class FilledQuoteBar(FeedQuoteBar):
         """Start in the exchange's time zone."""
         return EPOCH + timedelta(microseconds=self._end_local - self._span)
 
-    @property
+    @property  # type: ignore[misc]
     def end_time(self) -> datetime:
         """End in the exchange's time zone."""
         return EPOCH + timedelta(microseconds=self._end_local)

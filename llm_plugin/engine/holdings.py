@@ -87,7 +87,7 @@ class SecurityHolding(LeanObject):
     @property
     def price(self) -> float:
         """Last price of the security."""
-        return self._security.price
+        return self._security.price  # type: ignore[no-any-return]
 
     @property
     def leverage(self) -> float:
@@ -132,7 +132,7 @@ class SecurityHolding(LeanObject):
     @property
     def unlevered_holdings_cost(self) -> float:
         """Cost divided by the leverage."""
-        return self.holdings_cost / (self.leverage or 1.0)
+        return self.holdings_cost / (self.leverage or 1.0)  # type: ignore[no-any-return]
 
     @property
     def unlevered_absolute_holdings_cost(self) -> float:

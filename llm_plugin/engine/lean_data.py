@@ -148,7 +148,7 @@ def _files(
             raise DataError(f"{path} is missing: there are no {resolution} {tick_type} bars of {ticker} in {root}")
         return [(path, None)]
     sample = bar_file(root, kind, market, ticker, resolution, tick_type, date(2000, 1, 1))
-    found = []
+    found: list[tuple[Path, date | None]] = []
     low = _local_date(start, entry) if start else date.min
     high = _local_date(end, entry) if end else date.max
     map_file = load_map_file(root, market, ticker.upper()) if kind == SecurityType.EQUITY else None

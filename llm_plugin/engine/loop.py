@@ -252,7 +252,7 @@ class TimeLoop:
             if interest is not None:
                 apply = find_member(interest, "apply_margin_interest_rate")
                 if apply is not None:
-                    from llm_plugin.engine.models_api import MarginInterestRateParameters
+                    from llm_plugin.engine.margin_calls import MarginInterestRateParameters
 
                     apply(MarginInterestRateParameters(security, core.clock.utc_time))
 

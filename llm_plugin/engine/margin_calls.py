@@ -13,10 +13,17 @@ from llm_plugin.engine.tickets import SubmitOrderRequest
 if TYPE_CHECKING:
     from llm_plugin.engine.core import EngineCore
 
-__all__ = ["MarginCallModel"]
+__all__ = ["MarginCallModel", "MarginInterestRateParameters"]
 
 _BUFFER = Decimal("0.10")
 _WARNING = Decimal("0.05")
+
+
+class MarginInterestRateParameters(LeanObject):
+    """The hourly look of a user's margin interest model."""
+
+    def __init__(self, security: Any, time: Any) -> None:
+        self.security, self.time = security, time
 
 
 class MarginCallModel(LeanObject):
@@ -78,7 +85,7 @@ class MarginCallModel(LeanObject):
         if not all(securities[request.symbol].exchange.exchange_open for request in requests):
             return []
         requests.sort(key=lambda request: securities[request.symbol].holdings.exact_unrealized)
-        tickets = []
+        tickets: list[Any] = []
         for request in requests:
             if tickets and core.portfolio.exact_remaining > ZERO:
                 break

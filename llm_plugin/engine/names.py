@@ -83,7 +83,7 @@ class LeanObject:
 class _LeanEnumMeta(EnumMeta):
     def __getattr__(cls, name: str) -> Any:
         if not name.startswith("_"):
-            member = cls.__members__.get(snake(name).upper())
+            member: Any = cls.__members__.get(snake(name).upper())
             if member is not None:
                 return member
             raise MissingMember(f"{cls.__name__}.{name}", f"known: {', '.join(cls.__members__)}")

@@ -88,12 +88,12 @@ class OrderEvent(LeanObject):
     @property
     def exact_fill_price(self) -> Decimal:
         """Price of the fill, exact."""
-        return self._fill_price  # type: ignore[attr-defined,no-any-return]
+        return self._fill_price  # type: ignore[no-any-return]
 
     @property
     def exact_fill_quantity(self) -> Decimal:
         """Signed quantity of the fill, exact."""
-        return self._fill_quantity  # type: ignore[attr-defined,no-any-return]
+        return self._fill_quantity  # type: ignore[no-any-return]
 
     @property
     def absolute_fill_quantity(self) -> float:
@@ -116,7 +116,7 @@ class OrderEvent(LeanObject):
 
     def __repr__(self) -> str:
         text = f"Time: {self.utc_time} OrderID: {self.order_id} EventID: {self.id} Symbol: {self.symbol.value}"
-        text += f" Status: {self.status} Quantity: {normalize(self._quantity)}"  # type: ignore[attr-defined]
+        text += f" Status: {self.status} Quantity: {normalize(self._quantity)}"
         if self.exact_fill_quantity != 0:
             text += f" FillQuantity: {normalize(self.exact_fill_quantity)}"
             text += f" FillPrice: {format_decimal(self.exact_fill_price)} {self.fill_price_currency}"

@@ -83,12 +83,12 @@ class Order(LeanObject):
     @property
     def exact_quantity(self) -> Decimal:
         """Signed quantity, exact."""
-        return self._quantity  # type: ignore[attr-defined,no-any-return]
+        return self._quantity  # type: ignore[no-any-return]
 
     @property
     def exact_price(self) -> Decimal:
         """Average fill price, exact."""
-        return self._price  # type: ignore[attr-defined,no-any-return]
+        return self._price  # type: ignore[no-any-return]
 
     @property
     def direction(self) -> OrderDirection:
@@ -134,7 +134,7 @@ class Order(LeanObject):
         """Return the order's value in the account currency, exact."""
         properties = security.symbol_properties
         price = self.value_price(security)
-        return self.exact_quantity * price * security.quote_currency.exact_rate * properties.exact_multiplier
+        return self.exact_quantity * price * security.quote_currency.exact_rate * properties.exact_multiplier  # type: ignore[no-any-return]
 
     def default_tag(self) -> str:
         """Return the tag of an order that names none."""
@@ -207,15 +207,15 @@ class LimitOrder(Order):
         data = self.order_submission_data
         if data is None:
             return False
-        limit = self._limit_price  # type: ignore[attr-defined]
+        limit = self._limit_price
         if self.direction == OrderDirection.BUY:
-            return bool(limit >= data._ask_price)  # type: ignore[attr-defined]
-        return bool(limit <= data._bid_price)  # type: ignore[attr-defined]
+            return bool(limit >= data._ask_price)
+        return bool(limit <= data._bid_price)
 
     def value_price(self, security: Any) -> Decimal:
         """The worse of limit and market."""
-        limit, price = self._limit_price, security.exact_price  # type: ignore[attr-defined]
-        return min(limit, price) if self.direction == OrderDirection.BUY else max(limit, price)
+        limit, price = self._limit_price, security.exact_price
+        return min(limit, price) if self.direction == OrderDirection.BUY else max(limit, price)  # type: ignore[no-any-return]
 
     def apply_update(self, fields: Any) -> None:
         """Also take over the limit."""
@@ -225,7 +225,7 @@ class LimitOrder(Order):
 
     def hash_fields(self) -> list[tuple[str, Any]]:
         """Limit, type."""
-        return [("limitPrice", self._limit_price), *super().hash_fields()]  # type: ignore[attr-defined]
+        return [("limitPrice", self._limit_price), *super().hash_fields()]
 
 
 class StopMarketOrder(Order):
@@ -242,8 +242,8 @@ class StopMarketOrder(Order):
 
     def value_price(self, security: Any) -> Decimal:
         """The worse of stop and market."""
-        stop, price = self._stop_price, security.exact_price  # type: ignore[attr-defined]
-        return min(stop, price) if self.direction == OrderDirection.SELL else max(stop, price)
+        stop, price = self._stop_price, security.exact_price
+        return min(stop, price) if self.direction == OrderDirection.SELL else max(stop, price)  # type: ignore[no-any-return]
 
     def apply_update(self, fields: Any) -> None:
         """Also take over the stop."""
@@ -253,7 +253,7 @@ class StopMarketOrder(Order):
 
     def hash_fields(self) -> list[tuple[str, Any]]:
         """Stop, type."""
-        return [("stopPrice", self._stop_price), ("type", int(self.type))]  # type: ignore[attr-defined]
+        return [("stopPrice", self._stop_price), ("type", int(self.type))]
 
 
 class StopLimitOrder(Order):
@@ -279,8 +279,8 @@ class StopLimitOrder(Order):
 
     def value_price(self, security: Any) -> Decimal:
         """The worse of limit and market."""
-        limit, price = self._limit_price, security.exact_price  # type: ignore[attr-defined]
-        return max(limit, price) if self.direction == OrderDirection.SELL else min(limit, price)
+        limit, price = self._limit_price, security.exact_price
+        return max(limit, price) if self.direction == OrderDirection.SELL else min(limit, price)  # type: ignore[no-any-return]
 
     def apply_update(self, fields: Any) -> None:
         """Also take over stop and limit."""
@@ -292,7 +292,7 @@ class StopLimitOrder(Order):
 
     def hash_fields(self) -> list[tuple[str, Any]]:
         """Stop, triggered, limit, type."""
-        stop, limit = self._stop_price, self._limit_price  # type: ignore[attr-defined]
+        stop, limit = self._stop_price, self._limit_price
         return [("stopPrice", stop), ("stopTriggered", self.stop_triggered), ("limitPrice", limit),
                 ("type", int(self.type))]  # fmt: skip
 
@@ -320,7 +320,7 @@ class TrailingStopOrder(StopMarketOrder):
 
     def default_tag(self) -> str:
         """Name the distance."""
-        amount = self._trailing_amount  # type: ignore[attr-defined]
+        amount = self._trailing_amount
         if self.trailing_as_percentage:
             return f"Trailing Amount: {format_percent(amount)}"
         return f"Trailing Amount: ${normalize(amount)}"
@@ -334,10 +334,10 @@ class TrailingStopOrder(StopMarketOrder):
     def hash_fields(self) -> list[tuple[str, Any]]:
         """Distance, unit, type, stop."""
         return [
-            ("trailingAmount", self._trailing_amount),  # type: ignore[attr-defined]
+            ("trailingAmount", self._trailing_amount),
             ("trailingAsPercentage", self.trailing_as_percentage),
             ("type", int(self.type)),
-            ("stopPrice", self._stop_price),  # type: ignore[attr-defined]
+            ("stopPrice", self._stop_price),
         ]
 
 
@@ -364,8 +364,8 @@ class LimitIfTouchedOrder(Order):
 
     def value_price(self, security: Any) -> Decimal:
         """The worse of limit and market."""
-        limit, price = self._limit_price, security.exact_price  # type: ignore[attr-defined]
-        return max(limit, price) if self.direction == OrderDirection.SELL else min(limit, price)
+        limit, price = self._limit_price, security.exact_price
+        return max(limit, price) if self.direction == OrderDirection.SELL else min(limit, price)  # type: ignore[no-any-return]
 
     def apply_update(self, fields: Any) -> None:
         """Also take over trigger and limit."""
@@ -379,8 +379,8 @@ class LimitIfTouchedOrder(Order):
         """Type, trigger, limit, touched."""
         return [
             ("type", int(self.type)),
-            ("triggerPrice", self._trigger_price),  # type: ignore[attr-defined]
-            ("limitPrice", self._limit_price),  # type: ignore[attr-defined]
+            ("triggerPrice", self._trigger_price),
+            ("limitPrice", self._limit_price),
             ("triggerTouched", self.trigger_touched),
         ]
 

@@ -137,7 +137,7 @@ class SecurityPortfolioManager(LeanObject):
     @property
     def total_net_profit(self) -> float:
         """Realised profit after fees."""
-        return self.total_profit - self.total_fees
+        return self.total_profit - self.total_fees  # type: ignore[no-any-return]
 
     @property
     def exact_sales(self) -> Decimal:

@@ -199,7 +199,7 @@ class Slice(LeanObject):
             self._quotes = QuoteBars(self._shortest(QuoteBar), self._find, self.time)
         return self._quotes
 
-    def _shortest(self, kind: type) -> dict[Symbol, Any]:
+    def _shortest(self, kind: type[Any]) -> dict[Symbol, Any]:
         found: dict[Symbol, Any] = {}
         for point in self._points:
             if isinstance(point, kind):
@@ -219,7 +219,7 @@ class Slice(LeanObject):
             self._ticks = Ticks(found, self._find, self.time)
         return self._ticks
 
-    def _auxiliary(self, kind: type, holder: type[DataDictionary]) -> Any:
+    def _auxiliary(self, kind: type[Any], holder: type[DataDictionary]) -> Any:
         if self._aux is None:
             self._aux = {}
         if kind not in self._aux:
@@ -293,7 +293,7 @@ class Slice(LeanObject):
         data = self._by_symbol().get(self._key(kind))
         return data if data is not None else symbol
 
-    def _of_type(self, kind: type) -> DataDictionary:
+    def _of_type(self, kind: type[Any]) -> DataDictionary:
         holders: dict[type, str] = {TradeBar: "bars", QuoteBar: "quote_bars", Tick: "ticks", Dividend: "dividends"}
         holders |= {Split: "splits", Delisting: "delistings", SymbolChangedEvent: "symbol_changed_events"}
         if kind in holders:

@@ -49,7 +49,7 @@ class VolumeShareSlippageModel(LeanObject):
         else:
             raise ValueError(f"VolumeShareSlippageModel needs bars; the last data of {asset.symbol} is {last!r}")
         if volume == 0:
-            return self._limit**2 * self._impact * asset.last_data_price
+            return self._limit**2 * self._impact * asset.last_data_price  # type: ignore[no-any-return]
         share = min(abs(order.exact_quantity) / volume, self._limit)
         return share**2 * self._impact * asset.last_data_price  # type: ignore[no-any-return]
 

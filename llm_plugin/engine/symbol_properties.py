@@ -56,17 +56,17 @@ class SymbolProperties(LeanObject):
     @property
     def exact_multiplier(self) -> Decimal:
         """Contract multiplier, exact."""
-        return self._contract_multiplier  # type: ignore[attr-defined,no-any-return]
+        return self._contract_multiplier  # type: ignore[no-any-return]
 
     @property
     def exact_lot(self) -> Decimal:
         """Lot size, exact."""
-        return self._lot_size  # type: ignore[attr-defined,no-any-return]
+        return self._lot_size  # type: ignore[no-any-return]
 
     @property
     def exact_tick(self) -> Decimal:
         """Smallest price step, exact."""
-        return self._minimum_price_variation  # type: ignore[attr-defined,no-any-return]
+        return self._minimum_price_variation  # type: ignore[no-any-return]
 
 
 class SymbolPropertiesDatabase(LeanObject):

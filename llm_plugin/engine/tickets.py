@@ -244,7 +244,7 @@ class OrderTicket(LeanObject):
     @property
     def symbol(self) -> Symbol:
         """What is traded."""
-        return self.submit_request.symbol
+        return self.submit_request.symbol  # type: ignore[no-any-return]
 
     @property
     def security_type(self) -> Any:

@@ -51,7 +51,7 @@ from llm_plugin.engine.tickets import (
 )
 
 if TYPE_CHECKING:
-    from llm_plugin.engine.algorithm import QCAlgorithm
+    from llm_plugin.engine.core import EngineCore
     from llm_plugin.engine.securities import Security
 
 __all__ = ["TransactionManager"]
@@ -63,7 +63,7 @@ _DOLLAR, _PENNY = Decimal(1), Decimal("0.0001")
 class TransactionManager(OrderQueries):
     """`self.transactions` of an algorithm."""
 
-    def __init__(self, algorithm: QCAlgorithm) -> None:
+    def __init__(self, algorithm: EngineCore) -> None:
         self._algorithm = algorithm
         self._clock = algorithm.clock
         self._tickets: dict[int, OrderTicket] = {}
@@ -131,7 +131,7 @@ class TransactionManager(OrderQueries):
         return OrderResponse(request.order_id)
 
     def _create(self, request: SubmitOrderRequest) -> Order:
-        kind = order_class(request.order_type)
+        kind: Any = order_class(request.order_type)
         prices = request.prices
         positional: list[Any] = [request.symbol, request.exact_quantity]
         if issubclass(kind, TrailingStopOrder):
@@ -144,7 +144,7 @@ class TransactionManager(OrderQueries):
             positional += [prices["limit_price"]]
         elif issubclass(kind, StopMarketOrder):
             positional += [prices["stop_price"]]
-        order = kind(*positional, request.time, request.tag or "", request.order_properties)
+        order: Order = kind(*positional, request.time, request.tag or "", request.order_properties)
         order.id = request.order_id
         order.time_us = self._clock.utc_us
         return order
@@ -432,5 +432,5 @@ class TransactionManager(OrderQueries):
             order.quantity = Decimal(int(order.exact_quantity / factor))
             for name in _PRICES:
                 value = getattr(order, name, None)
-                if value is not None and not (name == "_trailing_amount" and order.trailing_as_percentage):  # type: ignore[attr-defined]
+                if value is not None and not (name == "_trailing_amount" and order.trailing_as_percentage):
                     setattr(order, name, value * factor)

@@ -74,11 +74,11 @@ class Zone:
 
     def locals(self, utc: np.ndarray) -> np.ndarray:
         """Vectorised `local`."""
-        return utc + self._offsets[np.searchsorted(self._starts, utc, side="right") - 1]
+        return utc + self._offsets[np.searchsorted(self._starts, utc, side="right") - 1]  # type: ignore[no-any-return]
 
     def utcs(self, local: np.ndarray) -> np.ndarray:
         """Vectorised `utc`."""
-        return local - self._offsets[np.searchsorted(self._local_starts, local, side="right") - 1]
+        return local - self._offsets[np.searchsorted(self._local_starts, local, side="right") - 1]  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         return f"Zone({self.name!r})"
