@@ -7,7 +7,7 @@ import sys
 import typer
 
 from llm_plugin import __version__
-from llm_plugin.cli import backtest, data, explain, memory, models, project, servers
+from llm_plugin.cli import backtest, data, explain, memory, models, project, proofs, servers
 from llm_plugin.cli.console import err
 from llm_plugin.errors import LeanLlmError
 
@@ -37,7 +37,7 @@ def _root(
     """Options of the program itself."""
 
 
-for _module in (backtest, project, models, data, memory, servers, explain):
+for _module in (backtest, project, models, data, memory, servers, explain, proofs):
     _module.register(app)
 
 
