@@ -60,7 +60,7 @@ class OutcomeStore:
         self._insert: Any = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
         try:
             schema.METADATA.create_all(self._engine)
-            self._connection: sa.Connection | None = self._engine.connect()
+            self._connection: sa.Connection | None = self._engine.connect().execution_options(preserve_rowcount=True)
         except sa.exc.SQLAlchemyError as error:
             self._engine.dispose()
             raise StoreUnavailable(f"cannot open the outcome store {self._label}: {cause(error)}") from error
