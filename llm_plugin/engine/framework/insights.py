@@ -61,10 +61,11 @@ class InsightScore(LeanObject):
         self.is_final_score = False
 
     def set_score(self, kind: InsightScoreType, value: float, algorithm_utc_time: datetime) -> None:
-        """Set one rating."""
+        """Set one rating; values outside of 0 to 1 are cut."""
         if self.is_final_score:
             return
-        setattr(self, "direction" if kind == InsightScoreType.DIRECTION else "magnitude", float(value))
+        cut = min(max(float(value), 0.0), 1.0)
+        setattr(self, "direction" if kind == InsightScoreType.DIRECTION else "magnitude", cut)
         self.updated_time_utc = algorithm_utc_time
 
     def get_score(self, kind: InsightScoreType) -> float:
