@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from llm_plugin.cli.console import emit, key_values, out
 
 __all__ = ["register"]
 
+_COUNTED = ("files", "signals", "beta", "industry", "industry_beta")
 data_app = typer.Typer(no_args_is_help=True, help="Check market data in LEAN's format, or make synthetic data.")
 
 
@@ -45,7 +46,7 @@ def synth(
     path: Path = typer.Argument(..., help="The folder to write; LEAN's `Data` layout."),
     seed: int = typer.Option(0, help="Same settings and seed give the same bytes."),
     security_type: str = typer.Option("forex", help="forex (bid and ask) or equity (trades)."),
-    resolution: str = typer.Option("hour", help="second, minute, hour or daily."),
+    resolution: str = typer.Option("hour", help="tick, second, minute, hour or daily."),
     bars: int = typer.Option(40_000, help="Number of bars."),
     start: str = typer.Option("2007-01-01", help="First date, YYYY-MM-DD."),
     profile: str = typer.Option("balanced", help="balanced, low_win_rate_positive or high_win_rate_negative."),
@@ -59,17 +60,19 @@ def synth(
     from llm_plugin.data.synth import write_market
     from llm_plugin.data.synth_config import SynthConfig
 
-    config = SynthConfig(
-        seed=seed,
-        security_type=security_type,
-        resolution=resolution,
-        bars=bars,
-        start=date.fromisoformat(start),
-        profile=profile,
-        rule=rule,
-        signal=signal,
-        context=context,
-        shifts=tuple(date.fromisoformat(day) for day in shift),
+    config = SynthConfig.from_mapping(
+        {
+            "seed": seed,
+            "security_type": security_type,
+            "resolution": resolution,
+            "bars": bars,
+            "start": start,
+            "profile": profile,
+            "rule": rule,
+            "signal": signal,
+            "context": context,
+            "shifts": shift,
+        }
     )
     manifest = write_market(path, config)
     emit(manifest.content, as_json=as_json, show=lambda content: _show(f"synthetic market in {path}", content))
@@ -87,16 +90,24 @@ def universe(
     """Write a seeded universe of daily equities with industry, market cap and intraday VWAP."""
     from llm_plugin.data.universe import UniverseConfig, write_universe
 
-    config = UniverseConfig(seed=seed, equities=equities, days=days, start=date.fromisoformat(start))
+    config = UniverseConfig.from_mapping({"seed": seed, "equities": equities, "days": days, "start": start})
     manifest = write_universe(path, config)
     emit(manifest.content, as_json=as_json, show=lambda content: _show(f"synthetic universe in {path}", content))
 
 
 def _show(title: str, content: dict[str, Any]) -> None:
-    plain = {key: value for key, value in content.items() if isinstance(value, str | int | float | bool)}
+    key_values(title, dict(_flat(content)))
+
+
+def _flat(content: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Name what a person wants to see; of lists and of whatever holds hashes only the number."""
     for key, value in content.items():
-        if isinstance(value, dict) and all(isinstance(v, str | int | float | bool | None) for v in value.values()):
-            plain |= {f"{key}.{name}": item for name, item in value.items()}
-        elif isinstance(value, list | dict) and key not in plain:
-            plain[key] = f"{len(value)} entries"
-    key_values(title, plain)
+        name = f"{prefix}{key}"
+        if isinstance(value, list):
+            yield name, f"{len(value)} entries"
+        elif key in _COUNTED and isinstance(value, dict):
+            yield name, f"{len(value.get('rows', value))} entries"
+        elif isinstance(value, dict):
+            yield from _flat(value, f"{name}.")
+        elif value is not None:
+            yield name, value
