@@ -180,6 +180,12 @@ class BracketDesk:
         if bracket.target_ticket is not None and bracket.target is not None:
             bracket.target_ticket.update_limit_price(round_to_increment(bracket.target, bracket.increment))
 
+    def settle_fraction(self, symbol_id: str, lot: Lot) -> None:
+        """Follow the whole shares that a split has left; the open orders follow by themselves."""
+        bracket = self.brackets.get(symbol_id)
+        if bracket is not None and bracket.decision_id == lot.decision_id:
+            bracket.quantity = lot.quantity
+
     def _can_close(self, bracket: Bracket) -> bool:
         """Only equities take a closing order while their exchange is closed; elsewhere the stop goes on working."""
         security = self._algorithm.securities[bracket.symbol]

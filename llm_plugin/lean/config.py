@@ -47,6 +47,14 @@ SECTIONS = frozenset(
     )
 )
 SCHEMA = "1"
+NEUTRAL_SECTIONS = ("logging", "development")
+NEUTRAL_KEYS = {
+    "memory": ("url", "grpc_port", "api_key", "timeout_seconds"),
+    "outcomes": ("store_url",),
+    "validator": ("api_key", "timeout_seconds", "url"),
+}
+SAME_HITS = ("weaviate", "local")
+"""What cannot change a decision: it stays out of the fingerprint, and so out of run ids and order tags."""
 
 
 class LeanConfig:
@@ -83,8 +91,14 @@ class LeanConfig:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of all values."""
-        text = json.dumps(self.values, sort_keys=True, default=str)
+        """Hash of the values that can change a decision: where memory and store live, and what is logged, cannot."""
+        values = {key: value for key, value in self.values.items() if key not in NEUTRAL_SECTIONS}
+        for section, keys in NEUTRAL_KEYS.items():
+            kept = values.get(section, {})
+            values[section] = {key: value for key, value in kept.items() if key not in keys}
+        if values["memory"].get("backend") in SAME_HITS:
+            values["memory"]["backend"] = "any"
+        text = json.dumps(values, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def _check(self) -> None:

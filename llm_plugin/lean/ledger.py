@@ -132,10 +132,16 @@ class Ledger:
     def rescale(self, feed: Feed, price_factor: float, quantity_factor: float, *, split: bool) -> None:
         """Bring everything that remembers a price to a new scale (split or dividend under raw prices)."""
         feed.rescale(price_factor, quantity_factor)
-        if feed.symbol_id in self.books:
-            self.books[feed.symbol_id].rescale(price_factor, quantity_factor)
         self.replays.rescale(feed.symbol_id, price_factor)
         self.brackets.rescale(feed.symbol_id, price_factor, quantity_factor, orders_follow=split)
+        book = self.books.get(feed.symbol_id)
+        if book is None:
+            return
+        book.rescale(price_factor, quantity_factor)
+        if split:
+            book.settle_fraction(float(self.algorithm.portfolio[feed.symbol].quantity))
+            for lot in book.lots:
+                self.brackets.settle_fraction(feed.symbol_id, lot)
 
     def delist(self, feed: Feed, price: float, time_utc: datetime) -> None:
         """Close what is open on a symbol that no longer trades."""

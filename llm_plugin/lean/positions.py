@@ -69,7 +69,10 @@ class Fill:
 
 @dataclass(slots=True)
 class Lot:
-    """What one order opened. `value` fields are quantity times price; `decision_id` is None where nobody was asked."""
+    """What one order opened. `value` fields are quantity times price; `decision_id` is None where nobody was asked.
+
+    `price_factor` is what splits and dividends have made of a price of the decision's time.
+    """
 
     decision_id: str | None
     order_id: int
@@ -87,6 +90,7 @@ class Lot:
     bars_held: int = 0
     best: float = math.nan
     worst: float = math.nan
+    price_factor: float = 1.0
 
     @property
     def entry_price(self) -> float:
@@ -207,12 +211,21 @@ class PositionBook:
     def rescale(self, price_factor: float, quantity_factor: float) -> None:
         """Apply a split (both factors) or a dividend under raw prices (quantity factor 1)."""
         for lot in self.lots:
-            for name in ("best", "worst"):
+            for name in ("best", "worst", "price_factor"):
                 setattr(lot, name, getattr(lot, name) * price_factor)
             for name in ("quantity", "entry_quantity", "exit_quantity"):
                 setattr(lot, name, getattr(lot, name) * quantity_factor)
             lot.entry_value *= price_factor * quantity_factor
             lot.exit_value *= price_factor * quantity_factor
+
+    def settle_fraction(self, held: float) -> None:
+        """Follow the brokerage after a split: it keeps whole shares and pays the fraction in cash."""
+        difference = held - self.net
+        if self.lots and 0 < abs(difference) < 1:
+            lot = self.lots[-1]
+            lot.quantity += lot.side * difference
+            lot.entry_value *= lot.quantity / (lot.quantity - lot.side * difference)
+            lot.entry_quantity += lot.side * difference
 
     def give_up(self) -> None:
         """End all waiting approvals: the run is over, or the security is gone."""

@@ -27,12 +27,12 @@ def realised_outcome(lot: Lot, request: DecisionRequest, conversion: float, atr:
     if lot.closed_utc is None or request.exit is None:
         raise DataError(f"decision {request.decision_id}: its position is still open, or had no exit plan")
     units = request.market.contract_multiplier * conversion
-    risk_price = request.exit.stop_distance(request.market.price)
+    risk_price = request.exit.stop_distance(request.market.price) * lot.price_factor
     risk = risk_price * lot.entry_quantity * units
     pnl = lot.gross * units - lot.fees
     return_fraction = pnl / (lot.entry_value * units)
     market = request.market
-    spread = (market.ask - market.bid) / 2 * 2  # half at the entry, half at the exit
+    spread = (market.ask - market.bid) * lot.price_factor  # half at the entry, half at the exit
     return Outcome(
         decision_id=request.decision_id,
         run_id=request.run_id,

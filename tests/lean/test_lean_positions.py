@@ -255,6 +255,17 @@ def test_a_split_rescales_lots_and_keeps_their_value():
     assert (lot.quantity, lot.entry_price, lot.entry_value) == (20.0, 50.0, 1000.0)
 
 
+def test_a_split_leaves_whole_shares():
+    log = Log()
+    approve(log, "a")
+    fill(log, 10, 100.0)
+    log.book.rescale(1 / 1.47, 1.47)
+    log.book.settle_fraction(14.0)
+    (lot,) = log.book.lots
+    assert (lot.quantity, lot.entry_quantity) == (pytest.approx(14.0), pytest.approx(14.0))
+    assert lot.entry_price == pytest.approx(100 / 1.47)
+
+
 def test_state_comes_back():
     log, again = Log(), Log()
     approve(log, "a")
