@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from llm_plugin.bootstrap.answers import answer_texts, leading_fields
 from llm_plugin.bootstrap.card import write_card
+from llm_plugin.bootstrap.centring import centre_decisions
 from llm_plugin.bootstrap.config import BootstrapConfig
 from llm_plugin.bootstrap.context import MemoryLookup, RowContext, attach_context, render_variants
 from llm_plugin.bootstrap.metalabel import MetaLabel, save_meta_label
@@ -48,6 +49,7 @@ class _Prepared:
     table: Floats
     teaching: Teaching
     examples: list[Example]
+    entry_count: int
     prefix: str
 
 
@@ -71,7 +73,7 @@ def bootstrap_model(
         settings: Prompts and session, as they will be when the model answers.
         config: Size and effort.
         lookup: Similar earlier trades of a row; None trains without memory.
-        facts: More for the manifest (market, signal source and the like).
+        facts: Where the rows come from (market, signal model and the like); `training.source` of the manifest.
         on_progress: Called with the stage's name and its fraction done.
 
     Returns:
@@ -155,10 +157,11 @@ def _prepare(
         answers = answer_texts(renderer.template, shown, names, edge)
         example = Example(tuple(p.suffix for p in prompts), row.action, target, 1.0, answers)
         examples += [example, example] if row.is_signal else [example]
+    entry_count = len(examples)
     signals = [row for row in slices.train if row.is_signal]
     examples += open_position_examples(signals, [contexts[id(row)] for row in signals], renderer, config.seed)
     on_progress("prepare", 1.0)
-    return _Prepared(slices, contexts, encoder, table, teaching, examples, prefix)
+    return _Prepared(slices, contexts, encoder, table, teaching, examples, entry_count, prefix)
 
 
 def _thin(rows: Sequence[DecisionRow], config: BootstrapConfig) -> list[DecisionRow]:
@@ -195,6 +198,8 @@ def _train(prepared: _Prepared, draft: Path, config: BootstrapConfig, on_progres
     report = train_network(
         model, tokenizer, prepared.prefix, prepared.examples, plan, lambda done: on_progress("train", done)
     )
+    entries = prepared.examples[: prepared.entry_count]
+    centre_decisions(model, tokenizer, prepared.prefix, entries, config.seed)
     save_network(model, draft)
     return report
 
@@ -275,6 +280,7 @@ def _training_record(
             "context_weight": teaching.context_weight,
             "slope": teaching.slope,
             "shift": teaching.shift,
+            "sharpness": teaching.sharpness,
             "approval_floor_active": teaching.shift > 0,
             "log_loss": teaching.loss,
             "base_log_loss": teaching.base_loss,
@@ -282,7 +288,7 @@ def _training_record(
         "loop": asdict(report),
         "calibration": figures,
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
-        **facts,
+        "source": facts,
     }
 
 

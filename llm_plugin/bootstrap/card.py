@@ -32,7 +32,7 @@ minutes, so that a first run needs no download. It reads one kind of prompt (tem
   |R| clipped at {clip_r:g} R, so that the network learns expectation and not the frequency of winning. The network is
   a student of those trees: it cannot know more than they do. Out-of-fold log loss on signals {loss:.4f}, constant rate
   {base_loss:.4f}; {skill}
-- Log-odds were sharpened by {sharpness:g}: its raw probabilities are decisions, not frequencies. The calibrator gives
+- Log-odds were sharpened by {sharpness:.1f}: its raw probabilities are decisions, not frequencies. The calibrator gives
   those.
 {floor}- Questions about an open position: it was taught to answer HOLD, so that the exit plan goes on.
 - The reasons in its training answers are a template over the fields that the labels hang on. They describe, they
@@ -78,7 +78,7 @@ def write_card(folder: Path, manifest: ModelManifest) -> None:
         loss=teacher["log_loss"],
         base_loss=teacher["base_log_loss"],
         skill=skill,
-        sharpness=config["sharpness"],
+        sharpness=teacher["sharpness"],
         floor=floor,
         cal_start=training["calibration_start_utc"][:10],
         cal_end=training["calibration_end_utc"][:10],

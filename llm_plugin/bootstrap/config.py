@@ -36,8 +36,8 @@ class BootstrapConfig:
         max_training_tokens: Effort; steps follow from it and from the length of the prompts.
         learning_rate: Peak of the cosine schedule.
         text_weight: Weight of the answer's text against its first token.
-        sharpness: Factor on the teacher's log-odds. The choice stays where it is, the network learns it in fewer steps,
-            and the calibrator turns scores back into probabilities.
+        sharpness: Least factor on the teacher's log-odds; an uncertain teacher gets a larger one. The choice stays
+            where it is, the network learns it in fewer steps, the calibrator turns scores back into probabilities.
         clip_r: Outcomes beyond so many R count as so many.
         folds: Blocks in time of the teacher's out-of-fold predictions.
         calibration_fraction: Share of the time before the embargo that only the calibrator sees.

@@ -21,6 +21,7 @@ __all__ = ["Teaching", "teach", "time_folds"]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 _CONTEXT_WEIGHTS = (0.0, 0.3, 1.0)
+SPREAD = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Teaching:
         slope: Shrinkage of the teacher's log-odds, fitted on its own out-of-fold predictions; 0 = it knows nothing.
         shift: Log-odds added so that the approval floor holds; 0 where expectation alone decides.
         threshold: Raw edge of the trees that this amounts to: the tabular meta-label approves above it.
+        sharpness: Factor on the log-odds in `targets`.
         loss: Weighted out-of-fold log loss on signals.
         base_loss: The same for the constant base rate.
     """
@@ -44,6 +46,7 @@ class Teaching:
     slope: float
     shift: float
     threshold: float
+    sharpness: float
     loss: float
     base_loss: float
 
@@ -94,10 +97,12 @@ def teach(rows: Sequence[DecisionRow], table: Floats, config: BootstrapConfig) -
     slope = _shrinkage(odds[signal] - base_odds, base_odds, positive[signal], size[signal])
     shrunk = base_odds + slope * (odds - base_odds)
     shift = _approval_shift(shrunk[signal], config.min_approval_fraction)
-    targets = 1 / (1 + np.exp(-np.clip(config.sharpness * (shrunk + shift), -6, 6)))
+    sharpness = max(config.sharpness, SPREAD / max(float((shrunk + shift)[signal].std()), 1e-3))
+    targets = 1 / (1 + np.exp(-np.clip(sharpness * (shrunk + shift), -6, 6)))
     base_loss = _log_loss(np.full(int(signal.sum()), prior), positive[signal], size[signal])
     threshold = float(1 / (1 + np.exp(-(base_odds - (base_odds + shift) / slope))))
-    return Teaching(1 / (1 + np.exp(-(shrunk + shift))), targets, chosen, slope, shift, threshold, loss, base_loss)
+    edges = 1 / (1 + np.exp(-(shrunk + shift)))
+    return Teaching(edges, targets, chosen, slope, shift, threshold, sharpness, loss, base_loss)
 
 
 def _out_of_fold(
