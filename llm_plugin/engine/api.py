@@ -12,7 +12,7 @@ __all__ = ["engine_names"]
 
 _MODULES = (
     "algorithm", "bars", "benchmark", "brokerage_models", "buying_power", "buying_power_parameters", "cash",
-    "cash_buying_power", "charts", "consolidators", "corporate_data", "enums", "equity_fills", "fees", "fills",
+    "cash_buying_power", "charts", "consolidators", "corporate_data", "data_fields", "enums", "equity_fills", "fees", "fills",
     "framework", "indicators", "market_hours", "order_events", "orders", "portfolio", "scheduling",
     "securities", "security_cache", "security_manager", "settings", "settlement", "slices", "slippage",
     "statistics", "subscriptions", "symbol_properties", "symbols", "tickets", "time_in_force", "universe",
