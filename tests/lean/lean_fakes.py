@@ -14,10 +14,11 @@ import types
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-import pytest
+if TYPE_CHECKING:
+    import pytest
 
 NEW_YORK = ZoneInfo("America/New_York")
 START = datetime(2013, 1, 7, 14, 0, tzinfo=UTC)
