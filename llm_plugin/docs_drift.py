@@ -12,6 +12,7 @@ __all__ = ["GENERATED", "drift", "main", "write"]
 # page -> function without arguments that renders it
 GENERATED = {
     "docs/reference/configuration.md": "llm_plugin.settings:render_reference",
+    "docs/reference/prompts.md": "llm_plugin.prompts.reference:render_reference",
     "docs/reference/features.md": "llm_plugin.features.docs:render_reference",
     "docs/reference/cli.md": "llm_plugin.cli.reference:render_reference",
 }

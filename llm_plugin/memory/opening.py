@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 from llm_plugin.errors import MemoryUnavailable
@@ -11,10 +13,16 @@ from llm_plugin.memory import server
 from llm_plugin.memory.local import LocalMemory
 from llm_plugin.memory.records import TradeMemory
 
-__all__ = ["MemoryOptions", "open_memory"]
+__all__ = ["MemoryOptions", "open_memory", "tenant_of"]
 
 BACKTEST_BUFFER = 64
 _LOG = logging.getLogger("llm_plugin.memory")
+
+
+def tenant_of(run_id: str, run_folder: Path | str) -> str:
+    """Return the tenant of a backtest: repeated runs share their id, and may run beside each other."""
+    digest = hashlib.sha256(str(Path(run_folder).resolve()).encode()).hexdigest()[:12]
+    return f"{run_id}-{digest}"
 
 
 class MemoryOptions(Protocol):

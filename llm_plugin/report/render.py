@@ -81,7 +81,7 @@ def _figures(data: ReportInput) -> dict[str, Any]:
 def _judged(record: ArmRecord) -> list[tuple[float, bool]]:
     """(stated confidence that the signal's trade pays, whether its replay paid) of every judged entry."""
     return [
-        (d.confidence, record.replayed[d.decision_id].r_multiple > 0)
+        (d.confidence if d.approved else 1 - d.confidence, record.replayed[d.decision_id].r_multiple > 0)
         for d in record.entries
         if d.decision_id in record.replayed and math.isfinite(d.confidence) and d.source.value in ("llm", "cache")
     ]

@@ -25,7 +25,6 @@ __all__ = ["RECIPES", "OnStage", "Recipe", "bootstrap_from_ensemble", "recipe_of
 
 OnStage = Callable[[str, float], None]
 LLM_FOLDER = "llm"
-SIGNAL_SHARE = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,21 +162,14 @@ def bootstrap_from_ensemble(
 
 
 def out_of_fold_signals(folder: Path, manifest: EnsembleManifest, bars: Any) -> Any:
-    """Return the signals that the ensemble's walk-forward folds gave on bars they had not seen.
-
-    Each fold is another model on another scale, so the likeliest share of each fold's bars counts as its signals: about
-    the share that reaches the finished model's threshold in service.
-    """
+    """Return the signals that the ensemble's walk-forward folds gave on bars they had not seen, at its threshold."""
     from llm_plugin.bootstrap.market_rows import SignalEvents
     from llm_plugin.signals import OOF_NAME
 
     with np.load(folder / OOF_NAME, allow_pickle=False) as oof:
-        end_us, p_long, p_short, fold = oof["end_us"], oof["p_long"], oof["p_short"], oof["fold"]
+        end_us, p_long, p_short = oof["end_us"], oof["p_long"], oof["p_short"]
     confidence = np.maximum(p_long, p_short)
-    fired = np.zeros(len(confidence), dtype=np.bool_)
-    for number in np.unique(fold):
-        member = (fold == number) & np.isfinite(confidence)
-        fired |= member & (confidence >= np.quantile(confidence[member], 1 - SIGNAL_SHARE))
+    fired = np.isfinite(confidence) & (confidence >= manifest.threshold)
     place = np.searchsorted(bars.end_us, end_us[fired])
     if len(place) and (place[-1] >= len(bars) or not np.array_equal(bars.end_us[place], end_us[fired])):
         raise ModelError(f"{folder} was trained on other bars than those of the data folder: train it again")

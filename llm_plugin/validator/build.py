@@ -188,6 +188,12 @@ def _versions(renderer: PromptRenderer, cache: ScoringCache | None) -> dict[str,
     return {"model": model, "templates": renderer.version, "features": schema_hash()}
 
 
+def _tenant(given: _Given) -> str:
+    from llm_plugin.memory.opening import tenant_of
+
+    return given.run_id if given.live else tenant_of(given.run_id, given.run_folder)
+
+
 def _resume(store: OutcomeStore, run_id: str, tracker: SessionTracker, gate: RiskGate) -> None:
     """A restart: the session is derived from the store again, the blocks are read back."""
     gate.restore(store.session(run_id, "risk") or {})
@@ -245,7 +251,7 @@ def _recall(settings: Settings, memory: TradeMemory | None, store: OutcomeStore,
         copy.add_many(known())
         return copy
 
-    opened = memory if memory is not None else open_memory(wanted, given.run_id, live=given.live)
+    opened = memory if memory is not None else open_memory(wanted, _tenant(given), live=given.live)
     opened.add_many(known())
     recall = Recall(
         opened,
