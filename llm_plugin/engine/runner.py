@@ -17,6 +17,7 @@ from llm_plugin.engine.cash import CURRENCY_SYMBOLS
 from llm_plugin.engine.core import EngineCore, RunContext, reset_context, set_context
 from llm_plugin.engine.data_manager import DataManager
 from llm_plugin.engine.enums import AlgorithmStatus, Resolution
+from llm_plugin.engine.frames import ticker_keys
 from llm_plugin.engine.importer import lean_imports, load_algorithm_class
 from llm_plugin.engine.loop import Progress, TimeLoop
 from llm_plugin.engine.map_files import use_symbol_factory
@@ -172,13 +173,14 @@ class _Run:
             self.name = kind.__name__
             self.context.algorithm_id = self.name
             self.algorithm = kind()
-            self._initialize(start, end)
-            if self.loop is not None:
-                self.loop.run()
-                self.loop.finish()
-                core = self.core
-                if core.status == AlgorithmStatus.RUNNING:
-                    core.status = AlgorithmStatus.COMPLETED
+            with ticker_keys(self.core.symbol_cache.find):
+                self._initialize(start, end)
+                if self.loop is not None:
+                    self.loop.run()
+                    self.loop.finish()
+                    core = self.core
+                    if core.status == AlgorithmStatus.RUNNING:
+                        core.status = AlgorithmStatus.COMPLETED
         except KeyboardInterrupt:
             self.interrupted = True
             self._end(AlgorithmStatus.STOPPED)
