@@ -38,7 +38,7 @@ class PrefixCache:
         self._lock = threading.Lock()
 
     def expanded(self, prefix: tuple[int, ...], batch: int) -> Any:
-        """Return a private copy for `batch` rows; the kept one is never written to."""
+        """Return a cache of one's own for `batch` rows; the kept one is never written to."""
         with self._lock:
             kept = self._caches.get(prefix)
             if kept is None:
@@ -47,9 +47,12 @@ class PrefixCache:
                 while len(self._caches) > self._capacity:
                     self._caches.popitem(last=False)
             self._caches.move_to_end(prefix)
-            own = copy.deepcopy(kept)
-        if batch > 1:
-            own.batch_repeat_interleave(batch)
+        # Appending to a layer makes new tensors, so views of the kept ones are safe and nothing is copied here.
+        own = copy.copy(kept)
+        own.layers = [copy.copy(layer) for layer in kept.layers]
+        for layer in own.layers:
+            layer.keys = layer.keys.expand(batch, -1, -1, -1)
+            layer.values = layer.values.expand(batch, -1, -1, -1)
         return own
 
     def _compute(self, prefix: tuple[int, ...]) -> Any:

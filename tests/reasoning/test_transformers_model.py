@@ -238,3 +238,14 @@ def test_quantisation_that_cannot_run_is_found_at_load(model_folder: Path, monke
     monkeypatch.setattr(LlamaForCausalLM, "forward", unfit)
     with pytest.raises(ModelError, match=r"does not run with quantization int8 \(shape '\[32, 0\]' is invalid\)"):
         TransformersModel.load(model_folder, device="cpu", quantization="int8")
+
+
+def test_kept_prefix_is_never_written_to(model_folder: Path) -> None:
+    model = TransformersModel.load(model_folder, device="cpu")
+    model.score([prompt_of(0)], [ENTRY])
+    (kept,) = model._prefixes._caches.values()
+    before = [(layer.keys.clone(), layer.values.clone()) for layer in kept.layers]
+    model.score([prompt_of(i) for i in range(9)], [ENTRY] * 9)
+    for layer, (keys, values) in zip(kept.layers, before, strict=True):
+        assert torch.equal(layer.keys, keys)
+        assert torch.equal(layer.values, values)
