@@ -150,9 +150,12 @@ class DataApi(LeanObject):
         security = core.securities.get(symbol)
         if security is None:
             return False
-        core.transactions.cancel_open_orders(security.symbol, tag)
+        text = "Removed" if tag is None else tag
+        if not core.is_warming_up:
+            core.transactions.cancel_open_orders(security.symbol, text)
         if security.holdings.invested:
-            core.algorithm.liquidate(security.symbol, tag=tag)
+            core.algorithm.liquidate(security.symbol, tag=text)
+        security.is_tradable = False
         if security not in core.pending_removals:
             core.pending_removals.append(security)
         return True

@@ -53,10 +53,11 @@ class BarColumns:
     def floats(self, name: str) -> Floats:
         """Return a price column as float64; for quote bars `open` ... `close` are mid prices."""
         if name in self.exact:
-            return self.exact[name] / 10.0**self.scale
+            return np.asarray(self.exact[name] / 10.0**self.scale, dtype=np.float64)
         bid, ask = self.exact[f"bid_{name}"], self.exact[f"ask_{name}"]
         both = self.sides["bid"] & self.sides["ask"]
-        return np.where(both, bid + ask, 2 * np.where(self.sides["bid"], bid, ask)) / (2 * 10.0**self.scale)
+        total = np.where(both, bid + ask, 2 * np.where(self.sides["bid"], bid, ask))
+        return np.asarray(total / (2 * 10.0**self.scale), dtype=np.float64)
 
     def decimal(self, name: str, row: int) -> Decimal:
         """Return one price exactly, with LEAN's count of decimals."""
@@ -100,12 +101,17 @@ def join_columns(parts: list[BarColumns], tick_type: TickType) -> BarColumns:
     if len(parts) == 1:
         return parts[0]
     scale = max(part.scale for part in parts)
+    wide = any(column.dtype == object for part in parts for column in part.exact.values())
+    kind: Any = object if wide or scale - min(part.scale for part in parts) > 8 else np.int64
     return BarColumns(
         tick_type,
         np.concatenate([p.start_us for p in parts]),
         np.concatenate([p.end_us for p in parts]),
         scale,
-        {name: np.concatenate([p.exact[name] * 10 ** (scale - p.scale) for p in parts]) for name in fields},
+        {
+            name: np.concatenate([p.exact[name].astype(kind) * 10 ** (scale - p.scale) for p in parts])
+            for name in fields
+        },
         {name: np.concatenate([p.digits[name] for p in parts]) for name in fields},
         {name: np.concatenate([p.sizes[name] for p in parts]) for name in parts[0].sizes},
         {name: np.concatenate([p.sides[name] for p in parts]) for name in sides},

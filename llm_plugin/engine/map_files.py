@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from llm_plugin.engine.enums import SecurityType
-from llm_plugin.engine.money import CONTEXT, ONE, round_half_even
+from llm_plugin.engine.money import CONTEXT, ONE
 from llm_plugin.engine.symbols import SecurityIdentifier, Symbol
 from llm_plugin.errors import DataError
 
@@ -36,8 +36,8 @@ class FactorRow:
 
     @property
     def scale_factor(self) -> Decimal:
-        """Price factor x split factor, nine decimals."""
-        return round_half_even(CONTEXT.multiply(self.price_factor, self.split_factor), 9)
+        """Price factor x split factor."""
+        return CONTEXT.multiply(self.price_factor, self.split_factor)
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,6 @@ from llm_plugin.engine.enums import DataNormalizationMode
 from llm_plugin.engine.map_files import load_factor_file
 from llm_plugin.engine.market_hours import MarketHoursEntry
 from llm_plugin.engine.zones import DAY_US, EPOCH
-from llm_plugin.errors import DataError
 
 _EPOCH_ORDINAL = EPOCH.toordinal()
 
@@ -37,18 +37,22 @@ def normalize_columns(
     values = [look_up(date.fromordinal(_EPOCH_ORDINAL + int(day))) for day in unique]
     places = np.array([max(0, -int(v.as_tuple().exponent)) for v in values], dtype=np.int64)
     most = int(places.max()) if len(places) else 0
-    multiplier = np.array([int(v.scaleb(most)) for v in values], dtype=np.int64)[inverse]
+    multiplier: Any = np.array([int(v.scaleb(most)) for v in values], dtype=object)
+    multiplier = (multiplier if 10**most > 2**60 else multiplier.astype(np.int64))[inverse]
     ratio = np.array([float(v) for v in values])[inverse]
     digits = places.astype(np.uint8)[inverse]
     top = max((int(v.max()) for v in columns.exact.values() if len(v)), default=0)
+    exact = columns.exact
     if top * int(multiplier.max() if len(multiplier) else 1) >= 2**63:
-        raise DataError(f"{ticker}: adjusted prices need more than 18 digits; use raw prices")
+        # Python's integers are slow and never overflow.
+        exact = {name: column.astype(object) for name, column in exact.items()}
+        multiplier = multiplier.astype(object)
     return BarColumns(
         columns.tick_type,
         columns.start_us,
         columns.end_us,
         columns.scale + most,
-        {name: values_ * multiplier for name, values_ in columns.exact.items()},
+        {name: values_ * multiplier for name, values_ in exact.items()},
         {name: places_ + digits for name, places_ in columns.digits.items()},
         {name: sizes / ratio for name, sizes in columns.sizes.items()},
         columns.sides,

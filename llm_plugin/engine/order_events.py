@@ -7,11 +7,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from llm_plugin.engine.cash import CashAmount
+from llm_plugin.engine.cash import CURRENCY_SYMBOLS, CashAmount
 from llm_plugin.engine.enums import OrderDirection, OrderStatus
 from llm_plugin.engine.fields import decimal_field, optional_decimal_field
-from llm_plugin.engine.money import ZERO, format_decimal, normalize
-from llm_plugin.engine.names import LeanObject
+from llm_plugin.engine.money import ZERO, normalize, smart_rounding
+from llm_plugin.engine.names import LeanObject, pascal
 
 __all__ = ["OrderEvent", "OrderFee", "OrderSubmissionData", "direction_of"]
 
@@ -115,11 +115,16 @@ class OrderEvent(LeanObject):
         return copy.copy(self)
 
     def __repr__(self) -> str:
-        text = f"Time: {self.utc_time} OrderID: {self.order_id} EventID: {self.id} Symbol: {self.symbol.value}"
-        text += f" Status: {self.status} Quantity: {normalize(self._quantity)}"
+        unit = CURRENCY_SYMBOLS.get(self.fill_price_currency, "$")
+        text = f"Time: {self.utc_time:%m/%d/%Y %H:%M:%S} OrderID: {self.order_id} EventID: {self.id}"
+        text += f" Symbol: {self.symbol.value} Status: {self.status} Quantity: {normalize(self._quantity)}"
         if self.exact_fill_quantity != 0:
-            text += f" FillQuantity: {normalize(self.exact_fill_quantity)}"
-            text += f" FillPrice: {format_decimal(self.exact_fill_price)} {self.fill_price_currency}"
+            price = smart_rounding(self.exact_fill_price)
+            text += f" FillQuantity: {normalize(self.exact_fill_quantity)} FillPrice: {unit}{price}"
+        for name in ("limit_price", "stop_price", "trailing_amount", "trigger_price"):
+            value = getattr(self, f"_{name}")
+            if value is not None:
+                text += f" {pascal(name)}: {unit}{smart_rounding(value)}"
         if self.order_fee.value.exact_amount != 0:
             text += f" OrderFee: {self.order_fee}"
         return f"{text} Message: {self.message}" if self.message else text

@@ -38,6 +38,12 @@ def data_kind(resolution: Resolution, tick_type: TickType) -> type[BaseData]:
     return TradeBar if tick_type == TickType.TRADE else QuoteBar
 
 
+class _Counted(list):  # type: ignore[type-arg]
+    """A list with .NET's `Count`."""
+
+    count = Count = property(len)
+
+
 class SubscriptionDataConfig(LeanObject):
     """One stream of one symbol."""
 
@@ -68,7 +74,7 @@ class SubscriptionDataConfig(LeanObject):
         self.is_custom_data = custom
         self.data_normalization_mode = normalization
         self.mapped_symbol = symbol.value
-        self.consolidators: list[Any] = []
+        self.consolidators: list[Any] = _Counted()
         # Set by the data manager while the stream runs.
         self.stream: Any = None
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Context
 from typing import Any
 
 from llm_plugin.engine.bars import BaseData
+from llm_plugin.engine.money import smart_rounding, to_decimal
 from llm_plugin.engine.names import LeanObject
+from llm_plugin.engine.zones import from_us, to_us, zone
 
 __all__ = ["Extensions", "Globals", "PythonData", "RegressionTestException", "Time", "TimeSpan"]
 
@@ -92,3 +95,39 @@ class Extensions(LeanObject):
         from llm_plugin.engine.enums import Resolution, resolution_span
 
         return resolution_span(Resolution(resolution))
+
+    @staticmethod
+    def round_to_significant_digits(value: Any, digits: int) -> float:
+        """Round to a count of digits, half to even."""
+        return float(Context(prec=digits, rounding=ROUND_HALF_EVEN).create_decimal(to_decimal(value)))
+
+    @staticmethod
+    def smart_rounding(value: Any) -> float:
+        """Round as LEAN's charts do."""
+        return float(smart_rounding(to_decimal(value)))
+
+    @staticmethod
+    def convert_from_utc(time: datetime, where: Any) -> datetime:
+        """Return a naive UTC time in a zone."""
+        return from_us(zone(where).local(to_us(time)))
+
+    @staticmethod
+    def convert_to_utc(time: datetime, where: Any) -> datetime:
+        """Return a zone's naive time in UTC."""
+        return from_us(zone(where).utc(to_us(time)))
+
+    @staticmethod
+    def round_down(time: datetime, interval: timedelta) -> datetime:
+        """Round a time down to a multiple of an interval."""
+        step = int(interval / timedelta(microseconds=1))
+        return from_us(to_us(time) // step * step)
+
+    @staticmethod
+    def is_open(status: Any) -> bool:
+        """Return whether an order status is open."""
+        return bool(status.is_open())
+
+    @staticmethod
+    def is_closed(status: Any) -> bool:
+        """Return whether an order status is closed."""
+        return bool(status.is_closed())
