@@ -7,12 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 from llm_plugin.engine import indicators as lib
-from llm_plugin.engine.bars import QuoteBar, TradeBar
+from llm_plugin.engine.bars import TradeBar
 from llm_plugin.engine.consolidation_api import ConsolidationApi
 from llm_plugin.engine.consolidators import consolidated_event
 from llm_plugin.engine.data_fields import input_type_of
 from llm_plugin.engine.enums import MovingAverageType, Resolution
-from llm_plugin.engine.indicators.base import BarIndicator, IndicatorBase, IndicatorDataPoint, PointIndicator
+from llm_plugin.engine.indicator_inputs import bars_of, high, ignored, input_of, is_calendar, low, resolution_within
+from llm_plugin.engine.indicators.base import BarIndicator, IndicatorBase, PointIndicator
 from llm_plugin.engine.indicators.composition import as_indicator, feed_indicator
 from llm_plugin.engine.names import snake
 
@@ -188,13 +189,13 @@ class IndicatorApi(ConsolidationApi):
     def max(self, symbol: Any, period: int, resolution: Any = None, selector: Any = None) -> Any:
         """Maximum; of the highs, where there are trade bars."""
         if selector is None and issubclass(self.subscription_of(symbol).type, TradeBar):
-            selector = _high
+            selector = high
         return self._max(symbol, period, resolution, selector)
 
     def min(self, symbol: Any, period: int, resolution: Any = None, selector: Any = None) -> Any:
         """Minimum; of the lows, where there are trade bars."""
         if selector is None and issubclass(self.subscription_of(symbol).type, TradeBar):
-            selector = _low
+            selector = low
         return self._min(symbol, period, resolution, selector)
 
     def vwap(self, symbol: Any, period: int | None = None, *args: Any, **kwargs: Any) -> Any:
@@ -281,7 +282,7 @@ class IndicatorApi(ConsolidationApi):
         """Update an indicator with a symbol's data: through a consolidator, or one for a resolution or timedelta."""
         target = as_indicator(indicator)
         consolidator = resolution
-        if resolution is None or isinstance(resolution, (Resolution, timedelta)) or _is_calendar(resolution):
+        if resolution is None or isinstance(resolution, (Resolution, timedelta)) or is_calendar(resolution):
             consolidator = self.resolve_consolidator(symbol, resolution, self._data_type(target, selector))
         target.consolidators.add(consolidator)
         self.attach_consolidator(symbol, consolidator)
@@ -293,11 +294,11 @@ class IndicatorApi(ConsolidationApi):
         if isinstance(target, PointIndicator):
             push = target.push
             if selector is None:
-                return lambda sender, bar: _ignored(push(bar.end_time, bar.value))
-            return lambda sender, bar: _ignored(push(bar.end_time, float(selector(bar))))
+                return lambda sender, bar: ignored(push(bar.end_time, bar.value))
+            return lambda sender, bar: ignored(push(bar.end_time, float(selector(bar))))
         if selector is None:
-            return lambda sender, bar: _ignored(feed_indicator(target, bar))
-        return lambda sender, bar: _ignored(feed_indicator(target, _input(bar, selector(bar))))
+            return lambda sender, bar: ignored(feed_indicator(target, bar))
+        return lambda sender, bar: ignored(feed_indicator(target, input_of(bar, selector(bar))))
 
     def unregister_indicator(self, indicator: Any) -> None:
         """Stop updating an indicator."""
@@ -330,14 +331,14 @@ class IndicatorApi(ConsolidationApi):
     def _warm_up_by_period(
         self, symbols: list[Any], target: IndicatorBase, period: timedelta, update: Callable[[Any, Any], None]
     ) -> None:
-        resolution = _resolution_within(period)
+        resolution = resolution_within(period)
         step = {Resolution.SECOND: 1, Resolution.MINUTE: 60, Resolution.HOUR: 3600, Resolution.DAILY: 86400}[resolution]
         periods = target.warm_up_period * int(period.total_seconds() // step)
         for symbol in symbols:
             consolidator: Any = None
             for point in self.history_points([symbol], periods, resolution):
                 if consolidator is None:
-                    consolidator = _bars_of(period, point, step)
+                    consolidator = bars_of(period, point, step)
                     consolidator.data_consolidated += update
                 consolidator.update(point)
             if consolidator is not None:
@@ -357,46 +358,3 @@ class IndicatorApi(ConsolidationApi):
         target.reset()
         points = self.history_points(symbols, needed, resolution)
         return IndicatorHistory.collect(target, points, self._updater(target, selector))
-
-
-def _high(bar: Any) -> float:
-    return float(bar.high)
-
-
-def _low(bar: Any) -> float:
-    return float(bar.low)
-
-
-def _ignored(result: Any) -> None:
-    return None
-
-
-def _is_calendar(value: Any) -> bool:
-    return callable(value) and not hasattr(value, "data_consolidated") and not hasattr(value, "DataConsolidated")
-
-
-def _input(bar: Any, value: Any) -> Any:
-    """What an indicator of bars gets when a selector gave a number."""
-    return IndicatorDataPoint(bar.symbol, bar.end_time, float(value)) if isinstance(value, (int, float)) else value
-
-
-def _resolution_within(period: timedelta) -> Resolution:
-    for resolution, seconds in ((Resolution.DAILY, 86400), (Resolution.HOUR, 3600), (Resolution.MINUTE, 60)):
-        if period >= timedelta(seconds=seconds):
-            return resolution
-    return Resolution.SECOND
-
-
-def _bars_of(period: timedelta, point: Any, step: int) -> Any:
-    from llm_plugin.engine.consolidators import (
-        BaseDataConsolidator,
-        IdentityDataConsolidator,
-        QuoteBarConsolidator,
-        TradeBarConsolidator,
-    )
-
-    if period.total_seconds() == step:
-        return IdentityDataConsolidator()
-    if isinstance(point, TradeBar):
-        return TradeBarConsolidator(period)
-    return QuoteBarConsolidator(period) if isinstance(point, QuoteBar) else BaseDataConsolidator(period)

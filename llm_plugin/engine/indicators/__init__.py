@@ -26,12 +26,8 @@ from llm_plugin.engine.indicators.bars import (
     AroonOscillator,
     AverageDirectionalIndex,
     AverageTrueRange,
-    BalanceOfPower,
     CommodityChannelIndex,
-    HeikinAshi,
-    InternalBarStrength,
     NormalizedAverageTrueRange,
-    ParabolicStopAndReverse,
     Stochastic,
     TrueRange,
     WilliamsPercentR,
@@ -43,6 +39,12 @@ from llm_plugin.engine.indicators.base import (
     IndicatorResult,
     IndicatorStatus,
     PointIndicator,
+)
+from llm_plugin.engine.indicators.candles import (
+    BalanceOfPower,
+    HeikinAshi,
+    InternalBarStrength,
+    ParabolicStopAndReverse,
 )
 from llm_plugin.engine.indicators.changes import (
     LogReturn,
@@ -64,10 +66,10 @@ from llm_plugin.engine.indicators.composition import (
     FilteredIdentity,
     FunctionalIndicator,
     Identity,
-    IndicatorExtensions,
     PythonIndicator,
     WindowIdentity,
 )
+from llm_plugin.engine.indicators.extensions import IndicatorExtensions
 from llm_plugin.engine.indicators.oscillators import (
     AbsolutePriceOscillator,
     MovingAverageConvergenceDivergence,
