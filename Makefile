@@ -23,7 +23,7 @@ $(UV):
 define install
 	@echo "installing the locked packages of requirements/$(1).lock …"
 	@test -x $(PY) || $(UV) venv -q --python $(BOOT) $(VENV)
-	@$(UV) pip sync -q --python $(PY) requirements/$(1).lock
+	@$(UV) pip sync -q --compile-bytecode --python $(PY) requirements/$(1).lock
 	@$(UV) pip install -q --no-deps --python $(PY) -e .
 endef
 
