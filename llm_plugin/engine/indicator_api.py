@@ -136,6 +136,8 @@ class IndicatorApi(ConsolidationApi):
     rsi = _helper(
         lib.RelativeStrengthIndex, "RSI({period},{moving_average_type})", period=_REQUIRED, moving_average_type=_WILDERS
     )
+    si = _helper(lib.WilderSwingIndex, "SI({limit_move})", limit_move=_REQUIRED)
+    asi = _helper(lib.WilderAccumulativeSwingIndex, "ASI({limit_move})", limit_move=_REQUIRED)
     sma = _helper(lib.SimpleMovingAverage, "SMA({period})", period=_REQUIRED)
     srsi = _helper(
         lib.StochasticRelativeStrengthIndex,

@@ -364,3 +364,18 @@ def test_reset_brings_every_indicator_back_to_its_first_state():
         assert feed_bars(maker, B[:60]) == once
         checked += 1
     assert checked > 35
+
+
+def test_wilders_swing_index_and_its_sum():
+    first = TradeBar(START, SPY, 10, 11, 9, 10.5, 1)
+    second = TradeBar(START + timedelta(minutes=1), SPY, 10.6, 12, 10.4, 11.8, 1)
+    index, total = lib.WilderSwingIndex(3), lib.WilderAccumulativeSwingIndex(3)
+    feed_bars(index, [first, second])
+    # R = |width| + body / 4 since the width 1.6 is the largest distance.
+    expected = 50 * (1.3 + 0.6 + 0.125) / (1.6 + 0.125) * 1.5 / 3
+    assert index.current.value == pytest.approx(expected)
+    assert feed_bars(total, [first, second, second])[1] == pytest.approx(expected)
+    third = TradeBar(START + timedelta(minutes=2), SPY, 11.8, 12, 11, 11.2, 1)
+    index.update(third)
+    total.update(third)
+    assert total.current.value == pytest.approx(expected + index.current.value)

@@ -78,6 +78,7 @@ from llm_plugin.engine.indicators.oscillators import (
     StochasticRelativeStrengthIndex,
     Trix,
 )
+from llm_plugin.engine.indicators.swing import WilderAccumulativeSwingIndex, WilderSwingIndex
 from llm_plugin.engine.indicators.volume import (
     AccumulationDistribution,
     ChaikinMoneyFlow,
@@ -159,7 +160,9 @@ __all__ = [
     "Variance",
     "VolumeWeightedAveragePriceIndicator",
     "VolumeWeightedMovingAverage",
+    "WilderAccumulativeSwingIndex",
     "WilderMovingAverage",
+    "WilderSwingIndex",
     "WilliamsPercentR",
     "WindowIdentity",
     "ZeroLagExponentialMovingAverage",
