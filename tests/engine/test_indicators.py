@@ -355,7 +355,8 @@ def test_reset_brings_every_indicator_back_to_its_first_state():
         lib.AverageTrueRange(5), lib.AverageDirectionalIndex(5), lib.Stochastic(5, 3, 3), lib.CommodityChannelIndex(5),
         lib.AroonOscillator(5, 5), lib.WilliamsPercentR(5), lib.DonchianChannel(5), lib.KeltnerChannels(5, 2),
         lib.OnBalanceVolume(), lib.MoneyFlowIndex(5), lib.ParabolicStopAndReverse(), lib.HeikinAshi(),
-        lib.MassIndex(3, 5), lib.NormalizedAverageTrueRange(5), lib.ChaikinMoneyFlow(5), lib.VolumeWeightedAveragePriceIndicator(5),
+        lib.MassIndex(3, 5), lib.NormalizedAverageTrueRange(5), lib.ChaikinMoneyFlow(5),
+        lib.VolumeWeightedAveragePriceIndicator(5),
     ):  # fmt: skip
         once = feed_bars(maker, B[:60])
         maker.reset()
