@@ -26,9 +26,7 @@ def _walk(command: Any, path: str, lines: list[str]) -> None:
         return
     arguments = [p for p in command.params if p.param_type_name == "argument"]
     options = [p for p in command.params if p.param_type_name == "option" and p.name != "help"]
-    usage = " ".join(
-        [path, *(p.human_readable_name if p.required else f"[{p.human_readable_name}]" for p in arguments)]
-    )
+    usage = " ".join([path, *(p.name.upper() if p.required else f"[{p.name.upper()}]" for p in arguments)])
     lines += [f"## `{usage}`", "", " ".join((command.help or "").split()), ""]
     if options:
         lines += ["| option | meaning | default |", "|---|---|---|"]
