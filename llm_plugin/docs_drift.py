@@ -31,7 +31,8 @@ def drift(root: Path) -> list[str]:
         have = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         changed = [line for line in difflib.unified_diff(have, _render(target).splitlines(), lineterm="", n=0)][2:6]
         if changed:
-            findings.append(f"{page} is out of date, `make fix` writes it anew; first difference: {' / '.join(changed)}")
+            first = " / ".join(changed)
+            findings.append(f"{page} is out of date, `make fix` writes it anew; first difference: {first}")
     return findings
 
 
