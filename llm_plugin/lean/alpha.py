@@ -162,8 +162,8 @@ class LLMValidatedAlphaModel:
             else:
                 self._settle(leg)
                 if leg.reversal:
-                    left = self.log.longest_left(security_id(leg.insight.symbol), now)
-                    flat = flat_insight(leg.insight, left)
+                    until = self.log.longest_close(security_id(leg.insight.symbol), now)
+                    flat = flat_insight(leg.insight, until, self._desk().hub.get(leg.insight.symbol).zone)
                     self.log.add(flat, now)
                     passed.append(flat)
         return passed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from llm_plugin.lean.compat import lean_api, number, security_id
@@ -36,8 +36,11 @@ class KnownInsight:
         return closes >= now
 
     def over(self, now: datetime) -> bool:
-        """Return whether its own time has passed, cancelled or not."""
-        return self.closes_utc is not None and self.closes_utc < now
+        """Return whether its own time has passed, cancelled or not; one cancelled at once never had any."""
+        if self.closes_utc is None:
+            closes = _aware(self.insight.close_time_utc)
+            return closes is not None and closes.year > 1 and closes < self.sent_utc
+        return self.closes_utc < now
 
     @property
     def cancelled(self) -> bool:
@@ -64,7 +67,7 @@ class InsightLog:
             if items:
                 for item in items:
                     item.refresh()
-                if items[0].over(now):
+                if any(item.over(now) for item in items):
                     self.known[symbol_id] = [item for item in items if not item.over(now)]
 
     def last_active(self, symbol_id: str, now: datetime) -> KnownInsight | None:
@@ -74,19 +77,25 @@ class InsightLog:
                 return item
         return None
 
-    def longest_left(self, symbol_id: str, now: datetime) -> timedelta:
-        """Return how long the symbol's active insights go on at most."""
-        ends = (item.closes_utc for item in self.known.get(symbol_id, ()) if item.active(now))
-        return max((end - now for end in ends if end is not None), default=timedelta(0))
+    def longest_close(self, symbol_id: str, now: datetime) -> datetime | None:
+        """Return when the last of the symbol's active insights ends, None where none is active."""
+        ends = [item.closes_utc for item in self.known.get(symbol_id, ()) if item.active(now)]
+        return max((end for end in ends if end is not None), default=None)
 
 
-def flat_insight(insight: Any, left: timedelta) -> Any:
-    """Return a FLAT insight that lasts at least as long as everything active, so that nothing older comes back."""
+def flat_insight(insight: Any, until_utc: datetime | None, zone: tzinfo) -> Any:
+    """Return a FLAT insight that lasts as long as everything active, so that nothing older comes back.
+
+    Args:
+        insight: The vetoed insight.
+        until_utc: When the last active insight of the symbol ends. A period would not do: LEAN counts whole trading
+            days and converts the rest.
+        zone: Time zone of the exchange, in which LEAN takes close times.
+    """
     lean = lean_api()
-    period = max(insight.period, left)
-    return lean.Insight.price(
-        insight.symbol, period, lean.InsightDirection.FLAT, None, None, str(insight.source_model or "LLMValidated")
-    )
+    until = insight.period if until_utc is None else until_utc.astimezone(zone).replace(tzinfo=None)
+    source = str(insight.source_model or "LLMValidated")
+    return lean.Insight.price(insight.symbol, until, lean.InsightDirection.FLAT, None, None, source)
 
 
 def _aware(moment: datetime | None) -> datetime | None:

@@ -7,7 +7,7 @@ from lean_projects import PROJECTS, RuleBackend, execute
 
 from llm_plugin.domain import OutcomeKind, Verdict
 
-PERIOD = ("2012-01-03", "2012-06-29")
+PERIOD = ("2012-01-03", "2012-12-31")
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +21,12 @@ def test_entries_are_asked_and_orders_follow(run):
     assert run.result.orders
     verdicts = {d.verdict for d in run.entries}
     assert {Verdict.APPROVE, Verdict.VETO} <= verdicts
+
+
+def test_no_position_is_opened_without_a_question(run):
+    """A FLAT that ends before the insight that it ends would let the portfolio model open the position again."""
+    assert sum(d.verdict is Verdict.VETO and d.signal_action.side != 0 for d in run.entries) >= 5
+    assert run.result.algorithm.validated.desk.report()["unvalidated_fills"] == 0
 
 
 def test_vetoing_everything_trades_nothing(run_project):

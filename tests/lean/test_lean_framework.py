@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import lean_fakes as fakes
@@ -43,6 +43,7 @@ class World:
         self.risk = LLMRiskManagementModel(self.alpha, **risk)
         self.active = []
         self.size = 10_000
+        self.squeeze = 1.0
         securities = list(self.algorithm.securities.values())
         self.alpha.on_securities_changed(
             self.algorithm, SimpleNamespace(added_securities=securities, removed_securities=[])
@@ -64,10 +65,16 @@ class World:
     def emit(self, insights):
         """What LEAN does with insights, from the wrapper or by `emit_insights`."""
         for insight in insights:
-            insight.close_time_utc = self.algorithm.utc_time + insight.period
+            insight.close_time_utc = self.close_time(insight.period)
         self.active += insights
         if insights:
             self.algorithm.insights_generated(self.algorithm, SimpleNamespace(insights=insights))
+
+    def close_time(self, period):
+        """LEAN takes a period, whose hours it squeezes into trading hours, or a close time of the exchange's zone."""
+        if isinstance(period, datetime):
+            return period.replace(tzinfo=fakes.NEW_YORK).astimezone(UTC).replace(tzinfo=None)
+        return self.algorithm.utc_time + self.squeeze * period
 
     def step(self, *insights, low=1.2995, high=1.3005, close=1.3, cancel=False):
         """One bar, then the framework's pipeline; returns the insights that passed."""
@@ -138,6 +145,7 @@ def test_the_flat_of_a_vetoed_reversal_outlives_what_it_ends(make_world):
     world = make_world()
     world.step(world.insight(UP, hours=50))
     world.backend.answer = lambda _: 0.0
+    world.squeeze = 0.05  # a period of one day and two hours ends before the insight that was sent the day before
     world.step(world.insight(DOWN, hours=2))
     for _ in range(6):
         world.step()
@@ -406,3 +414,11 @@ def test_removed_securities_stop_their_feed_and_close_their_shadows(make_world):
     (shadow,) = world.outcomes(OutcomeKind.SHADOW)
     assert shadow.exit_reason is ExitReason.DELISTED
     assert world.inner.changes == [changes] or len(world.inner.changes) == 2
+
+
+def test_an_insight_that_is_cancelled_at_once_is_forgotten(make_world):
+    world = make_world()
+    world.step(world.insight(UP), cancel=True)
+    world.step()
+    world.step()
+    assert world.alpha.log.known == {"EURUSD 8G": []}
