@@ -234,6 +234,12 @@ class IndicatorApi(ConsolidationApi):
             down, args = args[0], args[1:]
         return self._aroon(symbol, up_period, up_period if down is None else down, *args, **kwargs)
 
+    def b(self, target: Any, reference: Any, period: int, resolution: Any = None, selector: Any = None) -> Any:
+        """Beta of a target to a reference."""
+        first, second = self.to_symbol(target), self.to_symbol(reference)
+        indicator = lib.Beta(self.create_indicator_name(None, f"B({period})", resolution), first, second, period)
+        return self.initialize_indicator(indicator, resolution, selector, first, second)
+
     def identity(self, symbol: Any, resolution: Any = None, selector: Any = None, field_name: str | None = None) -> Any:
         """The price itself as an indicator."""
         if callable(resolution):

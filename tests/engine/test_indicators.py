@@ -380,3 +380,23 @@ def test_wilders_swing_index_and_its_sum():
     index.update(third)
     total.update(third)
     assert total.current.value == pytest.approx(expected + index.current.value)
+
+
+def test_beta_is_the_slope_of_returns_at_common_times():
+    other = Symbol(SecurityIdentifier("AAPL", SecurityType.EQUITY, "usa"), "AAPL", "AAPL")
+    beta = lib.Beta("beta", SPY, other, 20)
+    prices, reference = series(60, 1), series(60, 2)
+    for n, (x, y) in enumerate(zip(prices, reference, strict=True)):
+        moment = START + timedelta(minutes=n)
+        beta.update(TradeBar(moment, SPY, x, x, x, float(x), 1))
+        if n != 30:
+            beta.update(TradeBar(moment, other, y, y, y, float(y), 1))
+    kept = np.delete(np.arange(60), 30)
+    returns = [np.diff(item[kept]) / item[kept][:-1] for item in (prices, reference)]
+    window = [item[-20:] for item in returns]
+    assert beta.is_ready
+    assert beta.current.value == pytest.approx(np.cov(*window)[0, 1] / np.var(window[1], ddof=1))
+    with pytest.raises(ValueError, match="IBM is not one of SPY and AAPL"):
+        beta.update(
+            TradeBar(START, Symbol(SecurityIdentifier("IBM", SecurityType.EQUITY, "usa"), "IBM", "IBM"), 1, 1, 1, 1, 1)
+        )

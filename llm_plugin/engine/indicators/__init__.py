@@ -69,6 +69,7 @@ from llm_plugin.engine.indicators.composition import (
     PythonIndicator,
     WindowIdentity,
 )
+from llm_plugin.engine.indicators.dual import Beta
 from llm_plugin.engine.indicators.extensions import IndicatorExtensions
 from llm_plugin.engine.indicators.oscillators import (
     AbsolutePriceOscillator,
@@ -100,6 +101,7 @@ __all__ = [
     "AverageTrueRange",
     "BalanceOfPower",
     "BarIndicator",
+    "Beta",
     "BollingerBands",
     "ChaikinMoneyFlow",
     "CommodityChannelIndex",
