@@ -144,29 +144,36 @@ def claim(cells: Sequence[Cell], arm: str, control: str, *, sized: bool = True) 
         _per_signal(paired_gain(treated, other, seed=int(cell["seed"])), _signals(cell), int(cell["seed"]))
         for cell, (treated, other) in zip(ordered, pairs, strict=True)
     )
-    pooled = pooled_gain([treated - other for treated, other in pairs])
+    pooled = _pooled([treated - other for treated, other in pairs])
     return Claim(arm, control, sized, gains, _per_signal(pooled, sum(_signals(cell) for cell in ordered)))
 
 
-def random_draws(cells: Sequence[Cell], arm: str, *, sized: bool = True, draws: int = DRAWS) -> RandomDraws:
-    """Draw random vetoes: the arm's own verdicts and sizes, shuffled within each seed."""
-    own = sum(float(utility(cell, arm, sized).sum()) for cell in cells)
+def random_draws(
+    cells: Sequence[Cell], arm: str, *, draws: int = DRAWS, interval_draws: int = INTERVAL_DRAWS
+) -> RandomDraws:
+    """Draw random vetoes: the arm's own verdicts and sizes, shuffled within each seed.
+
+    Args:
+        cells: Results of one market.
+        arm: Whose verdicts.
+        draws: How many.
+        interval_draws: The first so many are also compared with an interval each.
+    """
+    own = sum(float(utility(cell, arm).sum()) for cell in cells)
     total = sum(_signals(cell) for cell in cells)
     sums, above = np.zeros(draws), 0
     shuffled = [np.random.default_rng([int(cell["seed"]), 77]) for cell in cells]
     for draw in range(draws):
         single = []
         for cell, rng in zip(cells, shuffled, strict=True):
-            result = rng.permutation(sizes_of(cell, arm, sized)) * results_of(cell)
+            result = rng.permutation(sizes_of(cell, arm)) * results_of(cell)
             sums[draw] += float(result.sum())
             single.append(result)
-        if draw < INTERVAL_DRAWS:
-            differences = [
-                _daily(cell, utility(cell, arm, sized) - other) for cell, other in zip(cells, single, strict=True)
-            ]
-            above += pooled_gain(differences).above_zero
+        if draw < interval_draws:
+            differences = [_daily(cell, utility(cell, arm) - other) for cell, other in zip(cells, single, strict=True)]
+            above += _pooled(differences).above_zero
     p_value = (1 + int((sums >= own).sum())) / (1 + draws)
-    return RandomDraws(draws, float((sums / total).std()), p_value, above, min(draws, INTERVAL_DRAWS))
+    return RandomDraws(draws, float((sums / total).std()), p_value, above, min(draws, interval_draws))
 
 
 def judge(cells: Sequence[Cell], arm: str = "llm") -> Verdict:
@@ -175,6 +182,11 @@ def judge(cells: Sequence[Cell], arm: str = "llm") -> Verdict:
     seeds = tuple(sorted(int(cell["seed"]) for cell in cells))
     claims = tuple(claim(cells, arm, control) for control in CONTROLS)
     return Verdict(str(first["variant"]), bool(first["rule"]), seeds, claims)
+
+
+def _pooled(differences: Sequence[Floats]) -> Interval:
+    with np.errstate(invalid="ignore", divide="ignore"):  # no difference at all has no autocorrelation
+        return pooled_gain(differences)
 
 
 def _control(cell: Cell, arm: str, control: str, sized: bool) -> Floats:

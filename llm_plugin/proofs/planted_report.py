@@ -12,7 +12,17 @@ import numpy as np
 
 from llm_plugin.domain import to_jsonable
 from llm_plugin.errors import DataError
-from llm_plugin.proofs.planted_claims import Cell, Gain, Verdict, claim, judge, random_draws, sizes_of, utility
+from llm_plugin.proofs.planted_claims import (
+    INTERVAL_DRAWS,
+    Cell,
+    Gain,
+    Verdict,
+    claim,
+    judge,
+    random_draws,
+    sizes_of,
+    utility,
+)
 from llm_plugin.proofs.planted_config import SEEDS, VARIANTS
 
 __all__ = ["markdown", "summarise", "terminal_rows", "write_section"]
@@ -25,12 +35,17 @@ TITLES = {
     "tabular": "tabular meta-label",
     "oracle": "oracle (knows the rule)",
 }
+_CONTROLS = ("none", "random")
 WORDS = {True: "as expected", False: "NOT as expected", None: "cannot be judged: seeds are missing"}
 COLUMNS = ("market", "arm", "vetoed", "right", "R per signal", "gain over no LLM", "seeds", "over random veto", "seeds")
 
 
-def summarise(cells: Sequence[Cell]) -> dict[str, Any]:
+def summarise(cells: Sequence[Cell], interval_draws: int = INTERVAL_DRAWS) -> dict[str, Any]:
     """Return all figures, by market and arm, as plain JSON types.
+
+    Args:
+        cells: Results of one configuration.
+        interval_draws: Single random vetoes that get an interval each.
 
     Raises:
         DataError: Nothing is there, or the cells are of several configurations.
@@ -44,7 +59,7 @@ def summarise(cells: Sequence[Cell]) -> dict[str, Any]:
     for name in VARIANTS:
         own = sorted((cell for cell in cells if cell["variant"] == name), key=lambda cell: int(cell["seed"]))
         if own:
-            markets[name] = _market(own)
+            markets[name] = _market(own, interval_draws)
     return {
         "config": dict(cells[0]["config"]),
         "config_sha256": configs.pop(),
@@ -60,7 +75,7 @@ def _has(cells: Sequence[Cell], variant: str, seed: int) -> bool:
     return any(cell["variant"] == variant and int(cell["seed"]) == seed for cell in cells)
 
 
-def _market(cells: Sequence[Cell]) -> dict[str, Any]:
+def _market(cells: Sequence[Cell], interval_draws: int) -> dict[str, Any]:
     verdict: Verdict = judge(cells)
     arms = ["none", *cells[0]["arms"], "oracle"]
     return {
@@ -70,12 +85,9 @@ def _market(cells: Sequence[Cell]) -> dict[str, Any]:
         "signals": sum(len(cell["decisions"]["net_r"]) for cell in cells),
         "arms": {arm: _arm(cells, arm) for arm in arms},
         "unit_size": {control: to_jsonable(asdict(claim(cells, "llm", control, sized=False))) for control in _CONTROLS},
-        "random_draws": to_jsonable(asdict(random_draws(cells, "llm"))),
+        "random_draws": to_jsonable(asdict(random_draws(cells, "llm", interval_draws=interval_draws))),
         "calibration_slice": [cell["model"].get("calibration") for cell in cells],
     }
-
-
-_CONTROLS = ("none", "random")
 
 
 def _arm(cells: Sequence[Cell], arm: str) -> dict[str, Any]:
