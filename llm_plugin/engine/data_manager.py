@@ -242,4 +242,6 @@ def _choose_store(stream: Any) -> None:
     elif config.tick_type == TickType.TRADE:
         stream.store = cache.store_trade
     else:
-        stream.store = cache.store_quote
+        # Only series of one chunk are known to the end.
+        whole = getattr(stream, "both_sides", False) and config.resolution >= Resolution.HOUR
+        stream.store = cache.store_full_quote if whole else cache.store_quote

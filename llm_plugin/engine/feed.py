@@ -211,6 +211,7 @@ class BarStream:
         self.next_emit = FOREVER
         self.rank = 0
         self.auxiliary = False
+        self.both_sides = False
         self.store: Any = None
         self.source = source
         self.fill_span = fill_span
@@ -270,6 +271,7 @@ class BarStream:
             return False
         exchange = self.source.hours.time_zone
         self._block = BarBlock(columns, self.config.symbol, exchange)
+        self.both_sides = bool(columns.sides) and bool(columns.sides["bid"].all() and columns.sides["ask"].all())
         if not self.config.fill_data_forward:
             self._rows = None
             self._emits = columns.end_us.tolist()

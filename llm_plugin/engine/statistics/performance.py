@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, localcontext
+from typing import Any
 
 from llm_plugin.engine.money import CONTEXT, ZERO, round_half_even, to_decimal
 from llm_plugin.engine.statistics import formulas
@@ -123,7 +124,7 @@ def _merged(points: Points) -> list[tuple[datetime, Decimal]]:
     return sorted(dict(points).items())
 
 
-def _between(points: Points, first: date, last: date) -> list[tuple[datetime, Decimal]]:
+def _between(points: Sequence[Any], first: date, last: date) -> list[Any]:
     # The points are in time order; the windows of a long run are many.
     low = bisect_left(points, _midnight(first), key=_time_of)
     return list(points[low : bisect_left(points, _midnight(last + timedelta(days=1)), lo=low, key=_time_of)])
@@ -133,7 +134,7 @@ def _midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day)
 
 
-def _time_of(point: tuple[datetime, Decimal]) -> datetime:
+def _time_of(point: Any) -> Any:
     return point[0]
 
 
@@ -226,6 +227,10 @@ class _Builder:
         self.benchmark = _merged(given.benchmark)
         self.turnover = _merged(given.turnover)
         self.records = sorted(given.profit_loss.items())
+        numbered = enumerate(given.trades)
+        self.trades = sorted((trade.exit_time, number, trade) for number, trade in numbered)
+        self.winning = None if given.winning is None else [(time, ZERO) for time in sorted(given.winning)]
+        self.losing = None if given.losing is None else [(time, ZERO) for time in sorted(given.losing)]
 
     def period(self, first: date, last: date) -> AlgorithmPerformance:
         equity = _between(self.equity, first, last)
@@ -240,8 +245,8 @@ class _Builder:
                 "both must be sampled at the same times"
             )
         whole = len(equity) == len(self.equity)
-        trades = [trade for trade in given.trades if first <= trade.exit_time.date() <= last]
-        records = [amount for time, amount in self.records if first <= time.date() <= last]
+        trades = [trade for _, _, trade in _between(self.trades, first, last)]
+        records = [amount for _, amount in _between(self.records, first, last)]
         numbers = _portfolio_statistics(
             _Period(
                 equity=equity,
@@ -249,8 +254,8 @@ class _Builder:
                 benchmark=_benchmark_changes(benchmark),
                 turnover=[value for _, value in _between(self.turnover, first, last)],
                 profit_loss=records,
-                wins=_count(given.winning, first, last),
-                losses=_count(given.losing, first, last),
+                wins=_count(self.winning, first, last),
+                losses=_count(self.losing, first, last),
                 start=given.starting_capital if whole else equity[0][1],
                 days_per_year=given.trading_days_per_year,
                 rate=given.risk_free_rate,
@@ -259,8 +264,8 @@ class _Builder:
         return AlgorithmPerformance(numbers, TradeStatistics.of(trades), trades)
 
 
-def _count(times: Iterable[datetime] | None, first: date, last: date) -> int | None:
-    return None if times is None else sum(first <= time.date() <= last for time in times)
+def _count(times: Points | None, first: date, last: date) -> int | None:
+    return None if times is None else len(_between(times, first, last))
 
 
 def _month_ends(first: date, last: date) -> list[date]:
