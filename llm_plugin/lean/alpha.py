@@ -146,6 +146,11 @@ class LLMValidatedAlphaModel:
         known_side, value = self._multipliers.get(symbol_id, (0, 1.0))
         return value if known_side == side else 1.0
 
+    def turned(self, symbol_id: str, side: int) -> bool:
+        """Return whether an active insight of another direction ends a position of this side already."""
+        active = self.log.last_active(symbol_id, utc_now(self._desk().algorithm))
+        return active is not None and active.direction != side
+
     # -- inside ------------------------------------------------------------------------------------------------------
 
     def _judge(self, unit: list[Any], now: datetime) -> list[Any]:
@@ -206,6 +211,7 @@ class LLMValidatedAlphaModel:
                     renewals.append(known)
         else:
             decision = self._settle(leg)
+            desk.ledger.hand_over(desk.hub.get(leg.insight.symbol), decision)
             self._decisions[decision.decision_id] = (known.symbol_id, leg.direction, [known])
             self._multipliers[known.symbol_id] = (leg.direction, decision.size_multiplier)
 

@@ -17,7 +17,7 @@ from llm_plugin.lean.config import LeanConfig
 from llm_plugin.lean.context import exit_policy, price_increment
 from llm_plugin.lean.features import Feed
 from llm_plugin.lean.orders import OrderWatch
-from llm_plugin.lean.positions import EXIT_TAG, Approval, Lot, PositionBook
+from llm_plugin.lean.positions import EXIT_TAG, Approval, Fill, Lot, PositionBook
 from llm_plugin.lean.realised import conversion_rate, fill_of, realised_outcome
 from llm_plugin.lean.replays import FollowedReplay, ReplayDesk
 from llm_plugin.outcomes.costs import BROKERAGES, Costs
@@ -26,6 +26,8 @@ from llm_plugin.outcomes.replay import EntryFill
 __all__ = ["Asked", "Ledger"]
 
 EQUITY = 1
+HANDED_OVER = -2
+"""Order id of a position that passes to another decision without an order."""
 
 
 @dataclass(slots=True)
@@ -128,6 +130,24 @@ class Ledger:
     def exit_signal(self, feed: Feed, side: int, decision_id: str | None = None) -> None:
         """End the replays of a side: the algorithm's own rule ends such trades now."""
         self.replays.exit_by_signal(feed.symbol_id, side, market_open(feed), decision_id)
+
+    def hand_over(self, feed: Feed, decision: Decision) -> None:
+        """Give an open position to a new decision: its insight came in the very bar in which the old one's ended.
+
+        No order is sent, so the old decision ends and the new one begins at the same price, the quote at which the
+        position would have been closed.
+        """
+        book = self.book(feed.symbol_id)
+        side = decision.action.side
+        quantity = sum(lot.quantity for lot in book.lots if lot.side == side)
+        if not quantity or feed.last is None:
+            return
+        for lot in book.lots:
+            self.forced[str(lot.decision_id)] = ExitReason.SIGNAL
+        price = feed.last.bid_close if side > 0 else feed.last.ask_close
+        book.on_fill(Fill(HANDED_OVER, "", -side * quantity, price, 0.0, decision.time_utc))
+        book.on_fill(Fill(HANDED_OVER, decision.tag, side * quantity, price, 0.0, decision.time_utc))
+        self.counts["handed_over"] += 1
 
     def rescale(self, feed: Feed, price_factor: float, quantity_factor: float, *, split: bool) -> None:
         """Bring everything that remembers a price to a new scale (split or dividend under raw prices)."""

@@ -68,7 +68,7 @@ class LLMRiskManagementModel:
             if not book.lots:
                 continue
             reason = desk.ledger.exit_due(symbol_id)
-            if reason is None:
+            if reason is None or self.alpha.turned(symbol_id, book.lots[0].side):
                 continue
             symbol = desk.hub.feeds[symbol_id].symbol
             desk.algorithm.insights.cancel([symbol])

@@ -26,7 +26,9 @@ def test_entries_are_asked_and_orders_follow(run):
 def test_no_position_is_opened_without_a_question(run):
     """A FLAT that ends before the insight that it ends would let the portfolio model open the position again."""
     assert sum(d.verdict is Verdict.VETO and d.signal_action.side != 0 for d in run.entries) >= 5
-    assert run.result.algorithm.validated.desk.report()["unvalidated_fills"] == 0
+    report = run.result.algorithm.validated.desk.report()
+    assert report["unvalidated_fills"] == 0
+    assert report["executed"] == sum(d.approved for d in run.entries)
 
 
 def test_vetoing_everything_trades_nothing(run_project):

@@ -422,3 +422,42 @@ def test_an_insight_that_is_cancelled_at_once_is_forgotten(make_world):
     world.step()
     world.step()
     assert world.alpha.log.known == {"EURUSD 8G": []}
+
+
+def test_a_position_passes_to_the_decision_that_keeps_it(make_world):
+    """The old insight ends and a new one comes in the same bar: LEAN sends no order, the position goes on."""
+    world = make_world()
+    world.step(world.insight(UP, hours=2))
+    world.step()
+    world.step()
+    world.step(world.insight(UP, hours=40))
+    assert len(world.backend.entries) == 2
+    assert len(world.algorithm.tickets) == 1
+    (old,) = world.outcomes(OutcomeKind.REALISED)
+    assert (old.decision_id, old.exit_reason) == (world.backend.entries[0].decision_id, ExitReason.SIGNAL)
+    report = world.alpha.desk.report()
+    assert (report["handed_over"], report["executed"], report["unvalidated_fills"]) == (1, 2, 0)
+    world.step(low=1.2970, high=1.3000, close=1.2985)
+    assert world.held == 0  # the new decision's exit plan is carried out
+    world.step()
+    assert world.outcomes(OutcomeKind.REALISED)[1].exit_reason is ExitReason.STOP
+    assert "not_executed" not in world.alpha.on_end()
+
+
+def test_a_veto_of_the_decision_that_would_keep_it_ends_the_position(make_world):
+    world = make_world()
+    world.step(world.insight(UP, hours=2))
+    world.step()
+    world.step()
+    world.backend.answer = lambda _: 0.0
+    world.step(world.insight(UP, hours=40))
+    assert world.held == 0
+
+
+def test_an_approved_reversal_in_the_bar_in_which_the_old_plan_ends_is_not_lost(make_world):
+    world = make_world()
+    world.step(world.insight(UP, hours=40))
+    world.step(world.insight(DOWN, hours=40), low=1.2970, high=1.3000, close=1.2985)
+    assert world.held == -10_000
+    world.step()
+    assert "not_executed" not in world.alpha.on_end()
