@@ -107,7 +107,7 @@ def test_arms_differ_in_what_they_are_called(market: PlantedMarket) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("make", "variant", "sees"), [(knowing, "balanced", True), (guessing, "balanced", False)])
 def test_the_harness_tells_knowing_from_guessing(tmp_path: Path, make: Any, variant: str, sees: bool) -> None:
-    config = replace(TINY, bars=14_000, checked_cuts=2)
+    config = replace(TINY, bars=12_000, checked_cuts=2)
     cell = run_cell(config, VARIANTS[variant], 1, tmp_path / "work", train=trainer(make))
     for control in ("none", "random"):
         made = claim([cell], "llm", control).pooled
@@ -117,7 +117,7 @@ def test_the_harness_tells_knowing_from_guessing(tmp_path: Path, make: Any, vari
 
 @pytest.mark.slow
 def test_nothing_is_gained_by_the_same_model_where_no_rule_was_planted(tmp_path: Path) -> None:
-    config = replace(TINY, bars=14_000, checked_cuts=2)
+    config = replace(TINY, bars=12_000, checked_cuts=2)
     cell = run_cell(config, VARIANTS["balanced_without_rule"], 1, tmp_path / "work", train=trainer(knowing))
     assert np.mean(sizes_of(cell, "llm") > 0) > 0.3
     for control in ("none", "random"):

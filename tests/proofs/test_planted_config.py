@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from llm_plugin.bootstrap.config import BootstrapConfig
 from llm_plugin.errors import ConfigError
 from llm_plugin.proofs.planted_config import SEEDS, VARIANTS, ProofConfig, chosen_variants
 
@@ -24,6 +25,10 @@ def test_every_setting_changes_the_name_of_the_configuration() -> None:
     ]
     assert len(others) == len(base.to_json())
     assert len({config.sha256 for config in (base, *others)}) == len(others) + 1
+
+
+def test_the_proof_trains_what_the_command_trains() -> None:
+    assert ProofConfig().training_tokens == BootstrapConfig().max_training_tokens
 
 
 def test_a_configuration_survives_json() -> None:
