@@ -23,6 +23,7 @@ from llm_plugin.engine.enums import (
 from llm_plugin.engine.framework.pipeline import FrameworkApi, FrameworkPipeline
 from llm_plugin.engine.history import HistoryApi
 from llm_plugin.engine.indicator_api import IndicatorApi
+from llm_plugin.engine.lean_data import home_folder
 from llm_plugin.engine.names import LeanObject, find_member
 from llm_plugin.engine.object_store import ObjectStore
 from llm_plugin.engine.scheduling import ScheduleContext, ScheduleManager, SchedulingApi
@@ -67,7 +68,7 @@ class AlgorithmBase(  # type: ignore[override]
         )
         self.framework = FrameworkPipeline(self, lambda symbol: core.entry_of(symbol).exchange_hours)
         self._trade_builder = TradeBuilder()
-        self._object_store = ObjectStore(core.context.object_store_folder or core.data_folder / "storage")
+        self._object_store = ObjectStore(core.context.object_store_folder or home_folder() / "storage")
         self._interest = None
         self._current_slice = None
         self._name = cls.__name__

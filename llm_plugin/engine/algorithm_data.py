@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from llm_plugin.engine.core import EngineCore
+from llm_plugin.engine.custom_data import CustomDataConfig, custom_symbol
 from llm_plugin.engine.enums import DataNormalizationMode, Resolution, SecurityType
-from llm_plugin.engine.names import LeanObject
+from llm_plugin.engine.names import LeanObject, find_member
 from llm_plugin.engine.securities import Security
 from llm_plugin.engine.subscriptions import default_data
 from llm_plugin.engine.symbols import Symbol
@@ -126,6 +127,34 @@ class DataApi(LeanObject):
                 extended=bool(_or(given.get("extended_market_hours"), chosen.extended_market_hours)),
                 normalization=_normalization(symbol, _or(given.get("data_normalization_mode"), None), chosen),
             )
+        return security
+
+    def add_data(self, kind: type, ticker: Any, *args: Any, **kwargs: Any) -> Security:
+        """`(class, ticker or symbol, resolution=None, time_zone=None, fill_forward=False, leverage=1)`."""
+        names = ("resolution", "time_zone", "fill_forward", "leverage")
+        given = {**dict(zip(names, args, strict=False)), **kwargs}
+        unknown = sorted(set(given) - set(names))
+        if unknown or not isinstance(kind, type):
+            raise UnsupportedLeanApi(
+                "QCAlgorithm.add_data", f"with {kind!r} and {', '.join(unknown) or 'these values'}"
+            )
+        core = self._engine
+        name = ticker.value if isinstance(ticker, Symbol) else str(ticker)
+        symbol = custom_symbol(kind, name)
+        known = core.securities.get(symbol)
+        if known is not None:
+            return known
+        where = given.get("time_zone") or "America/New_York"
+        entry = core.market_hours.set_entry_always_open("usa", symbol, SecurityType.BASE, where)
+        security = core.create_security(symbol)
+        core.securities.add(symbol, security)
+        core.symbol_cache.add(name, symbol)
+        chosen = given.get("resolution")
+        if chosen is None:
+            default = find_member(kind(), "default_resolution")
+            chosen = default() if default is not None else Resolution.MINUTE
+        files = core.algorithm.object_store
+        core.register(security, CustomDataConfig(kind, symbol, Resolution(chosen), entry, files, core.error))
         return security
 
     def add_from_universe(self, symbol: Symbol, settings: Any = None) -> Security:

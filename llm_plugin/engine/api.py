@@ -12,11 +12,11 @@ __all__ = ["engine_names"]
 
 _MODULES = (
     "algorithm", "bars", "benchmark", "brokerage_models", "buying_power", "buying_power_parameters", "cash",
-    "cash_buying_power", "charts", "consolidators", "corporate_data", "data_fields", "enums", "equity_fills", "fees", "fills",
-    "framework", "indicators", "market_hours", "order_events", "orders", "portfolio", "scheduling",
-    "securities", "security_cache", "security_manager", "settings", "settlement", "slices", "slippage",
-    "statistics", "subscriptions", "symbol_properties", "symbols", "tickets", "time_in_force", "universe",
-    "user_api", "zones",
+    "cash_buying_power", "charts", "consolidators", "corporate_data", "custom_data", "data_fields", "enums",
+    "equity_fills", "fees", "fills", "framework", "indicators", "market_hours", "order_events", "orders",
+    "portfolio", "scheduling", "securities", "security_cache", "security_manager", "settings", "settlement",
+    "slices", "slippage", "statistics", "subscriptions", "symbol_properties", "symbols", "tickets",
+    "time_in_force", "universe", "user_api", "zones",
 )  # fmt: skip
 # Helpers of the engine that are no part of LEAN's API.
 _PRIVATE = frozenset(
@@ -40,6 +40,8 @@ def engine_names() -> dict[str, Any]:
         for name in getattr(module, "__all__", ()):
             if name[:1].isupper() and name not in _PRIVATE:
                 names[name] = getattr(module, name)
+    names["IAlgorithm"] = names["QCAlgorithm"]
+    names["DynamicData"] = names["PythonData"]
     names["QCAlgorithmFramework"] = names["QCAlgorithm"]
     names["QCAlgorithmFrameworkBridge"] = names["QCAlgorithm"]
     return names

@@ -84,7 +84,9 @@ class DataManager:
 
     def _make(self, config: SubscriptionDataConfig, security: Security, start: int) -> Any:
         if config.is_custom_data:
-            return config.open_stream(start, self.end_us)
+            stream = config.open_stream(start, self.end_us)
+            stream.security = security
+            return stream
         source = BarSource(self.core.data_folder, config, self.core.entry_of(config.symbol), start, self.end_us)
         return BarStream(source, security, self._span)
 

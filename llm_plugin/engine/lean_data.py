@@ -34,6 +34,7 @@ __all__ = [
     "BarColumns",
     "bar_file",
     "cache_folder",
+    "home_folder",
     "is_strict_daily",
     "join_columns",
     "read_columns",
@@ -49,8 +50,13 @@ _CACHE_VERSION = 1
 
 def cache_folder() -> Path:
     """Return the cache folder under `LEAN_LLM_HOME`."""
+    return home_folder() / "cache" / "bars"
+
+
+def home_folder() -> Path:
+    """Return `LEAN_LLM_HOME`, `~/.lean-llm` by default."""
     home = os.environ.get("LEAN_LLM_HOME")
-    return (Path(home) if home else Path.home() / ".lean-llm") / "cache" / "bars"
+    return Path(home) if home else Path.home() / ".lean-llm"
 
 
 def bar_file(

@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_EVEN, Context
 from typing import Any
 
 from llm_plugin.engine.bars import BaseData
+from llm_plugin.engine.enums import Resolution
 from llm_plugin.engine.money import smart_rounding, to_decimal
 from llm_plugin.engine.names import LeanObject
 from llm_plugin.engine.zones import from_us, to_us, zone
@@ -65,13 +66,28 @@ class Globals(LeanObject):
 class PythonData(BaseData):
     """Base of custom data written by users; extra values by attribute or item."""
 
+    # Class values, so that user classes need not call this class's __init__.
+    symbol: Any = None
+    time: Any = None
+    value: Any = 0.0
+    is_fill_forward = False
+    _end_time: Any = None
+
     def __init__(self) -> None:
-        super().__init__()
-        self._extra: dict[str, Any] = {}
+        """Start empty."""
+
+    def default_resolution(self) -> Resolution:
+        """Return the resolution of subscriptions that name none."""
+        return Resolution.MINUTE
+
+    @property
+    def _extra(self) -> dict[str, Any]:
+        values: dict[str, Any] = self.__dict__.setdefault("_values", {})
+        return values
 
     def __getitem__(self, key: str) -> Any:
         name = key.lower()
-        if name in ("value", "close", "price"):
+        if name in ("value", "price"):
             return self.value
         if name in self._extra:
             return self._extra[name]
@@ -84,6 +100,15 @@ class PythonData(BaseData):
         if name == "value":
             self.value = value
         self._extra[name] = value
+
+    @property
+    def storage_dictionary(self) -> dict[str, Any]:
+        """All values that the user set, by item or attribute."""
+        return {**{k: v for k, v in vars(self).items() if not k.startswith("_")}, **self._extra}
+
+    def get_property(self, key: str) -> Any:
+        """Return an extra value."""
+        return self[key]
 
 
 class Extensions(LeanObject):

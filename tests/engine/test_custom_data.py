@@ -1,0 +1,62 @@
+"""Semantics 6.3: data classes written by users."""
+
+from __future__ import annotations
+
+import pytest
+
+from llm_plugin.errors import UnsupportedLeanApi
+
+SOURCE = """
+class Weather(PythonData):
+    def get_source(self, config, date, is_live):
+        return SubscriptionDataSource("{path}", SubscriptionTransportMedium.{medium}, FileFormat.CSV)
+
+    def reader(self, config, line, date, is_live):
+        if not line[:1].isdigit():
+            return None
+        day, value, wind = line.split(",")
+        point = Weather()
+        point.symbol = config.symbol
+        point.time = datetime.strptime(day, "%Y-%m-%d")
+        point.end_time = point.time + timedelta(days=1)
+        point.value = float(value)
+        point["wind"] = float(wind)
+        return point
+
+
+class Algorithm(QCAlgorithm):
+    def initialize(self):
+        self.set_start_date(2013, 10, 7)
+        self.set_end_date(2013, 10, 11)
+        self.set_benchmark(lambda time: 0)
+        self.weather = self.add_data(Weather, "LONDON", Resolution.DAILY).symbol
+        self.seen = []
+
+    def on_data(self, data):
+        point = data.get(Weather)[self.weather]
+        assert data[self.weather] is point and data.contains_key(self.weather)
+        self.seen.append((str(self.time), point.value, point["wind"], self.securities[self.weather].price))
+"""
+
+
+@pytest.fixture
+def lines(tmp_path):
+    path = tmp_path / "weather.csv"
+    path.write_text("day,value,wind\n2013-10-06,11.5,3\n2013-10-07,12.5,4\nx\n2013-10-08,broken,5\n2013-10-09,14,6\n")
+    return path
+
+
+def test_points_arrive_at_their_end_time_and_bad_lines_are_reported(run, lines):
+    result = run(source=SOURCE.format(path=lines, medium="LOCAL_FILE"))
+
+    assert result.algorithm.seen == [
+        ("2013-10-07 00:00:00", 11.5, 3.0, 11.5),
+        ("2013-10-08 00:00:00", 12.5, 4.0, 12.5),
+        ("2013-10-10 00:00:00", 14.0, 6.0, 14.0),
+    ]
+    assert sum("ValueError in reader" in line and "broken" in line for line in result.log_lines) == 1
+
+
+def test_the_network_is_not_opened(run, lines):
+    with pytest.raises(UnsupportedLeanApi, match=r"RemoteFile.*opens no network connection"):
+        run(source=SOURCE.format(path="https://example.org/x.csv", medium="REMOTE_FILE"))
