@@ -202,7 +202,7 @@ class ReasoningSettings(Section):
     )
     cache_size: int = Field(default=100_000, ge=0, description="answers kept for identical prompts; 0 = no cache")
     batch_size: int = Field(default=32, ge=1, le=4096, description="most prompts in one forward pass")
-    threads: int = Field(default=2, ge=1, le=1024, description="threads of the model; pinned, so that runs repeat")
+    threads: int = Field(default=1, ge=1, le=1024, description="threads of the model; pinned, so that runs repeat")
     tie_tolerance: float = Field(
         default=1e-4, ge=0, le=0.1, description="scores this near are a tie, and a tie is HOLD"
     )
