@@ -47,6 +47,8 @@ SECTIONS = frozenset(
     )
 )
 SCHEMA = "1"
+WHERE = ("backend", "url", "grpc_port", "api_key", "timeout_seconds")
+"""Keys of `memory` that say where it is, not what it answers: `weaviate` and `local` give the same hits."""
 NEUTRAL_SECTIONS = ("logging", "development")
 NEUTRAL_KEYS = {
     "memory": ("url", "grpc_port", "api_key", "timeout_seconds"),

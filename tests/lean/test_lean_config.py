@@ -120,3 +120,11 @@ def test_relative_means_relative_to_the_calling_file(tmp_path, monkeypatch):
 def test_a_key_that_does_not_exist_is_an_error():
     with pytest.raises(ConfigError, match=r"outcomes\.exit\.stop_atrr"):
         LeanConfig({}).get("outcomes.exit.stop_atrr")
+
+
+def test_ids_do_not_depend_on_where_the_memory_lives():
+    def fingerprint(**memory):
+        return LeanConfig({"memory": {"backend": "weaviate", "k": 3, **memory}}).fingerprint
+
+    assert fingerprint() == fingerprint(backend="local") == fingerprint(url="http://elsewhere:8080")
+    assert len({fingerprint(), fingerprint(k=5), fingerprint(backend="none")}) == 3
