@@ -8,7 +8,7 @@ from llm_plugin.lean import LLMPlugin
 
 
 class EurusdEnsemble(QCAlgorithm):
-    """One position at a time; 1 % of the equity is lost where the stop is hit."""
+    """One position at a time, entered where a signal begins; 1 % of the equity is lost where the stop is hit."""
 
     RISK_FRACTION = 0.01
     MAXIMUM_LEVERAGE = 10.0
@@ -23,18 +23,19 @@ class EurusdEnsemble(QCAlgorithm):
         self.set_brokerage_model(BrokerageName.OANDA_BROKERAGE, AccountType.MARGIN)
         self.pair = self.add_forex("EURUSD", Resolution.HOUR, Market.OANDA)
         self.llm = LLMPlugin(self, "llm_config.yaml")
+        self.side = 0
         slippage_bps = self.llm.config.get("outcomes.slippage_bps")
         if slippage_bps:
             self.pair.set_slippage_model(ConstantSlippageModel(slippage_bps / 10_000))
 
     def on_data(self, data):
-        """Ask the ensemble on every bar and, while flat, the validator on every signal."""
+        """Ask the ensemble on every bar and, while flat, the validator when a signal begins."""
         if not data.quote_bars.contains_key(self.pair.symbol):
             return
         signal = self.llm.signal(self.pair.symbol)
-        if signal is None or not signal.action.side:
-            return
-        if self.llm.has_position(self.pair.symbol) or not self.pair.exchange.exchange_open:
+        side = signal.action.side if signal is not None else 0
+        begins, self.side = side != 0 and side != self.side, side
+        if not begins or self.llm.has_position(self.pair.symbol) or not self.pair.exchange.exchange_open:
             return
         decision = self.llm.validate(self.pair.symbol, signal.action, signal.confidence)
         if decision.approved:
