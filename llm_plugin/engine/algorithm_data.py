@@ -6,7 +6,8 @@ from typing import Any
 
 from llm_plugin.engine.core import EngineCore
 from llm_plugin.engine.custom_data import CustomDataConfig, custom_symbol
-from llm_plugin.engine.enums import DataNormalizationMode, Resolution, SecurityType
+from llm_plugin.engine.enums import DataNormalizationMode, Resolution, SecurityType, resolution_span
+from llm_plugin.engine.framework.universe import FuncUniverse
 from llm_plugin.engine.names import LeanObject, find_member
 from llm_plugin.engine.securities import Security
 from llm_plugin.engine.subscriptions import default_data
@@ -156,6 +157,26 @@ class DataApi(LeanObject):
         files = core.algorithm.object_store
         core.register(security, CustomDataConfig(kind, symbol, Resolution(chosen), entry, files, core.error))
         return security
+
+    def add_universe(self, *args: Any) -> Any:
+        """`(name, selector)` or `(name, resolution, selector)`: a function of the time that names tickers.
+
+        Raises:
+            UnsupportedLeanApi: Any other form, such as selection by fundamentals.
+        """
+        core = self._engine
+        names = args and isinstance(args[0], str) and callable(args[-1]) and len(args) in (2, 3)
+        if not names:
+            raise UnsupportedLeanApi(
+                "QCAlgorithm.add_universe", "supported: (name, [resolution,] function of the time)"
+            )
+        resolution = Resolution(args[1]) if len(args) == 3 else Resolution.DAILY
+        universe = FuncUniverse(args[0], args[-1], resolution_span(resolution), settings=core.universe_settings)
+        if core.universes is None:
+            core.user_universes.append(universe)
+        else:
+            core.universes.add(universe, core.clock.utc_us)
+        return universe
 
     def add_from_universe(self, symbol: Symbol, settings: Any = None) -> Security:
         """Subscribe to a universe's selection, with the universe's settings."""

@@ -116,6 +116,8 @@ class EngineCore:
         self.data_manager: Any = None
         self.pending_streams: list[SubscriptionDataConfig] = []
         self.pending_removals: list[Security] = []
+        self.user_universes: list[Any] = []
+        self.universes: Any = None
         self.added: list[Security] = []
         self.removed: list[Security] = []
         self.warned: set[str] = set()

@@ -19,12 +19,19 @@ from types import ModuleType
 from typing import Any
 
 from llm_plugin.engine.names import MissingMember
-from llm_plugin.errors import AlgorithmError, ConfigError, LeanLlmError
+from llm_plugin.errors import AlgorithmError, ConfigError, LeanLlmError, UnsupportedLeanApi
 
 __all__ = ["lean_imports", "lean_names", "load_algorithm_class"]
 
 # Roots of older imports (`from QuantConnect.Algorithm import *`) and of LEAN's framework folders
 # (`from Alphas.ConstantAlphaModel import ConstantAlphaModel`).
+_FRAMEWORK = ("Alphas", "Portfolio", "Risk", "Execution", "Selection")
+_NAMESPACES = frozenset(
+    "Algorithm Alphas Auxiliary Benchmarks Brokerages Cfd Collections Common Configuration Consolidators Crypto Custom "
+    "Data Drawing Equity Execution Fees Fills Forex Framework Generic Globalization IO Indicators Interfaces Linq "
+    "Logging Market Orders Parameters Portfolio Python Risk Scheduling Securities Selection Slippage Statistics "
+    "Storage Text Threading UniverseSelection Util Volatility".split()
+)
 _ROOTS = ("AlgorithmImports", "QuantConnect", "Alphas", "Portfolio", "Risk", "Execution", "Selection", "clr", "System")
 
 
@@ -48,6 +55,13 @@ class _Finder(MetaPathFinder, Loader):
         own = self._project.joinpath(*name.split("."))
         if own.is_dir() or own.with_suffix(".py").is_file():
             return None
+        root, *rest = name.split(".")
+        if root in _FRAMEWORK and len(rest) <= 1:
+            known = not rest or rest[0] in self._names
+        else:
+            known = all(part in _NAMESPACES for part in rest)
+        if not known:
+            raise UnsupportedLeanApi(name, "neither your project nor the engine has it")
         return ModuleSpec(name, self, is_package=True)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:

@@ -113,6 +113,10 @@ class TimeLoop:
             if not heap:
                 break
             now = heap[0][0]
+            due = core.universes.next_us
+            if due is not None and due <= now:
+                self._pulse(due)
+                continue
             if core.is_warming_up and now > self._real_start > core.clock.utc_us:
                 self.step(self._real_start, [])
                 continue
@@ -122,6 +126,12 @@ class TimeLoop:
         """Run the user's last handler and take the last samples."""
         self.algorithm.on_end_of_algorithm()
         self.sampler.finish(self.core.clock.utc_us)
+
+    def _pulse(self, now: int) -> None:
+        """Let time advance without data, and the universes that are due select."""
+        self._catch_up(now)
+        self.core.clock.utc_us = max(now, self.core.clock.utc_us)
+        self.core.universes.run_due(now)
 
     def _apply_changes(self) -> None:
         core, now = self.core, self.core.clock.utc_us

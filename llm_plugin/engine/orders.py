@@ -186,7 +186,8 @@ class MarketOnCloseOrder(Order):
     """Trade at the next close."""
 
     type = OrderType.MARKET_ON_CLOSE
-    submission_time_buffer = timedelta(minutes=15, seconds=30)
+    default_submission_time_buffer = DEFAULT_SUBMISSION_TIME_BUFFER = timedelta(minutes=15, seconds=30)
+    submission_time_buffer = default_submission_time_buffer
 
 
 class LimitOrder(Order):

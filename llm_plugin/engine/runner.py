@@ -22,6 +22,7 @@ from llm_plugin.engine.importer import lean_imports, load_algorithm_class
 from llm_plugin.engine.loop import Progress, TimeLoop
 from llm_plugin.engine.map_files import use_symbol_factory
 from llm_plugin.engine.money import ZERO
+from llm_plugin.engine.orders import MarketOnCloseOrder
 from llm_plugin.engine.results import RunState, order_list_hash, runtime_statistics, write_results
 from llm_plugin.engine.sampling import RunSampler
 from llm_plugin.engine.statistics import StatisticsInput, generate, rate_of
@@ -138,10 +139,13 @@ def run_backtest(
     with lean_imports(found.folder):
         run = _Run(context, found, on_progress)
         token = set_context(context)
+        buffer = MarketOnCloseOrder.submission_time_buffer
         try:
             use_symbol_factory(context.data_folder)
             run.execute(algorithm_class, start, end)
         finally:
+            # A setting of LEAN that lives on a class: it must not leak into the next run.
+            MarketOnCloseOrder.submission_time_buffer = buffer
             reset_context(token)
         result = run.result(results_folder, time.perf_counter() - began)
     if run.failure is not None and raise_errors:
@@ -214,7 +218,7 @@ class _Run:
         if core.end < core.start:
             raise AlgorithmError(f"the end date {core.end:%Y-%m-%d} is before the start date {core.start:%Y-%m-%d}")
         algorithm.post_initialize()
-        from llm_plugin.engine.universe_engine import start_universes
+        from llm_plugin.engine.universe_engine import UniverseEngine
         from llm_plugin.engine.warmup import warmup_start
 
         zone = core.clock.zone
@@ -226,7 +230,8 @@ class _Run:
         core.data_manager = manager
         self._benchmark(manager, start_us)
         manager.ensure_conversions(start_us)
-        start_universes(core, start_us, end_us)
+        core.universes = UniverseEngine(core, end_us)
+        core.universes.start(start_us)
         core.locked = True
         core.transactions.listeners.append(algorithm.framework.on_order_event)
         self.sampler = RunSampler(core)

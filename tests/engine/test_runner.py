@@ -208,3 +208,26 @@ def test_members_of_foreign_objects_are_found_in_either_spelling():
 
     assert find_member(Foreign(), "get_order_fee")() == 1
     assert find_member(Foreign(), "get_other") is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["from AlgorithmImports import NoSuchModel", "from Alphas.NoSuchModel import NoSuchModel",
+     "from QuantConnect.Data import NoSuchModel"],
+    ids=["algorithm imports", "framework folder", "namespace"],
+)  # fmt: skip
+def test_an_import_of_what_is_missing_is_reported_by_name(run, line):
+    with pytest.raises(UnsupportedLeanApi, match="NoSuchModel is not supported"):
+        run(source=f"{line}\n\nclass A(QCAlgorithm):\n    pass\n")
+
+
+def test_a_class_level_setting_does_not_leak_into_the_next_run(run, spy_minute):
+    run(spy_minute("MarketOnCloseOrder.submission_time_buffer = timedelta(minutes=1)"))
+
+    result = run(
+        spy_minute()
+        + "def on_data(self, data):\n    if (self.time.hour, self.time.minute) == (15, 50):\n"
+        + "        self.market_on_close_order(self.spy, 1)\n"
+    )
+
+    assert not result.orders
