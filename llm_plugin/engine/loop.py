@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from llm_plugin.engine.core import EngineCore
@@ -19,6 +17,7 @@ from llm_plugin.engine.enums import (
 )
 from llm_plugin.engine.margin_calls import MarginCallModel
 from llm_plugin.engine.names import find_member
+from llm_plugin.engine.progress import Progress
 from llm_plugin.engine.sampling import RunSampler
 from llm_plugin.engine.settlement import ImmediateSettlementModel, ScanSettlementModelParameters
 from llm_plugin.engine.slices import Slice
@@ -31,15 +30,6 @@ _MARGIN_CHECK_US = 5 * MINUTE_US
 _MARGIN_ALARM = 0.9
 _PROGRESS_EVERY = 2048
 _NOTHING: list[tuple[Any, Any]] = []
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a run is."""
-
-    time: datetime
-    bars: int
-    fraction: float
 
 
 class TimeLoop:

@@ -16,14 +16,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "adjustment_mode",
+    "drop_good_til_date",
     "invalid_new",
     "invalid_status",
     "power_message",
     "price_increment",
+    "round_prices",
     "round_to_increment",
     "unknown",
 ]
 
+_PRICES = ("_limit_price", "_stop_price", "_trigger_price", "_trailing_amount")
 _DOLLAR, _PENNY = Decimal(1), Decimal("0.0001")
 
 
@@ -74,3 +77,24 @@ def invalid_new(request: OrderRequest, order: Order) -> OrderResponse:
         Code.INVALID_NEW_ORDER_STATUS,
         f"Unable to change order with id {order.id} because it is still {order.status}.",
     )
+
+
+def drop_good_til_date(order: Order) -> None:
+    """Market-on-open and -close orders live until canceled."""
+    from llm_plugin.engine.orders import TimeInForce
+
+    if order.properties.time_in_force.kind == "GoodTilDate":
+        order.properties = order.properties.clone()
+        order.properties.time_in_force = TimeInForce.GOOD_TIL_CANCELED
+
+
+def round_prices(order: Order, security: Security) -> None:
+    """Round an order's prices to the step of its security."""
+    step = price_increment(security)
+    if step == 0:
+        return
+    for name in _PRICES:
+        value = getattr(order, name, None)
+        if value is None or (name == "_trailing_amount" and getattr(order, "trailing_as_percentage", False)):
+            continue
+        setattr(order, name, round_to_increment(value, step))

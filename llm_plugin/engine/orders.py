@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from llm_plugin.engine.enums import OrderDirection, OrderField, OrderStatus, OrderType, SecurityType
+from llm_plugin.engine.enums import OrderDirection, OrderStatus, OrderType, SecurityType
 from llm_plugin.engine.fields import decimal_field, float_view
-from llm_plugin.engine.money import ZERO, normalize, to_decimal
+from llm_plugin.engine.money import ZERO, normalize
 from llm_plugin.engine.names import LeanObject
 from llm_plugin.engine.order_events import OrderEvent, OrderFee, OrderSubmissionData, direction_of
 from llm_plugin.engine.symbols import Symbol
@@ -32,7 +32,6 @@ __all__ = [
     "StopMarketOrder",
     "TimeInForce",
     "TrailingStopOrder",
-    "order_class",
 ]
 
 
@@ -389,36 +388,3 @@ class LimitIfTouchedOrder(Order):
 def format_percent(amount: Decimal) -> str:
     """Return 0.05 as `5%`."""
     return f"{normalize(amount * 100)}%"
-
-
-_CLASSES: dict[OrderType, type[Order]] = {
-    kind.type: kind
-    for kind in (
-        MarketOrder,
-        MarketOnOpenOrder,
-        MarketOnCloseOrder,
-        LimitOrder,
-        StopMarketOrder,
-        StopLimitOrder,
-        TrailingStopOrder,
-        LimitIfTouchedOrder,
-    )
-}
-
-
-def order_class(kind: OrderType) -> type[Order]:
-    """Return the class of an order type."""
-    return _CLASSES[kind]
-
-
-def read_field(order: Order, which: OrderField) -> float:
-    """Return the field that `ticket.get` asks for.
-
-    Raises:
-        ValueError: This kind of order does not have it.
-    """
-    name = str(OrderField(which).name).lower()
-    value = getattr(order, f"_{name}", None)
-    if value is None:
-        raise ValueError(f"a {order.type} order has no {name}")
-    return float(to_decimal(value))

@@ -18,7 +18,8 @@ from llm_plugin.engine.enums import (
 from llm_plugin.engine.fields import float_view
 from llm_plugin.engine.money import ZERO, to_decimal
 from llm_plugin.engine.names import LeanObject
-from llm_plugin.engine.orders import Order, OrderEvent, OrderProperties, read_field
+from llm_plugin.engine.order_kinds import read_field
+from llm_plugin.engine.orders import Order, OrderEvent, OrderProperties
 from llm_plugin.engine.symbols import Symbol
 
 if TYPE_CHECKING:

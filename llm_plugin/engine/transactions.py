@@ -18,28 +18,23 @@ from llm_plugin.engine.enums import OrderResponseErrorCode as Code
 from llm_plugin.engine.fills import FillModelParameters
 from llm_plugin.engine.money import ZERO, round_down_to, to_decimal
 from llm_plugin.engine.names import find_member
+from llm_plugin.engine.order_kinds import create_order
 from llm_plugin.engine.order_queries import OrderQueries
 from llm_plugin.engine.order_rules import (
     adjustment_mode,
+    drop_good_til_date,
     invalid_new,
     invalid_status,
     power_message,
-    price_increment,
-    round_to_increment,
+    round_prices,
     unknown,
 )
 from llm_plugin.engine.orders import (
-    LimitIfTouchedOrder,
-    LimitOrder,
     Order,
     OrderEvent,
     OrderFee,
     OrderProperties,
     OrderSubmissionData,
-    StopLimitOrder,
-    StopMarketOrder,
-    TrailingStopOrder,
-    order_class,
 )
 from llm_plugin.engine.tickets import (
     CancelOrderRequest,
@@ -98,7 +93,7 @@ class TransactionManager(OrderQueries):
         ticket = OrderTicket(self, request)
         security = self._algorithm.securities[request.symbol]
         request.symbol = security.symbol
-        order = self._create(request)
+        order = create_order(request, self._clock.utc_us)
         self._tickets[order.id] = ticket
         response = self._submission_response(request)
         if response.is_error:
@@ -129,25 +124,6 @@ class TransactionManager(OrderQueries):
                 f"{abs(request.exact_quantity)})",
             )
         return OrderResponse(request.order_id)
-
-    def _create(self, request: SubmitOrderRequest) -> Order:
-        kind: Any = order_class(request.order_type)
-        prices = request.prices
-        positional: list[Any] = [request.symbol, request.exact_quantity]
-        if issubclass(kind, TrailingStopOrder):
-            positional += [prices["stop_price"], prices["trailing_amount"], prices["trailing_as_percentage"]]
-        elif issubclass(kind, StopLimitOrder):
-            positional += [prices["stop_price"], prices["limit_price"]]
-        elif issubclass(kind, LimitIfTouchedOrder):
-            positional += [prices["trigger_price"], prices["limit_price"]]
-        elif issubclass(kind, LimitOrder):
-            positional += [prices["limit_price"]]
-        elif issubclass(kind, StopMarketOrder):
-            positional += [prices["stop_price"]]
-        order: Order = kind(*positional, request.time, request.tag or "", request.order_properties)
-        order.id = request.order_id
-        order.time_us = self._clock.utc_us
-        return order
 
     def _queue_update(self, request: UpdateOrderRequest) -> OrderTicket | None:
         ticket, order = self._tickets.get(request.order_id), self._orders.get(request.order_id)
@@ -219,9 +195,9 @@ class TransactionManager(OrderQueries):
         order.price_currency = security.symbol_properties.quote_currency
         order.tag = order.tag or order.default_tag()
         order.quantity = round_down_to(order.exact_quantity, security.symbol_properties.exact_lot)
-        self._round_prices(order, security)
+        round_prices(order, security)
         if order.type in (OrderType.MARKET_ON_OPEN, OrderType.MARKET_ON_CLOSE):
-            self._drop_good_til_date(order)
+            drop_good_til_date(order)
         order.price_adjustment_mode = adjustment_mode(security)
         self._tickets[order.id].set_order(order)
         if order.exact_quantity == 0:
@@ -238,23 +214,6 @@ class TransactionManager(OrderQueries):
         order.broker_id.append(str(order.id))
         self._handle(OrderEvent(order, self.utc_time, status=OrderStatus.SUBMITTED), order)
         return OrderResponse(order.id)
-
-    def _drop_good_til_date(self, order: Order) -> None:
-        from llm_plugin.engine.orders import TimeInForce
-
-        if order.properties.time_in_force.kind == "GoodTilDate":
-            order.properties = order.properties.clone()
-            order.properties.time_in_force = TimeInForce.GOOD_TIL_CANCELED
-
-    def _round_prices(self, order: Order, security: Security) -> None:
-        step = price_increment(security)
-        if step == 0:
-            return
-        for name in _PRICES:
-            value = getattr(order, name, None)
-            if value is None or (name == "_trailing_amount" and getattr(order, "trailing_as_percentage", False)):
-                continue
-            setattr(order, name, round_to_increment(value, step))
 
     def _invalidate(self, order: Order, code: Code, message: str) -> OrderResponse:
         self._algorithm.error(message)
@@ -286,7 +245,7 @@ class TransactionManager(OrderQueries):
             self._handle(OrderEvent(order, self.utc_time, message=text), order)
             return OrderResponse(order.id, Code.BROKERAGE_FAILED_TO_UPDATE_ORDER, text)
         order.apply_update(request)
-        self._round_prices(order, security)
+        round_prices(order, security)
         self._needs_scan = True
         order.broker_id = order.broker_id or [str(order.id)]
         self._handle(OrderEvent(order, self.utc_time, status=OrderStatus.UPDATE_SUBMITTED), order)
@@ -409,7 +368,7 @@ class TransactionManager(OrderQueries):
         )
         self._last_id += 1
         request.order_id = self._last_id
-        order = self._create(request)
+        order = create_order(request, self._clock.utc_us)
         ticket = OrderTicket(self, request)
         order.price_currency = security.symbol_properties.quote_currency
         order.price_adjustment_mode = adjustment_mode(security)
