@@ -55,7 +55,7 @@ class ClassicBreakout(QCAlgorithm):
             quantity = decision.quantity(share / bar.close)
             if quantity:
                 self.entered[decision.tag] = decision
-                self.market_order(symbol, quantity, False, decision.tag)
+                self.market_order(symbol, quantity, tag=decision.tag)
 
     def on_order_event(self, order_event):
         """Forward the fills, and protect an entry with the stop of its plan (`liquidate` cancels it)."""
@@ -66,7 +66,7 @@ class ClassicBreakout(QCAlgorithm):
         if decision is not None:
             stop = self.llm.exit_plan(decision).stop
             quantity = -order_event.fill_quantity
-            self.stop_market_order(order_event.symbol, quantity, stop, False, self.llm.exit_tag(decision))
+            self.stop_market_order(order_event.symbol, quantity, stop, tag=self.llm.exit_tag(decision))
 
     def on_end_of_algorithm(self):
         """Settle what is still open."""

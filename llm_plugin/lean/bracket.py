@@ -98,8 +98,7 @@ class BracketDesk:
                 bracket.symbol,
                 -bracket.side * bracket.quantity,
                 round_to_increment(bracket.target, bracket.increment),
-                False,
-                exit_tag(ExitReason.TARGET, bracket.decision_id),
+                tag=exit_tag(ExitReason.TARGET, bracket.decision_id),
             )
 
     def resize(self, symbol_id: str, lot: Lot) -> None:
@@ -124,7 +123,7 @@ class BracketDesk:
     def repair(self, symbol: Any, decision_id: str, net: float) -> None:
         """Close what the second of two exit fills has opened on the other side."""
         self.double_fills += 1
-        self._algorithm.market_order(symbol, -net, False, exit_tag("repair", decision_id))
+        self._algorithm.market_order(symbol, -net, tag=exit_tag("repair", decision_id))
 
     def on_bar(self, symbol_id: str, bar: PriceBar) -> None:
         """Apply the vertical barrier and the automatic stop rules at a bar's end."""
@@ -163,7 +162,7 @@ class BracketDesk:
         self._cancel(bracket)
         quantity = -bracket.side * bracket.quantity
         tag = exit_tag(reason, bracket.decision_id)
-        bracket.close_ticket = self._algorithm.market_order(bracket.symbol, quantity, False, tag)
+        bracket.close_ticket = self._algorithm.market_order(bracket.symbol, quantity, tag=tag)
 
     def rescale(self, symbol_id: str, price_factor: float, quantity_factor: float, *, orders_follow: bool) -> None:
         """Bring the levels to a new price scale; LEAN itself adjusts open orders on a split, not on a dividend."""
@@ -206,15 +205,13 @@ class BracketDesk:
     def _send_stop(self, bracket: Bracket) -> None:
         tag = exit_tag(ExitReason.STOP, bracket.decision_id)
         quantity = -bracket.side * bracket.quantity
-        bracket.stop_ticket = self._algorithm.stop_market_order(
-            bracket.symbol, quantity, bracket.stop_level, False, tag
-        )
+        bracket.stop_ticket = self._algorithm.stop_market_order(bracket.symbol, quantity, bracket.stop_level, tag=tag)
         if number(bracket.stop_ticket.status) == INVALID:  # an unprotected position is closed, whatever it costs
             self.failed_stops += 1
             self._algorithm.error(f"stop order of {bracket.symbol} was refused: the position is closed at market")
             bracket.closing = True
             close = exit_tag(ExitReason.STOP, bracket.decision_id)
-            bracket.close_ticket = self._algorithm.market_order(bracket.symbol, quantity, False, close)
+            bracket.close_ticket = self._algorithm.market_order(bracket.symbol, quantity, tag=close)
 
     def _retry_close(self, symbol_id: str, bracket: Bracket) -> None:
         ticket = bracket.close_ticket

@@ -5,6 +5,7 @@ One desk serves one algorithm. `LLMPlugin` (classic) and `LLMValidatedAlphaModel
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -38,6 +39,7 @@ from llm_plugin.outcomes.exits import validate_plan
 
 __all__ = ["Desk"]
 
+REPORT_NAME = "lean_side.json"
 MULTIPLIERS = (0.5, 0.75, 1.0)
 ASKED = (Source.LLM, Source.CACHE, Source.STALE)
 
@@ -215,7 +217,7 @@ class Desk:
             return None
         asked.managed = True
         feed = self.hub.feeds[decision.symbol_id]
-        ticket = self.algorithm.market_order(feed.symbol, signed, False, decision.tag)
+        ticket = self.algorithm.market_order(feed.symbol, signed, tag=decision.tag)
         self.ledger.orders.poll()
         return ticket
 
@@ -232,6 +234,9 @@ class Desk:
             self._ended = True
             self.ledger.end()
             self.recorder.close()
+            if self.run_folder is not None:
+                text = json.dumps(self.report(), indent=1) + "\n"
+                (self.run_folder / REPORT_NAME).write_text(text, encoding="utf-8")
             self.backend.close()
 
     def report(self) -> dict[str, Any]:

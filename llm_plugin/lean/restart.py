@@ -133,7 +133,7 @@ class StateKeeper:
         book.on_fill(Fill(-1, tag, difference, price, 0.0, utc_now(algorithm)))
         if self.policy == "close" and held * difference > 0:
             self._note(f"{feed.ticker}: policy close, {difference:g} is closed at market")
-            algorithm.market_order(feed.symbol, -difference, False, exit_tag("restart", "none"))
+            algorithm.market_order(feed.symbol, -difference, tag=exit_tag("restart", "none"))
             self.desk.ledger.orders.poll()
 
     def _match_orders(self, feed: Feed, row: dict[str, Any] | None) -> None:

@@ -38,6 +38,10 @@ RECEIVERS = {
     "consolidator": "IDataConsolidator",
     "generated": "GeneratedInsightsCollection",
     "holdings": "SecurityHolding",
+    "splits": "DataDictionary",
+    "dividends": "DataDictionary",
+    "bars": "DataDictionary",
+    "quote_bars": "DataDictionary",
 }
 """What a name holds, in our code and in the algorithms: the last part of the expression before the dot."""
 
@@ -73,6 +77,11 @@ def stub_classes() -> dict[str, tuple[set[str], set[str]]]:
                 for item in node.body:
                     if isinstance(item, ast.FunctionDef):
                         members.add(item.name)
+                        decorators = [ast.unparse(decorator) for decorator in item.decorator_list]
+                        kind = "value" if any("property" in d or ".setter" in d for d in decorators) else "method"
+                        if kind == "value" and _can_be_called(item):
+                            members.add(f"{item.name}:method")
+                        members.add(f"{item.name}:{kind}")
                     elif isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
                         members.add(item.target.id)
                     elif isinstance(item, ast.Assign):
@@ -81,6 +90,11 @@ def stub_classes() -> dict[str, tuple[set[str], set[str]]]:
                     head = base.value if isinstance(base, ast.Subscript) else base
                     bases.add(head.attr if isinstance(head, ast.Attribute) else ast.unparse(head))
     return classes
+
+
+def _can_be_called(item: ast.FunctionDef) -> bool:
+    """LEAN's overload groups are properties of a class with `__call__`."""
+    return item.returns is not None and "._" in ast.unparse(item.returns)
 
 
 @cache
@@ -95,6 +109,26 @@ def members(name: str) -> frozenset[str]:
         found |= own
         todo.extend(bases)
     return frozenset(found)
+
+
+def misused(kind: str, node: ast.Attribute, called: set[int]) -> str:
+    """Return how a member is used wrongly: a property that is called, a method that is only named."""
+    known = members(kind)
+    if id(node) in called and f"{node.attr}:value" in known and f"{node.attr}:method" not in known:
+        return f"{kind}.{node.attr} is a property, not a method"
+    if id(node) not in called and f"{node.attr}:method" in known and f"{node.attr}:value" not in known:
+        return f"{kind}.{node.attr} is a method, not a property"
+    return ""
+
+
+def receivers(tree: ast.AST):
+    """Yield (class, access) where the receiver's name says what it is."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            base = node.value
+            name = base.id if isinstance(base, ast.Name) else base.attr if isinstance(base, ast.Attribute) else ""
+            if RECEIVERS.get(name.lstrip("_")) is not None:
+                yield RECEIVERS[name.lstrip("_")], node
 
 
 def uses(tree: ast.AST):
@@ -133,6 +167,9 @@ def unknown(tree: ast.AST, *, algorithm: bool) -> tuple[int, list[str]]:
         checked += 1
         if member not in members(kind):
             problems.append(f"line {line}: {kind}.{member}")
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    wrong = ((node.lineno, misused(kind, node, called)) for kind, node in receivers(tree))
+    problems += [f"line {line}: {text}" for line, text in wrong if text]
     return checked, problems
 
 
@@ -170,6 +207,8 @@ def test_the_algorithms_use_only_members_that_lean_has():
         ("self._algorithm.portfolio.moon", "SecurityPortfolioManager.moon"),
         ("ticket.update_stop()", "OrderTicket.update_stop"),
         ("Resolution.FORTNIGHT", "Resolution.FORTNIGHT"),
+        ("ticket.quantity()", "OrderTicket.quantity is a property"),
+        ("algorithm.liquidate", "QCAlgorithm.liquidate is a method"),
         ("class A(QCAlgorithm):\n    def initialize(self):\n        self.set_cashh(1)", "QCAlgorithm.set_cashh"),
     ],
 )
@@ -178,6 +217,7 @@ def test_an_unknown_member_is_found(code, offender):
     assert any(offender in problem for problem in problems)
     clean = code.replace("buy_the_dip", "buy").replace("moon", "cash").replace("update_stop()", "update_stop_price(1)")
     clean = clean.replace("FORTNIGHT", "DAILY").replace("cashh", "cash")
+    clean = clean.replace("quantity()", "quantity").replace("algorithm.liquidate", "algorithm.liquidate()")
     assert unknown(ast.parse(clean), algorithm=True)[1] == []
 
 

@@ -427,6 +427,14 @@ def test_end_of_run_cuts_open_replays_and_says_so(make_plugin):
     assert backend.closed
 
 
+def test_what_was_counted_lies_in_the_run_folder(make_plugin, tmp_path):
+    algorithm, plugin, _ = entered(make_plugin)
+    algorithm.bar(1.2970, 1.3010, 1.2975)
+    report = plugin.on_end()
+    assert json.loads((tmp_path / "run" / "lean_side.json").read_text()) == report
+    assert report["executed"] == report["outcomes_realised"] == 1
+
+
 def test_mode_none_approves_everything_and_still_records(lean, tmp_path):
     from llm_plugin.lean import LLMPlugin
 
