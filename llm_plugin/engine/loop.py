@@ -211,7 +211,6 @@ class TimeLoop:
         points = []
         builder = algorithm.trade_builder
         held = self._held_before = self.sampler.invested
-        self.bars += len(updates)
         for stream, point in updates:
             security = stream.security
             config = stream.config
@@ -227,6 +226,7 @@ class TimeLoop:
                     security.volatility_model.update(security, point)
             if held and security.holdings.exact_quantity:
                 builder.set_market_price(security.symbol, security.exact_price)
+        self.bars += len(points)
         if held or self._value <= 1.0:
             self._value, self._margin_used = self.sampler.estimate()
         data = Slice(now, points, core.symbol_cache.find, core.clock.zone)
