@@ -25,6 +25,7 @@ __all__ = ["RECIPES", "OnStage", "Recipe", "bootstrap_from_ensemble", "recipe_of
 
 OnStage = Callable[[str, float], None]
 LLM_FOLDER = "llm"
+ENTRY_TIME_SHARE = 1.44  # entries wanted per longest holding time; more than about 2 cannot be had while flat only
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +75,17 @@ def train_signal_model(
     """Train the ensemble of a recipe with the exits and slippage of a configuration."""
     from llm_plugin.signals import EnsembleConfig, model_folder, train_ensemble
 
+    policy = exit_policy(settings)
     config = EnsembleConfig(
         name=recipe.name,
         ticker=recipe.ticker,
         market=recipe.market,
         security_type=recipe.security_type,
         resolution=recipe.resolution,
-        exit=exit_policy(settings),
+        exit=policy,
         slippage_bps=settings.outcomes.slippage_bps,
         data_cutoff_utc=recipe.cutoff_utc,
+        entries_per_1000_bars=min(30.0, ENTRY_TIME_SHARE * 1000 / (policy.timeout_bars or 1)),
         threads=os.cpu_count() or 1,
         seed=seed,
     )
