@@ -35,6 +35,7 @@ __all__ = ["META_LABEL_FOLDER", "bootstrap_model"]
 
 META_LABEL_FOLDER = "meta_label"
 MAX_TOKENS = 2048
+MOST_SIGNALS = 12_000
 Progress = Callable[[str, float], None]
 Floats = NDArray[np.float64]
 
@@ -148,7 +149,8 @@ def _prepare(
     on_progress("prepare", 0.7)
     names = leading_fields(encoder, table, teaching.edge, config.seed)
     examples, prefix = [], ""
-    for place, row in enumerate(slices.train):
+    for place in _rendered(slices.train):
+        row = slices.train[place]
         context = contexts[id(row)]
         prompts = render_variants(renderer, row, context)
         prefix = prompts[0].prefix
@@ -162,6 +164,14 @@ def _prepare(
     examples += open_position_examples(signals, [contexts[id(row)] for row in signals], renderer, config.seed)
     on_progress("prepare", 1.0)
     return _Prepared(slices, contexts, encoder, table, teaching, examples, entry_count, prefix)
+
+
+def _rendered(rows: Sequence[DecisionRow]) -> list[int]:
+    """Return which rows the network is shown: an even sample in time of very many signals, and all other bars."""
+    signals = [i for i, row in enumerate(rows) if row.is_signal]
+    if len(signals) > MOST_SIGNALS:
+        signals = [signals[int(i)] for i in np.linspace(0, len(signals) - 1, MOST_SIGNALS).round()]
+    return sorted(signals + [i for i, row in enumerate(rows) if not row.is_signal])
 
 
 def _thin(rows: Sequence[DecisionRow], config: BootstrapConfig) -> list[DecisionRow]:

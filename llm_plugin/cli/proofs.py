@@ -84,7 +84,7 @@ class _Lines:
             self._seen[cell.name] = now
             number = len(self._seen)
         minutes = (now - self._begun) / 60
-        err.print(f"{minutes:6.1f} min  cell {number} of {self._cells}  {cell.name}: {stage} {fraction:.0%}")
+        err.print(f"{minutes:6.1f} min  {number} of {self._cells} begun  {cell.name}: {stage} {fraction:.0%}")
 
 
 def _show(summary: dict[str, Any]) -> None:

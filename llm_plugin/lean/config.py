@@ -22,7 +22,7 @@ __all__ = ["LEAN_DEFAULTS", "SCHEMA", "LeanConfig", "calling_folder", "load_conf
 LEAN_DEFAULTS: dict[str, Any] = {
     "validator": {"mode": "in_process", "on_failure": "veto_entries"},
     "fusion": {"use_selective_querying": True, "query_interval": 5},
-    "reasoning": {"mode": "entry"},
+    "reasoning": {"mode": "entry", "reasons": "after_run"},
     "features": {"resolution": "hour", "user": []},
     "outcomes": {
         "exit": {
@@ -53,6 +53,7 @@ NEUTRAL_SECTIONS = ("logging", "development")
 NEUTRAL_KEYS = {
     "memory": ("url", "grpc_port", "api_key", "timeout_seconds"),
     "outcomes": ("store_url",),
+    "reasoning": ("reasons", "cache_size"),
     "validator": ("api_key", "timeout_seconds", "url"),
 }
 SAME_HITS = ("weaviate", "local")

@@ -237,7 +237,14 @@ class Desk:
             if self.run_folder is not None:
                 text = json.dumps(self.report(), indent=1) + "\n"
                 (self.run_folder / REPORT_NAME).write_text(text, encoding="utf-8")
+            self._write_reasons()
             self.backend.close()
+
+    def _write_reasons(self) -> None:
+        """Let a model in this process say why, now that nothing waits for it."""
+        write = getattr(self.backend, "write_reasons", None)
+        if write is not None and self.config.get("reasoning.reasons") == "after_run":
+            write()
 
     def report(self) -> dict[str, Any]:
         """Return what the LEAN side counted."""

@@ -43,6 +43,7 @@ _CODE = (
 )
 _PACKAGES = ("lean-llm-plugin", "numpy", "torch", "transformers", "scikit-learn", "onnxruntime", "arch")
 _ANSWERED = {Source.LLM, Source.CACHE}
+_SOURCES = {"llm_and_risk": {*_ANSWERED, Source.RISK}, "tabular": {Source.RULE}}
 
 
 @dataclass
@@ -162,13 +163,15 @@ def _refuse_lookahead(trained: Trained, market: PlantedMarket, first: Any) -> No
 
 
 def _refuse_unanswered(answers: dict[str, list[Answer]]) -> None:
-    """A proof about the model must not be made of fall-backs."""
-    for arm in ("llm", "llm_alone"):
-        sources = Counter(answer.decision.source for answer in answers[arm])
-        others = {source.value: count for source, count in sources.items() if source not in _ANSWERED}
+    """A proof must not be made of fall-backs."""
+    for arm, given in answers.items():
+        allowed = _SOURCES.get(arm, _ANSWERED)
+        others = [answer.decision for answer in given if answer.decision.source not in allowed]
         if others:
-            reason = next(a.decision.reason for a in answers[arm] if a.decision.source not in _ANSWERED)
-            raise BackendUnavailable(f"arm {arm}: {others} of {len(answers[arm])} decisions have no answer: {reason}")
+            counts = dict(Counter(decision.source.value for decision in others))
+            raise BackendUnavailable(
+                f"arm {arm}: {counts} of {len(given)} decisions were not answered as they should: {others[0].reason}"
+            )
 
 
 def _point_in_time(cell: _Cell, answers: list[Answer]) -> PointInTime:
