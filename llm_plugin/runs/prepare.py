@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
-from llm_plugin.errors import LookaheadError, MemoryUnavailable
+from llm_plugin.errors import MemoryUnavailable
 from llm_plugin.runs.backtest import BacktestOptions
 from llm_plugin.runs.training import OnStage, bootstrap_from_ensemble, recipe_of, train_signal_model
 from llm_plugin.settings import Resolved, Settings
@@ -140,13 +140,11 @@ def require_cutoff(models: list[dict[str, Any]], start: datetime, allow: bool) -
     Raises:
         LookaheadError: Names the model, both dates and the remedy.
     """
-    late = [m for m in models if m["data_cutoff"] != "unknown" and datetime.fromisoformat(m["data_cutoff"]) > start]
-    if late and not allow:
-        listed = "; ".join(f"{m['kind']} {m['version']} has seen data up to {m['data_cutoff']}" for m in late)
-        raise LookaheadError(
-            f"the run starts on {start:%Y-%m-%d}, but {listed}: start later, train with an earlier cutoff, "
-            "or pass --allow-lookahead (the report then says so)"
-        )
+    from llm_plugin.validator.cutoffs import SeenData, refuse_lookahead
+
+    cutoffs = [None if m["data_cutoff"] == "unknown" else datetime.fromisoformat(m["data_cutoff"]) for m in models]
+    seen = [SeenData(m["kind"], m["version"], cutoff) for m, cutoff in zip(models, cutoffs, strict=True)]
+    refuse_lookahead(seen, start, allow)
 
 
 class _Lines:
