@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from pathlib import Path
@@ -50,10 +51,13 @@ class Preparation:
         settings = resolved.settings
         if self._options.decisions_from is not None or settings.validator.mode in ("service", "record"):
             return prepared
-        self._memory(settings, prepared)
-        self._signals(settings, prepared)
-        if self._options.ablation or (settings.validator.mode == "in_process" and settings.validator.arm in MODEL_ARMS):
-            self._language_model(settings, prepared)
+        with ThreadPoolExecutor(1, "memory") as beside:  # a first build of the server takes as long as the training
+            memory = beside.submit(self._memory, settings, prepared)
+            self._signals(settings, prepared)
+            validates = settings.validator.mode == "in_process" and settings.validator.arm in MODEL_ARMS
+            if self._options.ablation or validates:
+                self._language_model(settings, prepared)
+            memory.result()
         if self._options.start:
             start = datetime.combine(date.fromisoformat(self._options.start), time(), tzinfo=UTC)
             require_cutoff(prepared.models, start, settings.signals.allow_lookahead)
