@@ -17,8 +17,8 @@ class ClassicBreakout(QCAlgorithm):
 
     def initialize(self):
         """Set the period, the securities and the plugin."""
-        start = date.fromisoformat(self.get_parameter("start", "2010-01-01"))
-        end = date.fromisoformat(self.get_parameter("end", "2015-12-31"))
+        start = date.fromisoformat(self.get_parameter("start", "2013-01-01"))
+        end = date.fromisoformat(self.get_parameter("end", "2018-12-31"))
         self.set_start_date(start.year, start.month, start.day)
         self.set_end_date(end.year, end.month, end.day)
         self.set_cash(100_000)

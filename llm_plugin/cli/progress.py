@@ -14,6 +14,8 @@ from llm_plugin.cli.console import err
 
 __all__ = ["ArmProgress"]
 
+LEAST_SECONDS = 0.5  # a rate over less than this says nothing
+
 
 class ArmProgress:
     """A context that shows events of arms; without a terminal it prints a line every ten seconds and at the end."""
@@ -32,7 +34,7 @@ class ArmProgress:
             TimeElapsedColumn(),
             console=err,
         )
-        self._started: dict[str, float] = {}
+        self._started: dict[str, tuple[float, int]] = {}
 
     def __enter__(self) -> ArmProgress:
         if self._live:
@@ -50,7 +52,7 @@ class ArmProgress:
         with self._lock:
             if arm not in self._tasks:
                 self._tasks[arm] = self._progress.add_task(self._titles.get(arm, arm), total=1.0, note="")
-                self._started[arm] = time.monotonic()
+                self._started[arm] = (time.monotonic(), event.get("bars", 0))
             if event["event"] == "progress":
                 self._show(arm, event)
             elif event["event"] == "done":
@@ -61,9 +63,11 @@ class ArmProgress:
                     err.print(f"{self._titles.get(arm, arm)}: {note}, {event['seconds']:.1f} s")
 
     def _show(self, arm: str, event: Mapping[str, Any]) -> None:
-        seconds = max(1e-6, time.monotonic() - self._started[arm])
+        since, bars = self._started[arm]
+        seconds = time.monotonic() - since
+        rate = f"  {(event['bars'] - bars) / seconds:,.0f} bars/s" if seconds >= LEAST_SECONDS else ""
         decisions = f", {event['decisions']:,} decisions" if event.get("decisions") is not None else ""
-        note = f"{event['time'][:10]}  {event['bars'] / seconds:,.0f} bars/s{decisions}"
+        note = f"{event['time'][:10]}{rate}{decisions}"
         self._progress.update(self._tasks[arm], completed=event["fraction"], note=note)
         if not self._live and time.monotonic() - self._printed > 10:
             self._printed = time.monotonic()

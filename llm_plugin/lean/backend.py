@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,18 @@ class ApprovingBackend:
 
     Args:
         signals: Where `signal` comes from, None where the algorithm has its own signals.
+        allow_lookahead: The signal model may have seen the days it is asked about.
     """
 
-    def __init__(self, signals: Any = None) -> None:
+    def __init__(self, signals: Any = None, *, allow_lookahead: bool = False) -> None:
         self._signals = signals
+        self._allow_lookahead = allow_lookahead
+
+    def refuse_lookahead(self, start_utc: datetime) -> None:
+        """Refuse a run that starts before the data cutoff of the signal model."""
+        check = getattr(self._signals, "require_cutoff", None)
+        if check is not None:
+            check(start_utc, self._allow_lookahead)
 
     def signal(self, market: MarketContext) -> Signal | None:
         """Return the signal model's answer, None where no model is configured."""
@@ -98,7 +107,8 @@ def make_backend(algorithm: Any, config: LeanConfig, run_id: str, run_folder: Pa
             "does not have; set validator.mode to in_process, record or none"
         )
     if mode == "none":
-        return ApprovingBackend(_signal_source(config))
+        allowed = bool(config.values.get("signals", {}).get("allow_lookahead", False))
+        return ApprovingBackend(_signal_source(config), allow_lookahead=allowed)
     return _in_process(algorithm, config, run_id, run_folder)
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "lean_api",
     "local_to_utc",
     "method",
+    "named_zone",
     "number",
     "resolution_seconds",
     "security_id",
@@ -104,10 +105,12 @@ def utc_now(algorithm: Any) -> datetime:
 
 def zone_of(security: Any) -> tzinfo:
     """Return the exchange's time zone of a security as a Python `tzinfo`."""
-    zone = security.exchange.time_zone
-    if isinstance(zone, tzinfo):
-        return zone
-    return _zone(str(getattr(zone, "id", zone)))
+    return named_zone(security.exchange.time_zone)
+
+
+def named_zone(zone: Any) -> tzinfo:
+    """Return a time zone of LEAN's as a Python `tzinfo`."""
+    return zone if isinstance(zone, tzinfo) else _zone(str(getattr(zone, "id", zone)))
 
 
 @lru_cache(maxsize=64)

@@ -27,7 +27,7 @@ from llm_plugin.domain import (
 )
 from llm_plugin.errors import ConfigError, DataError, LeanLlmError, ModelError, RecordError
 from llm_plugin.lean.backend import local_decision, make_backend
-from llm_plugin.lean.compat import utc_now
+from llm_plugin.lean.compat import local_to_utc, named_zone, utc_now
 from llm_plugin.lean.config import LeanConfig
 from llm_plugin.lean.context import AccountWatch, default_plan, market_context, position_state
 from llm_plugin.lean.features import Feed, FeedHub
@@ -97,6 +97,7 @@ class Desk:
         self.overruled: set[str] = set()
         self.on_change: Callable[[], None] | None = None
         self.before_first: Callable[[], None] | None = None
+        self._unchecked = True
         self._ended = False
 
     # -- questions ---------------------------------------------------------------------------------------------------
@@ -262,12 +263,21 @@ class Desk:
 
     def begin(self) -> None:
         """Do what has to wait until LEAN knows holdings and open orders: it reads them after `initialize`."""
+        if self._unchecked:
+            self._unchecked = False
+            self._refuse_lookahead()
         first, self.before_first = self.before_first, None
         if first is not None:
             first()
 
+    def _refuse_lookahead(self) -> None:
+        """Let a model in this process refuse days that it was trained on; the start is final after `initialize`."""
+        check = getattr(self.backend, "refuse_lookahead", None)
+        if check is not None and not self.algorithm.live_mode:
+            check(local_to_utc(self.algorithm.start_date, named_zone(self.algorithm.time_zone)))
+
     def _on_bar(self, feed: Feed, bar: PriceBar) -> None:
-        if self.before_first is not None:
+        if self._unchecked or self.before_first is not None:
             self.begin()
         self.account.observe()
         self.ledger.on_bar(feed, bar)

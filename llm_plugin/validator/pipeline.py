@@ -24,11 +24,14 @@ from llm_plugin.validator.answers import (
     signal_decision,
 )
 from llm_plugin.validator.arms import Arm
+from llm_plugin.validator.cutoffs import refuse_lookahead, seen_data
 from llm_plugin.validator.ledger import Ledger
 from llm_plugin.validator.reuse import AnswerReuse
 from llm_plugin.validator.worker import CallWorker
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from llm_plugin.memory.records import MemoryHit
     from llm_plugin.prompts import Prompt, PromptRenderer
     from llm_plugin.reasoning import ActionScores, LanguageModel, ScoringCache
@@ -120,6 +123,14 @@ class Validator:
     def model(self) -> LanguageModel | None:
         """The language model, None in the arms that ask none."""
         return None if self._parts.cache is None else self._parts.cache.model
+
+    def refuse_lookahead(self, start_utc: datetime) -> None:
+        """Refuse a run that starts before the data cutoff of one of its models, unless `signals.allow_lookahead`.
+
+        Raises:
+            LookaheadError: Names the models, the dates and the remedy.
+        """
+        refuse_lookahead(seen_data(self.settings), start_utc, self.settings.signals.allow_lookahead)
 
     def signal(self, market: MarketContext) -> Signal | None:
         """Return the configured signal model's signal for a bar, None where none is set.

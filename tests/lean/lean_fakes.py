@@ -177,6 +177,7 @@ class FakeAlgorithm:
     def __init__(self, parameters=None, *, live=False, store=None, symbol=None, price=1.3):
         self.parameters = parameters or {}
         self.live_mode = live
+        self.time_zone = NEW_YORK
         self.object_store = store or ObjectStore()
         self.is_warming_up = False
         self.account_currency = "USD"
