@@ -157,7 +157,7 @@ def bootstrap_from_ensemble(
         target,
         cutoff_utc=manifest.data_cutoff_utc,
         settings=settings,
-        config=BootstrapConfig(name="bootstrap", seed=seed, threads=1),
+        config=BootstrapConfig(name="bootstrap", seed=seed, threads=1, min_approval_fraction=0.5),
         lookup=memory_lookup(rows, settings.memory.k, settings.memory.same_symbol_first),
         facts={"signals": f"{manifest.name} {manifest.version}", "ticker": recipe.ticker, "market": recipe.market},
         on_progress=on_stage,
