@@ -142,7 +142,9 @@ def veto_sentence(record: ArmRecord, short: bool = False) -> str:
         return "no vetoed trade has ended yet" if not short else "no veto"
     total, mean = -sum(values), -float(np.mean(values))
     taken = [
-        o.r_multiple for k, o in record.replayed.items() if k not in {d.decision_id for _, _, d in veto_points(record)}
+        record.replayed[d.decision_id].r_multiple
+        for d in record.entries
+        if d.approved and d.decision_id in record.replayed
     ]
     approved = f"; the approved ones made {np.mean(taken):+.3f} R on average" if taken else ""
     if short:
