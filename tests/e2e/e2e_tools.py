@@ -25,6 +25,14 @@ EURUSD = Path("forex/oanda/hour/eurusd.zip")
 FAKE = ("llm_model.provider=fake", "llm_model.name=fake")
 """The public fake model: it answers by the hash of the prompt, so that any change of the prompt shows."""
 
+QUICK = (
+    "signals.threshold=0.42",
+    "outcomes.exit.timeout_bars=12",
+    "outcomes.exit.stop_atr=1.5",
+    "outcomes.exit.target_atr=2.0",
+)
+"""Many signals and short trades: a quarter of a year has enough of both."""
+
 
 @dataclass
 class Run:
