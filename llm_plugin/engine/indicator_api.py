@@ -300,10 +300,10 @@ class IndicatorApi(ConsolidationApi):
     @staticmethod
     def _updater(target: IndicatorBase, selector: Any) -> Callable[[Any, Any], None]:
         if isinstance(target, PointIndicator):
-            push = target.push
+            feed = target.feed
             if selector is None:
-                return lambda sender, bar: ignored(push(bar.end_time, bar.value))
-            return lambda sender, bar: ignored(push(bar.end_time, float(selector(bar))))
+                return lambda sender, bar: feed(bar.end_time, bar.value)
+            return lambda sender, bar: feed(bar.end_time, float(selector(bar)))
         if selector is None:
             return lambda sender, bar: ignored(feed_indicator(target, bar))
         return lambda sender, bar: ignored(feed_indicator(target, input_of(bar, selector(bar))))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
+from json.encoder import encode_basestring
 from typing import Any
 
 from llm_plugin.engine.money import format_decimal
@@ -54,18 +55,36 @@ def _scalar(value: Any) -> str:
         return f'"{value.isoformat()}"'
     if isinstance(value, timedelta):
         return f'"{_span_text(value)}"'
-    return json.dumps(str(value), ensure_ascii=False)
+    return encode_basestring(str(value))
+
+
+@lru_cache(maxsize=4096)
+def _key(name: str) -> str:
+    return encode_basestring(name) + ":"
 
 
 def to_json_text(value: Any) -> str:
     """Write a value as JSON without spaces. Naive datetimes are UTC; enumerations become their numbers."""
+    kind = type(value)
+    # The usual types first: the checks against abstract classes below are slow.
+    if kind is Decimal:
+        return format_decimal(value)
+    if kind is int:
+        return str(value)
+    if kind is datetime:
+        return f'"{iso_utc(value)}"'
+    if kind is dict:
+        return "{" + ",".join([_key(str(key)) + to_json_text(item) for key, item in value.items()]) + "}"
+    if kind is list:
+        return "[" + ",".join([to_json_text(item) for item in value]) + "]"
     if isinstance(value, RawJson):
         return str(value)
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        return encode_basestring(value)
+    if value is None or isinstance(value, bool | Enum | float):
+        return _scalar(value)
     if isinstance(value, Mapping):
-        rows = (f"{json.dumps(str(key), ensure_ascii=False)}:{to_json_text(item)}" for key, item in value.items())
-        return "{" + ",".join(rows) + "}"
+        return "{" + ",".join([_key(str(key)) + to_json_text(item) for key, item in value.items()]) + "}"
     if isinstance(value, Iterable):
         return "[" + ",".join(to_json_text(item) for item in value) + "]"
     return _scalar(value)

@@ -22,6 +22,7 @@ from llm_plugin.engine.sampling import RunSampler
 from llm_plugin.engine.settlement import ImmediateSettlementModel, ScanSettlementModelParameters
 from llm_plugin.engine.slices import Slice
 from llm_plugin.engine.universe import SecurityChanges
+from llm_plugin.engine.value_guard import ValueGuard
 from llm_plugin.engine.zones import HOUR_US, MINUTE_US, from_us, to_us
 
 __all__ = ["Progress", "TimeLoop"]
@@ -30,6 +31,10 @@ _MARGIN_CHECK_US = 5 * MINUTE_US
 _MARGIN_ALARM = 0.9
 _PROGRESS_EVERY = 2048
 _NOTHING: list[tuple[Any, Any]] = []
+
+
+def _never(symbol: Any, price: float) -> bool:
+    return False
 
 
 class TimeLoop:
@@ -66,6 +71,7 @@ class TimeLoop:
         self._scannable: list[tuple[Any, Any, Any]] = []
         self._config_version = -1
         self._value = self._margin_used = 0.0
+        self._guard = ValueGuard(core, _MARGIN_ALARM)
         self._real_start = to_us(core.start)
         self._handlers()
 
@@ -210,6 +216,7 @@ class TimeLoop:
         core, algorithm = self.core, self.algorithm
         points = []
         builder = algorithm.trade_builder
+        quiet = getattr(builder, "is_quiet", _never)
         held = self._held_before = self.sampler.invested
         for stream, point in updates:
             security = stream.security
@@ -224,11 +231,12 @@ class TimeLoop:
                 security._fixed = None
                 if security.volatility_model is not None:
                     security.volatility_model.update(security, point)
-            if held and security.holdings.exact_quantity:
+            if held and security.holdings.exact_quantity and not quiet(security.symbol, security.near_price):
                 builder.set_market_price(security.symbol, security.exact_price)
         self.bars += len(points)
-        if held or self._value <= 1.0:
+        if (held or self._value <= 1.0) and not self._guard.holds():
             self._value, self._margin_used = self.sampler.estimate()
+            self._guard.renew(self.sampler.held, self._value, self._margin_used)
         data = Slice(now, points, core.symbol_cache.find, core.clock.zone)
         algorithm._current_slice = data
         return data

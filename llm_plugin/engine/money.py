@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal, InvalidOperation, localcontext
+from decimal import ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from typing import Any
 
 __all__ = [
@@ -69,8 +69,7 @@ def round_half_even(value: Decimal, digits: int) -> Decimal:
     exponent = value.as_tuple().exponent
     if isinstance(exponent, int) and exponent >= -digits:
         return value
-    with localcontext(CONTEXT):
-        return value.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_EVEN)
+    return value.quantize(ONE.scaleb(-digits), ROUND_HALF_EVEN, CONTEXT)
 
 
 def round_down_to(value: Decimal, step: Decimal, *, floor: bool = False) -> Decimal:

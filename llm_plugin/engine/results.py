@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ _ROUNDED = {"limitPrice", "stopPrice", "triggerPrice", "trailingAmount"}
 _TIME_IN_FORCE = "QuantConnect.Orders.TimeInForces."
 
 
+@lru_cache(maxsize=1024)
 def _camel(name: str) -> str:
     text = pascal(name)
     return text[:1].lower() + text[1:]
@@ -206,7 +208,7 @@ def _four_digits(value: Any) -> Any:
 def _numbers(data: Any) -> dict[str, Any]:
     if not is_dataclass(data) or isinstance(data, type):
         raise TypeError(f"{data!r} is no record of numbers")
-    return {_camel(key): _four_digits(value) for key, value in asdict(data).items()}
+    return {_camel(item.name): _four_digits(getattr(data, item.name)) for item in fields(data)}
 
 
 def _trade_json(trade: Trade) -> dict[str, Any]:

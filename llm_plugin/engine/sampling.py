@@ -44,7 +44,7 @@ class RunSampler:
         self.capacity = CapacityEstimate(core.start, core.end, self._state_of, self._bar_of)
         # True while any position is open; refreshed by fills.
         self.invested = False
-        self._held: list[Any] = []
+        self.held: list[Any] = []
         self._capacity_day = -1
         core.transactions.listeners.append(self._on_order_event)
 
@@ -59,7 +59,7 @@ class RunSampler:
         total = sum(cash.estimate() for cash in core.cash_book.values())
         total += float(core.portfolio.unsettled_cash_book.exact_total)
         used = 0.0
-        for security in self._held:
+        for security in self.held:
             quantity, rate = float(security.holdings.exact_quantity), security.quote_currency.estimate_rate()
             value = quantity * security.price * float(security.symbol_properties.exact_multiplier) * rate
             margin = getattr(security.buying_power_model, "maintenance", None)
@@ -113,8 +113,8 @@ class RunSampler:
         if event.exact_fill_quantity == 0:
             return
         core = self.core
-        self._held = [s for s in core.securities.values() if s.holdings.exact_quantity != 0]
-        self.invested = bool(self._held)
+        self.held = [s for s in core.securities.values() if s.holdings.exact_quantity != 0]
+        self.invested = bool(self.held)
         security = core.securities[event.symbol]
         fee = event.order_fee.value
         paid = core.cash_book.exact_convert(fee.exact_amount, fee.currency) if fee.exact_amount else ZERO

@@ -84,6 +84,14 @@ class Security(LeanObject):
         return self._fixed if self._fixed is not None else self._exact
 
     @property
+    def near_price(self) -> float:
+        """Last price as a float, without exact arithmetic."""
+        source = self.cache.source
+        if self._fixed is not None or source is None or self.type is SecurityType.CRYPTO:
+            return float(self.exact_price)
+        return float(source.value)
+
+    @property
     def last_data_price(self) -> Decimal:
         """Price of the last data of the default kind, as conversion rates use it."""
         last = self.cache.last

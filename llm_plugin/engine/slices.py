@@ -25,6 +25,7 @@ __all__ = [
     "TradeBars",
 ]
 
+_BARS = (QuoteBar, TradeBar)
 AUXILIARY = (Dividend, Split, Delisting, SymbolChangedEvent)
 Find = Callable[[Any], Symbol | None]
 
@@ -250,6 +251,10 @@ class Slice(LeanObject):
     def _by_symbol(self) -> dict[Symbol, Any]:
         if self._data is None:
             found: dict[Symbol, Any] = {}
+            if len(self._points) == 1 and isinstance(self._points[0], _BARS):
+                found[self._points[0].symbol] = self._points[0]
+                self._data = found
+                return found
             for point in self._points:
                 if isinstance(point, AUXILIARY):
                     continue
@@ -278,7 +283,7 @@ class Slice(LeanObject):
 
     def contains_key(self, key: Any) -> bool:
         """True if there is market data of the symbol (corporate events do not count)."""
-        return key in self
+        return self._key(key) in self._by_symbol()
 
     def try_get_value(self, key: Any) -> tuple[bool, Any]:
         """Return (found, data)."""

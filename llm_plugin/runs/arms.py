@@ -22,8 +22,8 @@ LLM = Arm("llm", "LLM + memory + session", ())
 RISK = Arm("risk", "risk vetoes only", ("validator.arm=risk",))
 TABULAR = Arm("tabular", "tabular meta-label", ("validator.arm=tabular",))
 RANDOM = Arm("random", "random veto, equal rate", ("validator.arm=random",), needs="llm")
-LLM_ONLY = Arm("llm_only", "+ LLM", ("memory.backend=none", "session.enabled=false", "reasoning.reasons=off"))
-LLM_MEMORY = Arm("llm_memory", "+ LLM + memory", ("session.enabled=false", "reasoning.reasons=off"))
+LLM_ONLY = Arm("llm_only", "+ LLM", ("memory.backend=none", "session.enabled=false", "reasoning.reasons=never"))
+LLM_MEMORY = Arm("llm_memory", "+ LLM + memory", ("session.enabled=false", "reasoning.reasons=never"))
 
 ABLATION = (NONE, RISK, RANDOM, TABULAR, LLM_ONLY, LLM_MEMORY, LLM)
 

@@ -200,8 +200,8 @@ class ReasoningSettings(Section):
     mode: Literal["entry", "every_n", "always"] = Field(
         default="entry", description="entry: each signal; every_n: every query_interval bars, reusing answers between"
     )
-    reasons: Literal["after_run", "off"] = Field(
-        default="after_run", description="when the model writes its reasons; never while a decision waits"
+    reasons: Literal["after_run", "never"] = Field(
+        default="after_run", description="when the model writes its reasons; not while a decision waits"
     )
     cache_size: int = Field(default=100_000, ge=0, description="answers kept for identical prompts; 0 = no cache")
     batch_size: int = Field(default=32, ge=1, le=4096, description="most prompts in one forward pass")

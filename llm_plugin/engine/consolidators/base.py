@@ -83,6 +83,8 @@ class DataConsolidator(LeanObject):
         self.data_consolidated = EventHandler()
         self.consolidated: Any = None
         self._window: RollingWindow | None = None
+        self._recent: tuple[Any, ...] = ()
+        self._emitted = 0
 
     @property
     def working_data(self) -> Any:
@@ -93,7 +95,8 @@ class DataConsolidator(LeanObject):
     def window(self) -> RollingWindow:
         """The last bars, newest first; two unless its `size` is set."""
         if self._window is None:
-            self._window = RollingWindow(2)
+            # Made when somebody looks; until then the last bars are enough to make it.
+            self._window = RollingWindow.of(2, self._recent, self._emitted)
         return self._window
 
     @property
@@ -119,14 +122,20 @@ class DataConsolidator(LeanObject):
     def emit(self, bar: Any) -> None:
         """Tell everybody a finished bar; `consolidated` is the one before until all have seen it."""
         if bar is not None:
-            self.window.add(bar)
-        self.data_consolidated(self, bar)
+            if self._window is not None:
+                self._window.add(bar)
+            else:
+                self._emitted += 1
+                self._recent = (bar, *self._recent[:2])
+        for handler in self.data_consolidated.handlers:
+            handler(self, bar)
         self.consolidated = bar
 
     def reset(self) -> None:
         """Forget all data; handlers stay."""
         self.consolidated = None
         self._window = None
+        self._recent, self._emitted = (), 0
 
     def dispose(self) -> None:
         """Forget the handlers."""
@@ -162,7 +171,9 @@ class IdentityDataConsolidator(DataConsolidator):
 
     def update(self, data: Any) -> None:
         """Pass the data on."""
-        self._accepted(data)
+        expected = self.input_type
+        if expected is not None and not isinstance(data, expected):
+            self._accepted(data)
         end = data.end_time
         if end != self._last_end or isinstance(data, Tick):
             self.emit(data)

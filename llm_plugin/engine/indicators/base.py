@@ -11,7 +11,13 @@ from datetime import datetime
 from typing import Any
 
 from llm_plugin.engine.events import EventHandler
-from llm_plugin.engine.indicators.points import MIN_TIME, IndicatorDataPoint, IndicatorResult, IndicatorStatus
+from llm_plugin.engine.indicators.points import (
+    MIN_TIME,
+    IndicatorDataPoint,
+    IndicatorResult,
+    IndicatorStatus,
+    point_of,
+)
 from llm_plugin.engine.indicators.window import RollingWindow
 from llm_plugin.engine.names import LeanObject, snake
 
@@ -169,7 +175,7 @@ class IndicatorBase(LeanObject):
     @property
     def current(self) -> IndicatorDataPoint:
         """The newest value and its time; time is `datetime.min` and the value 0 before the first update."""
-        return IndicatorDataPoint(self.symbol, self._time, self._value)
+        return point_of(self.symbol, self._time, self._value)
 
     @property
     def previous(self) -> IndicatorDataPoint:
@@ -270,8 +276,14 @@ class PointIndicator(IndicatorBase):
 
     def push(self, time: datetime, value: float) -> bool:
         """`update(time, value)` without conversions, for the hot path."""
+        self.feed(time, value)
+        return self.is_ready
+
+    def feed(self, time: datetime, value: float) -> None:
+        """`push` without an answer."""
         if time < self._last_time:
-            return self._refuse(time)
+            self._refuse(time)
+            return
         self._last_time = time
         self.samples += 1
         result = self._compute(time, value)
@@ -282,7 +294,6 @@ class PointIndicator(IndicatorBase):
             self._points.appendleft((time, result))
             if self.updated.handlers:
                 self.updated(self, self.current)
-        return self.is_ready
 
     def _compute(self, time: datetime, value: float) -> float | None:
         raise NotImplementedError(f"{type(self).__name__} must define _compute")

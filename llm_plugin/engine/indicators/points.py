@@ -7,7 +7,7 @@ from typing import Any
 
 from llm_plugin.engine.names import LeanEnum, LeanObject
 
-__all__ = ["IndicatorDataPoint", "IndicatorResult", "IndicatorStatus"]
+__all__ = ["IndicatorDataPoint", "IndicatorResult", "IndicatorStatus", "point_of"]
 
 MIN_TIME = datetime(1, 1, 1)
 
@@ -69,6 +69,16 @@ class IndicatorDataPoint(LeanObject):
 
     def __repr__(self) -> str:
         return f"{self.time} - {self.value}"
+
+
+def point_of(symbol: Any, time: datetime, value: float) -> IndicatorDataPoint:
+    """Return a point, without the constructor's look at its arguments."""
+    point = IndicatorDataPoint.__new__(IndicatorDataPoint)
+    point.symbol = symbol
+    point.time = time
+    point.value = value
+    point.is_fill_forward = False
+    return point
 
 
 class IndicatorStatus(LeanEnum):

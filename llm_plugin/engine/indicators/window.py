@@ -26,6 +26,15 @@ class RollingWindow(LeanObject):
         self._samples = 0
         self._removed: Any = None
 
+    @classmethod
+    def of(cls, size: int, newest_first: tuple[Any, ...], samples: int) -> RollingWindow:
+        """Return the window that `samples` additions, of which these are the last, have made."""
+        window = cls(size)
+        for item in reversed(newest_first):
+            window.add(item)
+        window._samples = samples
+        return window
+
     def __class_getitem__(cls, item: Any) -> type[RollingWindow]:
         return cls
 

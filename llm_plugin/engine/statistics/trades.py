@@ -16,6 +16,7 @@ from llm_plugin.engine.names import LeanObject
 
 __all__ = ["Trade", "TradeBuilder", "TradeStatistics"]
 
+_MARGIN = 1e-9
 _ID_SPACE = uuid.UUID("0b0b2a52-1d2c-5c0e-8f0c-5a8c7d1f2e30")
 
 
@@ -71,6 +72,21 @@ class _Position:
     open: list[_Open]
     lowest: Decimal
     highest: Decimal
+    # Prices strictly between these change no figure of the position.
+    quiet_low: float = 0.0
+    quiet_high: float = 0.0
+
+    def settle(self) -> None:
+        """Find the prices that change nothing, with a margin for the rounding of floats."""
+        low, high = self.lowest, self.highest
+        for item in self.open:
+            entry, best, worst = item.trade.entry_price, item.best, item.best - item.drawdown
+            if item.trade.direction == TradeDirection.LONG:
+                low, high = max(low, entry + worst), min(high, entry + best)
+            else:
+                low, high = max(low, entry - best), min(high, entry - worst)
+        margin = _MARGIN * float(abs(self.highest))
+        self.quiet_low, self.quiet_high = float(low) + margin, float(high) - margin
 
 
 class TradeBuilder(LeanObject):
@@ -96,6 +112,11 @@ class TradeBuilder(LeanObject):
         """Symbols whose prices are needed; others may be skipped."""
         return set(self._positions)
 
+    def is_quiet(self, symbol: Any, price: float) -> bool:
+        """Whether `set_market_price` with this price would change nothing."""
+        position = self._positions.get(symbol)
+        return position is None or position.quiet_low < price < position.quiet_high
+
     def set_market_price(self, symbol: Any, price: Decimal) -> None:
         """Tell the builder a new price of a symbol."""
         position = self._positions.get(symbol)
@@ -108,6 +129,7 @@ class TradeBuilder(LeanObject):
         for item in position.open:
             long = item.trade.direction == TradeDirection.LONG
             item.observe(price - item.trade.entry_price if long else item.trade.entry_price - price)
+        position.settle()
 
     def apply_split(self, symbol: Any, factor: Decimal) -> None:
         """Scale open trades of raw-price equities by a split factor."""
@@ -121,6 +143,7 @@ class TradeBuilder(LeanObject):
             item.trade.entry_price *= factor
             item.best *= factor
             item.drawdown *= factor
+        position.settle()
 
     def process_fill(
         self,
@@ -145,6 +168,7 @@ class TradeBuilder(LeanObject):
         long = position.open[0].trade.direction == TradeDirection.LONG
         if (fill_quantity > 0) == long:
             position.open.append(_opened(symbol, utc_time, fill_price, fill_quantity, order_id, fee))
+            position.settle()
             return
         rate = conversion_rate * multiplier
         left = self._close(position, utc_time, fill_price, abs(fill_quantity), order_id, fee, rate)
@@ -152,8 +176,11 @@ class TradeBuilder(LeanObject):
             signed = left if fill_quantity > 0 else -left
             position.open = [_opened(symbol, utc_time, fill_price, signed, order_id, ZERO)]
             position.lowest = position.highest = fill_price
+            position.settle()
         elif not position.open:
             del self._positions[symbol]
+        else:
+            position.settle()
 
     def _close(
         self,
