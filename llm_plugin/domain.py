@@ -39,7 +39,6 @@ __all__ = [
 ]
 
 DECISION_NAMESPACE = uuid.UUID("6f2c2b5e-6d0c-5a53-9a4e-4c1d2a9b7e11")
-SCHEMA_VERSION = "1"
 
 
 class Action(StrEnum):
@@ -123,11 +122,6 @@ class PriceBar:
     ask_low: float
     ask_close: float
     volume: float = math.nan
-
-    @property
-    def open(self) -> float:
-        """Mid open."""
-        return (self.bid_open + self.ask_open) / 2
 
     @property
     def high(self) -> float:
@@ -364,8 +358,7 @@ def to_jsonable(value: Any) -> Any:
     return value
 
 
-_ENUMS = {"Action": Action, "Verdict": Verdict, "Source": Source, "QuestionKind": QuestionKind}
-_ENUMS |= {"OutcomeKind": OutcomeKind, "ExitReason": ExitReason}
+_ENUMS = {cls.__name__: cls for cls in (Action, Verdict, Source, QuestionKind, OutcomeKind, ExitReason)}
 _NESTED: dict[str, type] = {}
 
 
