@@ -18,6 +18,7 @@ from llm_plugin.engine.money import round_half_even, smart_rounding, to_decimal
 from llm_plugin.engine.names import pascal
 from llm_plugin.engine.statistics.performance import AlgorithmPerformance, StatisticsResults
 from llm_plugin.engine.statistics.trades import Trade
+from llm_plugin.files import write_whole
 
 __all__ = ["RunState", "order_event_json", "order_json", "order_list_hash", "runtime_statistics", "write_results"]
 
@@ -299,5 +300,5 @@ def write_results(folder: Path | str, algorithm_id: str, run: RunState) -> dict[
         (target / algorithm_id).mkdir(exist_ok=True)
         files["insights"] = (target / algorithm_id / "alpha-results.json", to_json_text(list(run.insights)))
     for path, text in files.values():
-        path.write_text(text, encoding="utf-8", newline="\n")
+        write_whole(path, text)
     return {kind: path for kind, (path, _) in files.items()}

@@ -1,0 +1,93 @@
+"""Spares the valuation of the account where prices cannot have made it matter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llm_plugin.engine.cash import Cash
+from llm_plugin.engine.core import EngineCore
+
+__all__ = ["ValueGuard"]
+
+# Prices within 1 %: a value is a product of up to three of them, so it stays within 3.1 %.
+_BAND, _REACH = 0.01, 0.035
+
+
+class ValueGuard:
+    """Knows prices between which the account is neither broke nor near a margin call.
+
+    It holds as long as cash, positions and margin models are the ones it was made for, and every price is in its band.
+
+    Args:
+        core: The run.
+        alarm: Share of the value from which on the margin in use needs a look.
+    """
+
+    def __init__(self, core: EngineCore, alarm: float) -> None:
+        self._core = core
+        self._alarm = alarm
+        self._valid = False
+        self._versions = (-1, -1)
+        self._cash: list[tuple[Cash, Any]] = []
+        self._held: list[tuple[Any, Any, Any, Any, float, float]] = []
+        self._rates: list[tuple[Any, float, float]] = []
+
+    def holds(self) -> bool:
+        """Return whether the last estimate still tells enough."""
+        if not self._valid:
+            return False
+        self._valid = False
+        for cash, amount in self._cash:
+            if cash.exact_amount is not amount:
+                return False
+        for security, quantity, model, maintenance, low, high in self._held:
+            if (
+                security.holdings.exact_quantity is not quantity
+                or security.buying_power_model is not model
+                or getattr(model, "maintenance", None) is not maintenance
+                or not low < security.near_price < high
+            ):
+                return False
+        for cache, low, high in self._rates:
+            last = cache.last
+            if last is None or not low < last.value < high:
+                return False
+        books = self._core.cash_book, self._core.portfolio.unsettled_cash_book
+        self._valid = books[0].version == self._versions[0] and books[1].version == self._versions[1]
+        return self._valid
+
+    def renew(self, held: list[Any], value: float, margin_used: float) -> None:
+        """Draw the bands around the prices of now.
+
+        Args:
+            held: Securities with positions.
+            value: Estimate of the account's value.
+            margin_used: Estimate of the margin in use.
+        """
+        books = self._core.cash_book, self._core.portfolio.unsettled_cash_book
+        everything = [cash for book in books for cash in book.values()]
+        gross = sum(abs(cash.estimate()) for cash in everything)
+        for security in held:
+            scale = float(security.symbol_properties.exact_multiplier) * security.quote_currency.estimate_rate()
+            gross += abs(float(security.holdings.exact_quantity) * security.near_price * scale)
+        lowest = value - _REACH * gross
+        if not (lowest > 1.0 and margin_used * (1 + _REACH) <= self._alarm * lowest):
+            self._valid = False
+            return
+        self._versions = books[0].version, books[1].version
+        self._cash = [(cash, cash.exact_amount) for cash in everything]
+        self._held = [_watch(security) for security in held]
+        used = [cash for cash in everything if cash.exact_amount] + [s.quote_currency for s in held]
+        caches = {id(leg.cache): leg.cache for cash in used for leg, _ in cash.legs}
+        self._rates = [(c, *_band(float(c.last.value) if c.last is not None else 0.0)) for c in caches.values()]
+        self._valid = True
+
+
+def _band(price: float) -> tuple[float, float]:
+    return price * (1 - _BAND), price * (1 + _BAND)
+
+
+def _watch(security: Any) -> tuple[Any, Any, Any, Any, float, float]:
+    model = security.buying_power_model
+    maintenance = getattr(model, "maintenance", None)
+    return security, security.holdings.exact_quantity, model, maintenance, *_band(security.near_price)
