@@ -25,7 +25,7 @@ __all__ = ["RECIPES", "OnStage", "Recipe", "bootstrap_from_ensemble", "recipe_of
 
 OnStage = Callable[[str, float], None]
 LLM_FOLDER = "llm"
-ENTRY_TIME_SHARE = 1.44  # entries wanted per longest holding time; more than about 2 cannot be had while flat only
+ENTRY_TIME_SHARE = 1.9  # entries wanted per longest holding time; more than about 3 cannot be had while flat only
 
 
 @dataclass(frozen=True, slots=True)
