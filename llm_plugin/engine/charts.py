@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from enum import unique
 from typing import Any
 
 from llm_plugin.engine.money import round_half_even, smart_rounding, to_decimal
 from llm_plugin.engine.names import LeanEnum, LeanObject
+from llm_plugin.engine.zones import EPOCH
 
 __all__ = [
     "Candlestick",
@@ -55,7 +56,8 @@ class ScatterMarkerSymbol(LeanEnum):
 
 def unix_seconds(utc: datetime) -> int:
     """Seconds since 1970 of a naive UTC time."""
-    return int(utc.replace(tzinfo=UTC).timestamp())
+    since = utc - EPOCH
+    return since.days * 86_400 + since.seconds
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ class RawJson(str):
 
 def iso_utc(moment: datetime) -> str:
     """`2013-10-07T13:31:00Z`, with a fraction only if there is one."""
-    text = moment.replace(tzinfo=None).isoformat()
+    text = (moment if moment.tzinfo is None else moment.replace(tzinfo=None)).isoformat()
     return (text.rstrip("0") if "." in text else text) + "Z"
 
 

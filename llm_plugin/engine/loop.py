@@ -65,7 +65,8 @@ class TimeLoop:
         self._transactions = core.transactions
         self._margin = core.portfolio.margin_call_model or MarginCallModel(core)
         self._next_margin_check = 0
-        self._hour = -1
+        self._next_hour = -1
+        self._any_auxiliary = False
         self._held_before = False
         self._consolidated: list[Any] = []
         self._scannable: list[tuple[Any, Any, Any]] = []
@@ -141,32 +142,36 @@ class TimeLoop:
     def step(self, now: int, updates: list[tuple[Any, Any]]) -> None:
         """Do LEAN's work of one time slice, in its order."""
         core = self.core
-        if self._broke():
+        # Exact arithmetic is slow: the estimate of the last moment tells whether a look is worth it.
+        if self._value <= 1.0 and self._broke():
             return
-        self._catch_up(now)
+        schedule, transactions, sampler = self._schedule, self._transactions, self.sampler
+        if schedule.due_us < now or self._scannable or core.subscription_manager.version != self._config_version:
+            self._catch_up(now)
         core.clock.utc_us = now
         data = self._update(now, updates)
-        auxiliary = self._auxiliary(updates)
+        auxiliary = self._auxiliary(updates) if self._any_auxiliary else _NOTHING
         self._settle(now, auxiliary)
-        transactions = self._transactions
-        transactions.process_synchronous_events()
-        due = self._schedule.next_us
-        if due is not None and due <= now:
-            self._schedule.run_until(now)
+        if transactions.has_work:
+            transactions.process_synchronous_events()
+        if schedule.due_us <= now:
+            schedule.run_until(now)
         if core.status != AlgorithmStatus.RUNNING:
             return
         if now >= self._next_margin_check:
             self._next_margin_check = now + _MARGIN_CHECK_US
             self._check_margin()
         self._tell_user(data, updates, auxiliary)
-        transactions.process_synchronous_events()
-        self.sampler.on_slice(now)
-        self._tell_progress(now)
+        if transactions.has_work:
+            transactions.process_synchronous_events()
+        if now >= sampler.due_us or sampler.capacity.watched:
+            sampler.on_slice(now)
+        if self._on_progress is not None:
+            self._tell_progress(now)
 
     def _catch_up(self, now: int) -> None:
         """Fire what was due before this moment, with the clock at its own time."""
-        due = self._schedule.next_us
-        if due is not None and due < now:
+        if self._schedule.due_us < now:
             self._schedule.run_before(now, self._set_clock)
         if self.core.subscription_manager.version != self._config_version:
             self._collect_consolidators()
@@ -175,8 +180,8 @@ class TimeLoop:
 
     def _settle(self, now: int, auxiliary: list[tuple[Any, Any]]) -> None:
         """Hourly work, the cached portfolio value, the end of the warm-up, ticker changes."""
-        if now // HOUR_US != self._hour:
-            self._hour = now // HOUR_US
+        if now >= self._next_hour:
+            self._next_hour = (now // HOUR_US + 1) * HOUR_US
             self._on_the_hour()
         self.core.portfolio.invalidate()
         if not self.core.warmup_finished and now >= self._real_start:
@@ -205,8 +210,7 @@ class TimeLoop:
         self.core.clock.utc_us = utc_us
 
     def _broke(self) -> bool:
-        # Exact arithmetic is slow: the estimate of the last moment tells whether a look is worth it.
-        if self._value > 1.0 or self.core.portfolio.exact_total > 0:
+        if self.core.portfolio.exact_total > 0:
             return False
         self.core.message("", "The portfolio value is 0 or less: the backtest ends.")
         self.core.status = AlgorithmStatus.STOPPED
@@ -217,6 +221,7 @@ class TimeLoop:
         points = []
         builder = algorithm.trade_builder
         quiet = getattr(builder, "is_quiet", _never)
+        self._any_auxiliary = False
         held = self._held_before = self.sampler.invested
         for stream, point in updates:
             security = stream.security
@@ -224,6 +229,7 @@ class TimeLoop:
             if not config.is_internal_feed:
                 points.append(point)
             if stream.auxiliary:
+                self._any_auxiliary = True
                 continue
             if not point.is_fill_forward:
                 stream.store(point)

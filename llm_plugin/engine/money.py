@@ -35,24 +35,32 @@ def to_decimal(value: Any) -> Decimal:
     if isinstance(value, int):
         return Decimal(value)
     try:
-        number = float(value)
-        result = Decimal(f"{number:.15g}")
+        text = f"{float(value):.15g}"
+        result = Decimal(text)
         if not result.is_finite():
             raise InvalidOperation
-        exponent = result.as_tuple().exponent
-        return Decimal(int(result)) if isinstance(exponent, int) and exponent > 0 else result
+        return Decimal(int(result)) if "e+" in text else result
     except (TypeError, ValueError, InvalidOperation):
         raise ValueError(f"{value!r} is not a finite number") from None
 
 
+def _exponent(value: Decimal) -> int:
+    # The text is an order of magnitude cheaper than `as_tuple`.
+    text = str(value)
+    if "E" not in text:
+        point = text.find(".")
+        return point + 1 - len(text) if point >= 0 else 0
+    exponent = value.as_tuple().exponent
+    return exponent if isinstance(exponent, int) else 0
+
+
 def normalize(value: Decimal) -> Decimal:
     """Drop trailing zeros without going to an exponent: 100.00 -> 100."""
-    exponent = value.as_tuple().exponent
-    if isinstance(exponent, int) and exponent >= 0:
+    exponent = _exponent(value)
+    if exponent >= 0:
         return value if exponent == 0 else value.quantize(ONE)
     shorter = value.normalize(CONTEXT)
-    tail = shorter.as_tuple().exponent
-    return shorter.quantize(ONE) if isinstance(tail, int) and tail > 0 else shorter
+    return shorter.quantize(ONE) if _exponent(shorter) > 0 else shorter
 
 
 def smart_rounding(value: Decimal) -> Decimal:
@@ -66,8 +74,7 @@ def smart_rounding(value: Decimal) -> Decimal:
 
 def round_half_even(value: Decimal, digits: int) -> Decimal:
     """Round like .NET's Math.Round: half to even, never adding zeros to a shorter number."""
-    exponent = value.as_tuple().exponent
-    if isinstance(exponent, int) and exponent >= -digits:
+    if _exponent(value) >= -digits:
         return value
     return value.quantize(ONE.scaleb(-digits), ROUND_HALF_EVEN, CONTEXT)
 

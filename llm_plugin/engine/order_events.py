@@ -15,6 +15,8 @@ from llm_plugin.engine.names import LeanObject, pascal
 
 __all__ = ["OrderEvent", "OrderFee", "OrderSubmissionData", "direction_of"]
 
+_PRICES = ("_limit_price", "_stop_price", "_trigger_price", "_trailing_amount")
+
 
 def direction_of(quantity: Decimal) -> OrderDirection:
     """Return the side of a signed quantity."""
@@ -102,12 +104,13 @@ class OrderEvent(LeanObject):
 
     def copy_order_fields(self, order: Any) -> None:
         """Show the order's current prices, so that updates can be seen."""
-        self.quantity = order.exact_quantity
-        for name in ("limit_price", "stop_price", "trigger_price", "trailing_amount", "trailing_as_percentage"):
-            value = getattr(order, f"_{name}", None) if name != "trailing_as_percentage" else None
+        self._quantity = order.exact_quantity
+        prices = vars(order)
+        for name in _PRICES:
+            value = prices.get(name)
             if value is not None:
                 setattr(self, name, value)
-        if getattr(order, "_trailing_amount", None) is not None:
+        if prices.get("_trailing_amount") is not None:
             self.trailing_as_percentage = order.trailing_as_percentage
 
     def clone(self) -> OrderEvent:

@@ -46,6 +46,7 @@ class RunSampler:
         self.invested = False
         self.held: list[Any] = []
         self._capacity_day = -1
+        self.due_us = -1
         core.transactions.listeners.append(self._on_order_event)
 
     def schedule(self) -> None:
@@ -69,14 +70,15 @@ class RunSampler:
         return total, used
 
     def on_slice(self, now: int) -> None:
-        """Sample the equity where it is due, and the capacity."""
+        """Sample the equity and the capacity where due: not before `due_us` while nothing is watched."""
         capacity = self.capacity
-        if not capacity.is_idle and (capacity._watched or now // DAY_US != self._capacity_day):
+        if not capacity.is_idle and (capacity.watched or now // DAY_US != self._capacity_day):
             self._capacity_day = now // DAY_US
             capacity.update(from_us(now), self._value())
         if now > self._next:
             self._next = now + self._period
             self.results.on_slice(from_us(now), self._value())
+        self.due_us = min(self._next + 1, (now // DAY_US + 1) * DAY_US)
 
     def _value(self) -> Decimal:
         return self.core.portfolio.exact_total

@@ -27,6 +27,7 @@ _DAY = timedelta(days=1)
 _END = datetime(9999, 12, 31)
 _EPOCH_ORDINAL = EPOCH.toordinal()
 _MINUTE_US = 60_000_000
+FAR = 1 << 62
 
 
 class FuncTimeRule(LeanObject):
@@ -217,6 +218,8 @@ class ScheduleManager(LeanObject):
         self._order: dict[ScheduledEvent, int] = {}
         self._created = 0
         self._started = False
+        # The next event's UTC microseconds, or FAR; kept up to date by every change.
+        self.due_us = FAR
         self.date_rules = DateRules(context)
         self.time_rules = TimeRules(context)
 
@@ -255,11 +258,19 @@ class ScheduleManager(LeanObject):
     def remove(self, event: ScheduledEvent) -> None:
         """Remove an event; it does not fire again."""
         self._order.pop(event, None)
+        self._look()
         self._waiting = [item for item in self._waiting if item is not event]
 
     def _push(self, event: ScheduledEvent) -> None:
         if event.next_us is not None:
             heapq.heappush(self._heap, (event.next_us, self._order[event], event))
+            self._look()
+
+    def _look(self) -> None:
+        heap = self._heap
+        while heap and heap[0][2] not in self._order:
+            heapq.heappop(heap)
+        self.due_us = heap[0][0] if heap else FAR
 
     def start(self, utc_us: int) -> None:
         """Begin at a time; earlier ones are skipped."""
@@ -272,26 +283,24 @@ class ScheduleManager(LeanObject):
     @property
     def next_us(self) -> int | None:
         """The next event's UTC microseconds, or None."""
-        heap = self._heap
-        while heap and heap[0][2] not in self._order:
-            heapq.heappop(heap)
-        return heap[0][0] if heap else None
+        return self.due_us if self.due_us < FAR else None
 
     def _fire_first(self) -> None:
         event = heapq.heappop(self._heap)[2]
+        self._look()
         event.fire()
         if event in self._order:
             self._push(event)
 
     def run_before(self, utc_us: int, set_clock: Callable[[int], None]) -> None:
         """Fire what is due strictly before a time, each with the clock at its own time."""
-        while (due := self.next_us) is not None and due < utc_us:
+        while (due := self.due_us) < utc_us:
             set_clock(due)
             self._fire_first()
 
     def run_until(self, utc_us: int) -> None:
         """Fire what is due at a time (the clock stands there already)."""
-        while (due := self.next_us) is not None and due <= utc_us:
+        while self.due_us <= utc_us:
             self._fire_first()
 
     def training_now(self, callback: Callable[[], Any]) -> ScheduledEvent:

@@ -182,6 +182,11 @@ class TransactionManager(OrderQueries):
             request.set_response(response, OrderRequestStatus.PROCESSED)
             self.scan()
 
+    @property
+    def has_work(self) -> bool:
+        """True with queued requests or open orders."""
+        return self._needs_scan or bool(self._queue)
+
     def process_synchronous_events(self) -> None:
         """Work off queued requests, then look for fills: steps 11 and 21 of the time loop."""
         if self._queue:

@@ -176,7 +176,15 @@ class IdentityDataConsolidator(DataConsolidator):
             self._accepted(data)
         end = data.end_time
         if end != self._last_end or isinstance(data, Tick):
-            self.emit(data)
+            if self._window is None:
+                # `emit` at full length: this runs for every bar of every indicator.
+                self._emitted += 1
+                self._recent = (data, *self._recent[:2])
+                for handler in self.data_consolidated.handlers:
+                    handler(self, data)
+                self.consolidated = data
+            else:
+                self.emit(data)
             self._last, self._last_end = data, end
 
     def reset(self) -> None:

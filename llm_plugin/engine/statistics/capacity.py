@@ -160,7 +160,7 @@ class CapacityEstimate:
         self._next = start + self._period
         self._state, self._bar = state, bar
         self._symbols: dict[Any, _Symbol] = {}
-        self._watched: dict[Any, _Symbol] = {}
+        self.watched: dict[Any, _Symbol] = {}
         self._capacity = ZERO
         self.lowest_capacity_asset: Any = None
 
@@ -177,7 +177,7 @@ class CapacityEstimate:
         state = self._state(symbol)
         item = self._symbols.setdefault(symbol, _Symbol(symbol))
         item.on_fill(utc_time, state.conversion_rate * fill_price * abs(fill_quantity) * state.multiplier)
-        self._watched[symbol] = item
+        self.watched[symbol] = item
 
     @property
     def is_idle(self) -> bool:
@@ -186,10 +186,10 @@ class CapacityEstimate:
 
     def update(self, utc_time: datetime, portfolio_value: Decimal, *, force: bool = False) -> None:
         """Take the current slice into account, and a snapshot if one is due or forced."""
-        for symbol in reversed(list(self._watched)):
+        for symbol in reversed(list(self.watched)):
             bar = self._bar(symbol)
-            if bar is not None and self._watched[symbol].on_bar(utc_time, bar, self._state(symbol)):
-                del self._watched[symbol]
+            if bar is not None and self.watched[symbol].on_bar(utc_time, bar, self._state(symbol)):
+                del self.watched[symbol]
         if not self._symbols or portfolio_value == 0:
             return
         if force or _midnight(utc_time) >= self._next:
@@ -210,7 +210,7 @@ class CapacityEstimate:
         for symbol, item in list(self._symbols.items()):
             if item.is_stale(utc_time, self._state(symbol).invested):
                 del self._symbols[symbol]
-                self._watched.pop(symbol, None)
+                self.watched.pop(symbol, None)
             else:
                 item.forget_volume()
         self._next = _midnight(utc_time) + self._period

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, localcontext
+from functools import lru_cache
 from typing import Any
 
 from llm_plugin.engine.money import CONTEXT, ZERO, round_half_even, to_decimal
@@ -117,7 +118,7 @@ class _Period:
     losses: int | None
     start: Decimal
     days_per_year: int
-    rate: Callable[[date], Decimal]
+    rate: Decimal
 
 
 def _merged(points: Points) -> list[tuple[datetime, Decimal]]:
@@ -125,9 +126,13 @@ def _merged(points: Points) -> list[tuple[datetime, Decimal]]:
 
 
 def _between(points: Sequence[Any], first: date, last: date) -> list[Any]:
+    return list(points[_rows(points, first, last)])
+
+
+def _rows(points: Sequence[Any], first: date, last: date) -> slice:
     # The points are in time order; the windows of a long run are many.
     low = bisect_left(points, _midnight(first), key=_time_of)
-    return list(points[low : bisect_left(points, _midnight(last + timedelta(days=1)), lo=low, key=_time_of)])
+    return slice(low, bisect_left(points, _midnight(last + timedelta(days=1)), lo=low, key=_time_of))
 
 
 def _midnight(day: date) -> datetime:
@@ -138,11 +143,11 @@ def _time_of(point: Any) -> Any:
     return point[0]
 
 
-def _benchmark_changes(points: Points) -> list[float]:
-    changes = []
+def _changes(points: Points) -> list[float]:
+    changes = [0.0] if points else []
     for (_, before), (_, now) in itertools.pairwise(points):
         changes.append(float((now - before) / before) if before else 0.0)
-    return changes[1:]
+    return changes
 
 
 def _wins_and_losses(period: _Period, result: PortfolioStatistics) -> None:
@@ -176,7 +181,7 @@ def _root(value: float) -> Decimal:
 
 def _risk(period: _Period, result: PortfolioStatistics) -> None:
     p, b, days = period.performance, period.benchmark, period.days_per_year
-    rate = sum((period.rate(time.date()) for time, _ in period.equity), ZERO) / len(period.equity)
+    rate = period.rate
     earned = to_decimal(formulas.annual_performance(p, days))
     market = to_decimal(formulas.annual_performance(b, days))
     excess = float(earned) - float(rate)
@@ -226,6 +231,10 @@ class _Builder:
         self.performance = _merged(given.performance)
         self.benchmark = _merged(given.benchmark)
         self.turnover = _merged(given.turnover)
+        self.returns = [float(value / 100) for _, value in self.performance]
+        self.changes = _changes(self.benchmark)
+        rates = lru_cache(maxsize=None)(given.risk_free_rate)
+        self.rates = [rates(time.date()) for time, _ in self.equity]
         self.records = sorted(given.profit_loss.items())
         numbered = enumerate(given.trades)
         self.trades = sorted((trade.exit_time, number, trade) for number, trade in numbered)
@@ -233,12 +242,13 @@ class _Builder:
         self.losing = None if given.losing is None else [(time, ZERO) for time in sorted(given.losing)]
 
     def period(self, first: date, last: date) -> AlgorithmPerformance:
-        equity = _between(self.equity, first, last)
+        days = _rows(self.equity, first, last)
+        equity = self.equity[days]
         if not equity:
             return AlgorithmPerformance()
         given = self.given
-        performance = _between(self.performance, first, last)
-        benchmark = _between(self.benchmark, first, last)
+        performance = self.returns[_rows(self.performance, first, last)]
+        benchmark = self.changes[_rows(self.benchmark, first, last)]
         if len(performance) != len(benchmark):
             raise DataError(
                 f"{len(performance)} performance and {len(benchmark)} benchmark samples from {first} to {last}: "
@@ -250,15 +260,15 @@ class _Builder:
         numbers = _portfolio_statistics(
             _Period(
                 equity=equity,
-                performance=[float(value / 100) for _, value in performance[2:]],
-                benchmark=_benchmark_changes(benchmark),
+                performance=performance[2:],
+                benchmark=benchmark[2:],
                 turnover=[value for _, value in _between(self.turnover, first, last)],
                 profit_loss=records,
                 wins=_count(self.winning, first, last),
                 losses=_count(self.losing, first, last),
                 start=given.starting_capital if whole else equity[0][1],
                 days_per_year=given.trading_days_per_year,
-                rate=given.risk_free_rate,
+                rate=sum(self.rates[days], ZERO) / len(equity),
             )
         )
         return AlgorithmPerformance(numbers, TradeStatistics.of(trades), trades)
