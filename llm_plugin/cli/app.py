@@ -9,7 +9,7 @@ import typer
 from llm_plugin import __version__
 from llm_plugin.cli import backtest, data, explain, memory, models, project, proofs, servers
 from llm_plugin.cli.console import err
-from llm_plugin.errors import LeanLlmError
+from llm_plugin.errors import LeanLlmError, RetryableError
 
 __all__ = ["app", "run"]
 
@@ -44,7 +44,7 @@ for _module in (backtest, project, models, data, memory, servers, explain, proof
 def run() -> None:
     """Run the program; an error of the package prints its message and ends with its exit code."""
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)  # the code of a `typer.Exit` is returned, not raised
     except typer.Exit as done:
         sys.exit(done.exit_code)
     except typer.Abort:
@@ -55,11 +55,20 @@ def run() -> None:
     except LeanLlmError as error:
         err.print(f"[bold red]{type(error).__name__}[/]: {_plain(str(error))}")
         sys.exit(error.exit_code)
+    except OSError as error:
+        err.print(f"[bold red]{type(error).__name__}[/]: {_plain(_told(error))}")
+        sys.exit(RetryableError.exit_code)
     except Exception as error:
         if type(error).__module__.startswith(("click", "typer")) and hasattr(error, "show"):
             error.show()
             sys.exit(getattr(error, "exit_code", 2))
         raise
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _told(error: OSError) -> str:
+    where = f": {error.filename}" if error.filename else ""
+    return f"{error.strerror or error}{where}; see to the disk or the permissions and run again"
 
 
 def _plain(text: str) -> str:

@@ -20,7 +20,15 @@ from llm_plugin.engine.statistics.performance import AlgorithmPerformance, Stati
 from llm_plugin.engine.statistics.trades import Trade
 from llm_plugin.files import write_whole
 
-__all__ = ["RunState", "order_event_json", "order_json", "order_list_hash", "runtime_statistics", "write_results"]
+__all__ = [
+    "RunState",
+    "hash_of_texts",
+    "order_event_json",
+    "order_json",
+    "order_list_hash",
+    "runtime_statistics",
+    "write_results",
+]
 
 _ROUNDED = {"limitPrice", "stopPrice", "triggerPrice", "trailingAmount"}
 _TIME_IN_FORCE = "QuantConnect.Orders.TimeInForces."
@@ -115,7 +123,12 @@ def order_json(order: Any) -> str:
 
 def order_list_hash(orders: Iterable[Any]) -> str:
     """MD5 over the orders by id: equal hashes mean the same orders, prices, times, tags and states."""
-    joined = ",".join(order_json(order) for order in sorted(orders, key=lambda order: order.id))
+    return hash_of_texts(order_json(order) for order in sorted(orders, key=lambda order: order.id))
+
+
+def hash_of_texts(texts: Iterable[str]) -> str:
+    """`order_list_hash` of orders that `order_json` has written already, in order of their ids."""
+    joined = ",".join(texts)
     return hashlib.md5(joined.encode("utf-8"), usedforsecurity=False).hexdigest()
 
 
@@ -190,6 +203,8 @@ class RunState:
     statistics: StatisticsResults
     charts: Mapping[str, Chart] = field(default_factory=dict)
     orders: Sequence[Any] = ()
+    # `order_json` of each order, where it is known already.
+    order_texts: Sequence[str] = ()
     order_events: Sequence[Any] = ()
     profit_loss: Mapping[datetime, Decimal] = field(default_factory=dict)
     runtime_statistics: Mapping[str, str] = field(default_factory=dict)
@@ -251,13 +266,19 @@ def _tail(run: RunState) -> dict[str, Any]:
     }
 
 
+def _order_texts(run: RunState) -> Iterable[tuple[str, RawJson]]:
+    texts = run.order_texts or [order_json(order) for order in run.orders]
+    for order, text in zip(run.orders, texts, strict=True):
+        yield str(order.id), RawJson(text)
+
+
 def _full(run: RunState) -> dict[str, Any]:
     windows = run.statistics.rolling_performances
     return {
         "rollingWindow": {key: _performance_json(item, trades=False) for key, item in windows.items()},
         "totalPerformance": _performance_json(run.statistics.total_performance, trades=True),
         "charts": charts_to_json(run.charts),
-        "orders": {str(order.id): RawJson(order_json(order)) for order in run.orders},
+        "orders": dict(_order_texts(run)),
         "profitLoss": {iso_utc(time): amount for time, amount in run.profit_loss.items()},
         **_tail(run),
     }

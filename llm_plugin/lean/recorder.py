@@ -5,34 +5,41 @@ from __future__ import annotations
 import atexit
 import json
 from datetime import datetime
+from io import FileIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from llm_plugin.domain import Decision, DecisionRequest, Outcome, Signal
+from llm_plugin.errors import StoreUnavailable
 from llm_plugin.lean.rows import decision_row, outcome_row, signal_row
 
 __all__ = ["DecisionRecorder"]
 
 FILE_NAME = "decisions.jsonl"
 OBJECT_STORE_PREFIX = "llm-plugin/runs"
+BUFFER_BYTES = 1 << 16
 
 
 class DecisionRecorder:
     """Appends rows to the run folder's file, or keeps them for LEAN's object store where no folder is given.
 
     Decision and outcome rows are flushed at once: what stands above the kill is on disk. Signal rows follow with
-    the next decision, or at the end.
+    the next decision, or at the end. The file always ends with a whole row: what does not fit is taken back.
     """
 
     def __init__(self, folder: Path | None, store: Any = None, run_id: str = "", *, resume: bool = False) -> None:
         self.rows = 0
-        self._file: IO[str] | None = None
+        self._path = Path() if folder is None else folder / FILE_NAME
+        self._file: FileIO | None = None
+        self._waiting = bytearray()
+        self._size = 0
         self._store = store if folder is None else None
         self._key = f"{OBJECT_STORE_PREFIX}/{run_id}/{FILE_NAME}"
         self._lines: list[str] = []
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = (folder / FILE_NAME).open("a" if resume else "w", encoding="utf-8")
+            self._file = FileIO(self._path, "a" if resume else "w")
+            self._size = self._path.stat().st_size
             atexit.register(self.close)
         elif resume and store is not None and store.contains_key(self._key):
             self._lines = [str(store.read(self._key)).rstrip("\n")]
@@ -52,9 +59,23 @@ class DecisionRecorder:
         self.flush()
 
     def flush(self) -> None:
-        """Hand what is buffered to the operating system."""
-        if self._file is not None:
-            self._file.flush()
+        """Hand what is buffered to the operating system.
+
+        Raises:
+            StoreUnavailable: It cannot be written; the file ends with the last row that could.
+        """
+        if self._file is None:
+            return
+        try:
+            while self._waiting:
+                del self._waiting[: self._file.write(self._waiting)]
+        except OSError as error:
+            self._waiting.clear()
+            self._file.truncate(self._size)
+            raise StoreUnavailable(
+                f"cannot write {self._path}: {error.strerror}; it ends with a whole row: free space and run again"
+            ) from error
+        self._size = self._path.stat().st_size
 
     def save(self) -> None:
         """Save to the object store (nothing to do where a file is written)."""
@@ -66,14 +87,20 @@ class DecisionRecorder:
         self.save()
         self._store = None
         if self._file is not None:
-            self._file.close()
-            self._file = None
-            atexit.unregister(self.close)
+            file = self._file
+            try:
+                self.flush()
+            finally:
+                self._file = None
+                file.close()
+                atexit.unregister(self.close)
 
     def _write(self, row: dict[str, Any]) -> None:
         self.rows += 1
         line = json.dumps(row, separators=(",", ":"), allow_nan=False)
         if self._file is not None:
-            self._file.write(line + "\n")
+            self._waiting += line.encode() + b"\n"
+            if len(self._waiting) >= BUFFER_BYTES:
+                self.flush()
         else:
             self._lines.append(line)

@@ -9,6 +9,7 @@ from typing import Any
 
 from llm_plugin.domain import to_jsonable
 from llm_plugin.errors import LeanLlmError
+from llm_plugin.files import write_whole
 from llm_plugin.report.contents import Price, ReportInput
 from llm_plugin.runs.arms import LLM, arms_for
 from llm_plugin.runs.backtest import BacktestOptions, BacktestRun, control_of
@@ -39,7 +40,7 @@ def finish(options: BacktestOptions, run: BacktestRun) -> dict[str, Any]:
         "comparison": comparison,
     }
     text = json.dumps(to_jsonable(summary), indent=1, ensure_ascii=False) + "\n"
-    (run.folder / "summary.json").write_text(text, encoding="utf-8")
+    write_whole(run.folder / "summary.json", text)
     _report(options, run, main, control, comparison, summary, notes)
     return summary
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from llm_plugin.domain import Decision, Outcome, Verdict
+from llm_plugin.files import write_whole
 from llm_plugin.report import contents, figures
 from llm_plugin.report.contents import ReportInput
 from llm_plugin.runs.record import ArmRecord, daily_equity
@@ -48,7 +49,7 @@ def write_report(path: Path, data: ReportInput) -> Path:
         figures_json=Markup(_script_json({k: json.loads(f.to_json()) for k, f in drawn.items() if f})),  # noqa: S704
         rows_json=Markup(_script_json(contents.decision_rows(data))),  # noqa: S704
     )
-    path.write_text(html, encoding="utf-8")
+    write_whole(path, html)
     return path
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_plugin.errors import AlgorithmError, ConfigError, LeanLlmError
+from llm_plugin.files import write_whole
 from llm_plugin.runs.arms import LLM, NONE, Arm, arms_for, random_veto
 from llm_plugin.runs.pool import WorkerHandle, start_worker
 from llm_plugin.runs.record import ArmRecord
@@ -84,6 +85,8 @@ def run(options: BacktestOptions, on_progress: OnProgress, prepare: Callable[[Re
     options.output.mkdir(parents=True, exist_ok=True)
     queue = _Queue(options, tuple(prepared.overrides), on_progress)
     interrupted = queue.work(_arms(options))
+    if interrupted and not queue.records:
+        raise KeyboardInterrupt
     if not queue.records:
         raise AlgorithmError("nothing was run")
     write_versions(options.output / "versions.json")
@@ -111,7 +114,7 @@ def write_versions(path: Path) -> None:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    path.write_text(json.dumps(versions, indent=1) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(versions, indent=1) + "\n")
 
 
 class _Queue:
@@ -122,11 +125,11 @@ class _Queue:
         self.prepared = prepared
         self.on_progress = on_progress
         self.records: dict[str, ArmRecord] = {}
+        self._stopping = False
 
     def work(self, arms: Sequence[Arm]) -> bool:
         """Run all arms; True if Ctrl-C stopped them."""
         running: list[tuple[Arm, WorkerHandle]] = []
-        interrupted = False
         try:
             for arm in arms:
                 if arm.needs:
@@ -136,15 +139,15 @@ class _Queue:
                 running.append((arm, self._start(arm)))
             self._collect(running)
         except KeyboardInterrupt:
-            interrupted = True
+            self._stopping = True
             for _, handle in running:
                 handle.interrupt()
             self._collect(running)
-        return interrupted
+        return self._stopping
 
     def _start(self, arm: Arm) -> WorkerHandle:
         overrides = [*self.options.overrides, *self.prepared, *self._overrides(arm)]
-        folder = self.options.output if arm.name == LLM.name else self.options.output / "arms" / arm.name
+        folder = self._folder(arm)
         folder.mkdir(parents=True, exist_ok=True)
         resolved = resolve(self.options.project / "llm_config.yaml", overrides)
         config = resolved.write_json(folder / "config.json")
@@ -174,8 +177,11 @@ class _Queue:
     def _collect(self, running: list[tuple[Arm, WorkerHandle]], until: str = "", oldest: bool = False) -> None:
         """Wait for arms in the order of their start and keep their records."""
         while running and (not until or until not in self.records):
-            arm, handle = running.pop(0)
+            arm, handle = running[0]  # it stays in the list while it is waited for: Ctrl-C must find it there
             final = handle.wait()
+            del running[0]
+            if self._stopping and not self._has_result(arm, final):
+                continue  # stopped before its first bar: there is nothing to report
             if final["event"] == "error":
                 for _, other in running:
                     other.interrupt()
@@ -184,8 +190,14 @@ class _Queue:
             if oldest:
                 return
 
+    def _folder(self, arm: Arm) -> Path:
+        return self.options.output if arm.name == LLM.name else self.options.output / "arms" / arm.name
+
+    def _has_result(self, arm: Arm, final: Mapping[str, Any]) -> bool:
+        return final["event"] == "done" and (self._folder(arm) / f"{final['algorithm_id']}.json").is_file()
+
     def _record(self, arm: Arm, final: Mapping[str, Any]) -> ArmRecord:
-        folder = self.options.output if arm.name == LLM.name else self.options.output / "arms" / arm.name
+        folder = self._folder(arm)
         return ArmRecord(
             name=arm.name,
             title=arm.title,

@@ -11,11 +11,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from llm_plugin.errors import LeanLlmError
+from llm_plugin.errors import LeanLlmError, StoreUnavailable
+from llm_plugin.files import write_whole
 
 __all__ = ["PROGRESS_EVERY_SECONDS", "WorkerSpec", "main"]
 
 PROGRESS_EVERY_SECONDS = 0.25
+STOPPED = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class WorkerSpec:
 
     def write(self, path: Path) -> None:
         """Write the specification as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+        write_whole(path, json.dumps(asdict(self), indent=1))
 
     @classmethod
     def read(cls, path: Path) -> WorkerSpec:
@@ -52,6 +54,13 @@ def main(argv: list[str] | None = None) -> int:
     except LeanLlmError as error:
         _send(channel, "error", kind=type(error).__name__, message=str(error), exit_code=error.exit_code)
         return error.exit_code
+    except KeyboardInterrupt:  # while modules load or results are written; between bars the engine sees to it
+        _send(channel, "error", kind="Stopped", message="stopped by Ctrl-C", exit_code=STOPPED)
+        return STOPPED
+    except OSError as error:
+        told = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+        _send(channel, "error", kind=type(error).__name__, message=told, exit_code=StoreUnavailable.exit_code)
+        return StoreUnavailable.exit_code
     finally:
         channel.close()
     return 0
