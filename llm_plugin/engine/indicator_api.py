@@ -300,9 +300,9 @@ class IndicatorApi(ConsolidationApi):
     @staticmethod
     def _updater(target: IndicatorBase, selector: Any) -> Callable[[Any, Any], None]:
         if isinstance(target, PointIndicator):
-            feed = target.feed
             if selector is None:
-                return lambda sender, bar: feed(bar.end_time, bar.value)
+                return target.take
+            feed = target.feed
             return lambda sender, bar: feed(bar.end_time, float(selector(bar)))
         if selector is None:
             return lambda sender, bar: ignored(feed_indicator(target, bar))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -23,7 +25,14 @@ from llm_plugin.engine.loop import Progress, TimeLoop
 from llm_plugin.engine.map_files import use_symbol_factory
 from llm_plugin.engine.money import ZERO
 from llm_plugin.engine.orders import MarketOnCloseOrder
-from llm_plugin.engine.results import RunState, order_list_hash, runtime_statistics, write_results
+from llm_plugin.engine.results import (
+    RunState,
+    hash_of_texts,
+    order_json,
+    order_list_hash,
+    runtime_statistics,
+    write_results,
+)
 from llm_plugin.engine.sampling import RunSampler
 from llm_plugin.engine.statistics import StatisticsInput, generate, rate_of
 from llm_plugin.engine.subscriptions import default_data
@@ -31,6 +40,8 @@ from llm_plugin.engine.symbols import Symbol
 from llm_plugin.engine.user_errors import translate
 from llm_plugin.engine.zones import to_us
 from llm_plugin.errors import AlgorithmError, ConfigError, LeanLlmError
+
+_COLLECT_EVERY = 50_000
 
 __all__ = ["BacktestResult", "Progress", "read_project", "run_backtest"]
 
@@ -154,6 +165,17 @@ def run_backtest(
     return result
 
 
+@contextmanager
+def rare_collections() -> Iterator[None]:
+    """Let the garbage collector look less often: a run keeps what it makes, and makes few cycles."""
+    before = gc.get_threshold()
+    gc.set_threshold(max(before[0], _COLLECT_EVERY) if before[0] else 0, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
 class _Run:
     """One backtest from loading to results."""
 
@@ -180,7 +202,8 @@ class _Run:
             with ticker_keys(self.core.symbol_cache.find):
                 self._initialize(start, end)
                 if self.loop is not None:
-                    self.loop.run()
+                    with rare_collections():
+                        self.loop.run()
                     self.loop.finish()
                     core = self.core
                     if core.status == AlgorithmStatus.RUNNING:
@@ -295,9 +318,10 @@ class _Run:
                 custom_summary=core.summary_statistics,
             )
         )
-        digest = order_list_hash(orders)
+        texts = [order_json(order) for order in orders]
+        digest = hash_of_texts(texts)
         statistics.summary["OrderListHash"] = digest
-        state = self._state(statistics, unit, seconds)
+        state = self._state(statistics, unit, seconds, texts)
         files = write_results(folder, self.name, state) if folder is not None else {}
         return BacktestResult(
             self.name,
@@ -318,7 +342,7 @@ class _Run:
             state,
         )
 
-    def _state(self, statistics: Any, unit: str, seconds: float) -> RunState:
+    def _state(self, statistics: Any, unit: str, seconds: float, texts: list[str]) -> RunState:
         core, algorithm = self.core, self.algorithm
         portfolio = core.portfolio
         assert_sampler = self.sampler
@@ -340,6 +364,7 @@ class _Run:
             statistics=statistics,
             charts={**charts, **algorithm.user_charts},
             orders=core.transactions.all_orders,
+            order_texts=texts,
             order_events=core.transactions.events,
             profit_loss=portfolio.records,
             runtime_statistics=runtime,

@@ -279,6 +279,10 @@ class PointIndicator(IndicatorBase):
         self.feed(time, value)
         return self.is_ready
 
+    def take(self, sender: Any, bar: Any) -> None:
+        """Handle a consolidator's event."""
+        self.feed(bar.end_time, bar.value)
+
     def feed(self, time: datetime, value: float) -> None:
         """`push` without an answer."""
         if time < self._last_time:
