@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 
 import typer
 
@@ -43,6 +44,10 @@ for _module in (backtest, project, models, data, memory, servers, explain, proof
 
 def run() -> None:
     """Run the program; an error of the package prints its message and ends with its exit code."""
+    if not sys.warnoptions:
+        # Remarks of libraries about each other are for their developers; the server outlives this process on purpose.
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", category=ResourceWarning)
     try:
         code = app(standalone_mode=False)  # the code of a `typer.Exit` is returned, not raised
     except typer.Exit as done:
