@@ -14,8 +14,9 @@ from llm_plugin.domain import to_jsonable
 
 __all__ = ["emit", "err", "key_values", "out", "table"]
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+WIDTH = 120  # where no terminal says how wide it is
+out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDTH)
 
 
 def emit(data: Any, *, as_json: bool, show: Any) -> None:
