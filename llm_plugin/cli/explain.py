@@ -56,7 +56,7 @@ def _show(told: Mapping[str, Any]) -> None:
     key_values(
         "what it saw",
         {
-            "price": f"{market['ticker']} {market['price']} (bid {market['bid']}, ask {market['ask']})",
+            "price": f"{market['ticker']} {market['price']:.10g} (bid {market['bid']:.10g}, ask {market['ask']:.10g})",
             "exit plan": f"stop {plan.get('stop')}, target {plan.get('target')}, timeout {plan.get('timeout')} s",
             "position": f"{position['quantity']:g} at {position['entry_price']}",
             "equity": f"{request['account']['equity']:,.2f}, peak {request['account']['peak_equity']:,.2f}",
