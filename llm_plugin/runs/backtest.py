@@ -178,7 +178,7 @@ class _Queue:
         """Wait for arms in the order of their start and keep their records."""
         while running and (not until or until not in self.records):
             arm, handle = running[0]  # it stays in the list while it is waited for: Ctrl-C must find it there
-            final = handle.wait()
+            final = handle.wait_stopped() if self._stopping else handle.wait()
             del running[0]
             if self._stopping and not self._has_result(arm, final):
                 continue  # stopped before its first bar: there is nothing to report

@@ -17,6 +17,9 @@ from llm_plugin.runs.worker import WorkerSpec
 
 __all__ = ["OnEvent", "WorkerHandle", "start_worker"]
 
+STOP_SECONDS = 10.0
+STOP_ATTEMPTS = 3
+
 OnEvent = Callable[[str, Mapping[str, Any]], None]
 
 
@@ -44,6 +47,17 @@ class WorkerHandle:
                 "message": f"arm '{self.arm}' ended with exit code {code}; the end of {self.log}:\n{tail}",
             }
         return self.final
+
+    def wait_stopped(self) -> dict[str, Any]:
+        """Wait for a worker that was told to stop: one that does not listen is told again, and then killed."""
+        for _ in range(STOP_ATTEMPTS):
+            try:
+                self.process.wait(timeout=STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.interrupt()
+        if self.process.poll() is None:
+            self.process.kill()
+        return self.wait()
 
     def interrupt(self) -> None:
         """Ask the worker to stop with partial results, as Ctrl-C does."""

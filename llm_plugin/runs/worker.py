@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from llm_plugin.errors import LeanLlmError, StoreUnavailable
+from llm_plugin.errors import DataError, LeanLlmError, StoreUnavailable
 from llm_plugin.files import write_whole
 
 __all__ = ["PROGRESS_EVERY_SECONDS", "WorkerSpec", "main"]
@@ -88,6 +88,8 @@ def _run(spec: WorkerSpec, channel: Any) -> dict[str, Any]:
         end=date.fromisoformat(spec.end) if spec.end else None,
         on_progress=on_progress,
     )
+    if not result.bars and not result.interrupted:
+        raise DataError(_no_bars(result.algorithm, Path(spec.data_folder)))
     return {
         "algorithm_id": result.algorithm_id,
         "status": result.status,
@@ -97,6 +99,25 @@ def _run(spec: WorkerSpec, channel: Any) -> dict[str, Any]:
         "orders_hash": result.order_list_hash,
         "error": result.error or "",
     }
+
+
+def _no_bars(algorithm: Any, data_folder: Path) -> str:
+    """Say which files a run without a single bar wanted."""
+    from llm_plugin.engine.lean_data import bar_file
+
+    day = algorithm.start_date.date()
+    configs = [config for security in algorithm.securities.values() for config in security.subscriptions]
+    wanted = {
+        bar_file(
+            data_folder, c.symbol.security_type, c.symbol.id.market, c.symbol.value, c.resolution, c.tick_type, day
+        )
+        for c in configs
+    }
+    listed = ", ".join(f"{path}{'' if path.is_file() else ' (missing)'}" for path in sorted(wanted)[:5])
+    return (
+        f"the run saw no bar from {day} to {algorithm.end_date:%Y-%m-%d}: {listed or 'no data was subscribed'}: "
+        "put the files there, choose dates that they cover, or name another data folder with --data"
+    )
 
 
 def _send(channel: Any, event: str, **values: Any) -> None:

@@ -116,7 +116,8 @@ def backtest(output: Path, project: str | Path, *arguments: Any, start: str = ""
     """Run `lean-llm backtest` of a shipped project or a folder; its run goes below `output`."""
     source = PROJECTS / project if isinstance(project, str) else project
     dates = [*(("--start", start) if start else ()), *(("--end", end) if end else ())]
-    done = lean_llm("backtest", source, *dates, "--output", output, *arguments)
+    data = () if "--data" in arguments else ("--data", MARKET)
+    done = lean_llm("backtest", source, *dates, *data, "--output", output, *arguments)
     done.output = output
     return done
 
