@@ -203,12 +203,15 @@ class TradingApi(LeanObject):
     def _security_for_order(self, symbol: Any) -> Security:
         core = self._engine
         security = core.securities.get(symbol)
-        if security is None and isinstance(symbol, Symbol):
-            security = core.algorithm.add_security(symbol)
-            core.algorithm.seed_security(security)
-        if security is None:
-            raise ValueError(f"{symbol} is not subscribed: add it before ordering")
-        return security
+        if security is not None:
+            return security
+        # Also a ticker that was subscribed once; only what was never added is unknown.
+        known = core.symbol_cache.find(symbol)
+        if known is None:
+            raise ValueError(f"{symbol} was never added to the algorithm: add it before ordering, or give a Symbol")
+        security = core.algorithm.add_security(known)
+        core.algorithm.seed_security(security)
+        return security  # type: ignore[no-any-return]
 
     def _send(
         self,

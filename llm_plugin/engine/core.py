@@ -42,6 +42,8 @@ class RunContext:
     object_store_folder: Path | None = None
     algorithm_id: str = "algorithm"
     project_folder: Path | None = None
+    # Finds the symbol of a ticker; set by the run.
+    find: Callable[[Any], Symbol | None] | None = None
 
 
 _context: ContextVar[RunContext | None] = ContextVar("lean_run_context", default=None)
@@ -57,6 +59,12 @@ def current_context() -> RunContext:
     if context is None:
         raise RuntimeError("QCAlgorithm can only be created by a backtest: use llm_plugin.engine.runner.run_backtest")
     return context
+
+
+def current_find() -> Callable[[Any], Symbol | None] | None:
+    """Return what finds symbols by ticker in the run at hand; None outside of a run."""
+    context = _context.get()
+    return context.find if context is not None else None
 
 
 def set_context(context: RunContext | None) -> Any:
@@ -79,6 +87,7 @@ class EngineCore:
         self.market_hours = load_market_hours(context.data_folder)
         self.symbol_properties = load_symbol_properties(context.data_folder)
         self.symbol_cache = SymbolCache()
+        context.find = self.symbol_cache.find
         self.cash_book = CashBook()
         self.cash_book["USD"].set_amount(Decimal(100000))
         self.securities = SecurityManager(self.symbol_cache.find)

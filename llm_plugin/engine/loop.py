@@ -7,14 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from llm_plugin.engine.core import EngineCore
-from llm_plugin.engine.corporate_data import Delisting, Dividend, Split, SymbolChangedEvent
+from llm_plugin.engine.corporate_actions import CorporateActions
 from llm_plugin.engine.data_manager import DataManager
-from llm_plugin.engine.enums import (
-    AlgorithmStatus,
-    DataNormalizationMode,
-    DelistingType,
-    SplitType,
-)
+from llm_plugin.engine.enums import AlgorithmStatus
 from llm_plugin.engine.margin_calls import MarginCallModel
 from llm_plugin.engine.names import find_member
 from llm_plugin.engine.progress import Progress
@@ -74,6 +69,7 @@ class TimeLoop:
         self._value = self._margin_used = 0.0
         self._guard = ValueGuard(core, _MARGIN_ALARM)
         self._real_start = to_us(core.start)
+        self._find = core.symbol_cache.find
         self._handlers()
 
     def _handlers(self) -> None:
@@ -86,9 +82,8 @@ class TimeLoop:
             return getattr(algorithm, name) if mine else None
 
         self._on_data = wanted("on_data")
-        self._on_dividends = wanted("on_dividends")
-        self._on_splits = wanted("on_splits")
-        self._on_delistings = wanted("on_delistings")
+        names = ("splits", "dividends", "delistings")
+        self._corporate = CorporateActions(self.core, {name: wanted(f"on_{name}") for name in names})
 
     # The run.
     def run(self) -> None:
@@ -187,7 +182,7 @@ class TimeLoop:
         if not self.core.warmup_finished and now >= self._real_start:
             self._end_warmup()
         if auxiliary:
-            self._ticker_changes(auxiliary)
+            self._corporate.tell_ticker_changes(auxiliary)
 
     def _tell_user(self, data: Slice, updates: list[tuple[Any, Any]], auxiliary: list[tuple[Any, Any]]) -> None:
         """Changes, corporate events, consolidators, data, framework: in this order."""
@@ -195,11 +190,11 @@ class TimeLoop:
         if core.added or core.removed:
             self._notify_changes()
         if auxiliary:
-            self._corporate(auxiliary)
+            self._corporate.apply(auxiliary)
         if self._consolidated:
             self._consolidate(updates)
         if auxiliary:
-            self._notify_corporate(data)
+            self._corporate.tell(data)
         if self._on_data is not None and data.has_data:
             self._on_data(data)
         framework = self.algorithm.framework
@@ -237,13 +232,13 @@ class TimeLoop:
                 security._fixed = None
                 if security.volatility_model is not None:
                     security.volatility_model.update(security, point)
-            if held and security.holdings.exact_quantity and not quiet(security.symbol, security.near_price):
-                builder.set_market_price(security.symbol, security.exact_price)
+                if held and security.holdings.exact_quantity and not quiet(security.symbol, security.near_price):
+                    builder.set_market_price(security.symbol, security.exact_price)
         self.bars += len(points)
         if (held or self._value <= 1.0) and not self._guard.holds():
             self._value, self._margin_used = self.sampler.estimate()
             self._guard.renew(self.sampler.held, self._value, self._margin_used)
-        data = Slice(now, points, core.symbol_cache.find, core.clock.zone)
+        data = Slice(now, points, self._find, core.clock.zone)
         algorithm._current_slice = data
         return data
 
@@ -314,50 +309,6 @@ class TimeLoop:
         if changes.count:
             algorithm.on_securities_changed(changes)
             algorithm.framework.on_securities_changed(changes)
-
-    # Corporate events.
-    def _ticker_changes(self, auxiliary: list[tuple[Any, Any]]) -> None:
-        found = [point for _, point in auxiliary if isinstance(point, SymbolChangedEvent)]
-        if not found:
-            return
-        self.algorithm.on_symbol_changed_events(self.algorithm._current_slice.symbol_changed_events)
-        for event in found:
-            self._transactions.cancel_open_orders(event.symbol, "Open order cancelled on symbol changed event")
-
-    def _corporate(self, auxiliary: list[tuple[Any, Any]]) -> None:
-        portfolio, warming = self.core.portfolio, self.core.is_warming_up
-        for security, point in auxiliary:
-            mode = security.data_normalization_mode
-            if isinstance(point, Dividend) and not warming:
-                if mode in (DataNormalizationMode.RAW, DataNormalizationMode.SPLIT_ADJUSTED):
-                    portfolio.apply_dividend(security, point.exact_distribution)
-            elif isinstance(point, Split) and not warming:
-                if point.type == SplitType.SPLIT_OCCURRED and mode == DataNormalizationMode.RAW:
-                    portfolio.apply_split(security, point.exact_factor)
-                    self._transactions.scale_open_orders(security.symbol, point.exact_factor)
-                    self.algorithm.trade_builder.apply_split(security.symbol, point.exact_factor)
-            elif isinstance(point, Delisting) and point.type == DelistingType.DELISTED:
-                self._delist(security, point)
-
-    def _delist(self, security: Any, event: Delisting) -> None:
-        core = self.core
-        core.transactions.cancel_open_orders(security.symbol, "Canceled due to delisting")
-        core.transactions.process_synchronous_events()
-        quantity = security.holdings.exact_quantity
-        if quantity != 0:
-            event.ticket = core.transactions.force_fill(
-                security, -quantity, security.exact_price, "Liquidate from delisting"
-            )
-        security.is_tradable = False
-        security.is_delisted = True
-
-    def _notify_corporate(self, data: Slice) -> None:
-        if self._on_splits is not None and data.splits.count:
-            self._on_splits(data.splits)
-        if self._on_dividends is not None and data.dividends.count:
-            self._on_dividends(data.dividends)
-        if self._on_delistings is not None and data.delistings.count:
-            self._on_delistings(data.delistings)
 
     # Consolidators.
     def _collect_consolidators(self) -> None:

@@ -56,11 +56,8 @@ def _exponent(value: Decimal) -> int:
 
 def normalize(value: Decimal) -> Decimal:
     """Drop trailing zeros without going to an exponent: 100.00 -> 100."""
-    exponent = _exponent(value)
-    if exponent >= 0:
-        return value if exponent == 0 else value.quantize(ONE)
     shorter = value.normalize(CONTEXT)
-    return shorter.quantize(ONE) if _exponent(shorter) > 0 else shorter
+    return shorter.quantize(ONE) if "E+" in str(shorter) else shorter
 
 
 def smart_rounding(value: Decimal) -> Decimal:
@@ -69,7 +66,8 @@ def smart_rounding(value: Decimal) -> Decimal:
         return ZERO
     if value > _THOUSAND:
         return normalize(round_half_even(value, 4))
-    return normalize(_SEVEN.plus(value))
+    shorter = value.normalize(_SEVEN)
+    return shorter.quantize(ONE) if "E+" in str(shorter) else shorter
 
 
 def round_half_even(value: Decimal, digits: int) -> Decimal:

@@ -256,7 +256,7 @@ class SecurityPortfolioManager(LeanObject):
             holding.exact_dividends += CONTEXT.multiply(total, security.quote_currency.exact_rate)
             self.invalidate()
 
-    def apply_split(self, security: Security, factor: Decimal) -> None:
+    def apply_split(self, security: Security, factor: Decimal, reference_price: Decimal = ZERO) -> None:
         """Split a position of raw prices; the fraction of a share is paid out."""
         holding = security.holdings
         split = CONTEXT.divide(holding.exact_quantity, factor)
@@ -264,9 +264,10 @@ class SecurityPortfolioManager(LeanObject):
         left = split - whole
         price = holding.exact_average_price * factor
         if left:
-            security.quote_currency.add_amount(left * security.exact_price * factor)
+            known = security.exact_price if security.cache.last is not None else reference_price
+            security.quote_currency.add_amount(left * known * factor)
         holding.set_holdings(price, whole)
-        security.scale_price(factor)
+        security.apply_split(factor)
         self.invalidate()
 
     # Holdings by symbol.

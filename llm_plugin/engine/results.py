@@ -203,8 +203,6 @@ class RunState:
     statistics: StatisticsResults
     charts: Mapping[str, Chart] = field(default_factory=dict)
     orders: Sequence[Any] = ()
-    # `order_json` of each order, where it is known already.
-    order_texts: Sequence[str] = ()
     order_events: Sequence[Any] = ()
     profit_loss: Mapping[datetime, Decimal] = field(default_factory=dict)
     runtime_statistics: Mapping[str, str] = field(default_factory=dict)
@@ -213,6 +211,8 @@ class RunState:
     server_statistics: Mapping[str, str] = field(default_factory=dict)
     log_lines: Sequence[str] = ()
     insights: Sequence[Mapping[str, Any]] = ()
+    # `order_json` of each order, where it is known already.
+    order_texts: Sequence[str] = ()
 
 
 def _four_digits(value: Any) -> Any:

@@ -147,7 +147,7 @@ def run_backtest(
     found = read_project(project)
     merged = {**found.parameters, **{str(k): str(v) for k, v in (parameters or {}).items()}}
     context = RunContext(Path(data_folder).resolve(), merged, None, found.folder.name, found.folder)
-    with lean_imports(found.folder):
+    with lean_imports(found.folder), rare_collections():
         run = _Run(context, found, on_progress)
         token = set_context(context)
         buffer = MarketOnCloseOrder.submission_time_buffer
@@ -202,8 +202,7 @@ class _Run:
             with ticker_keys(self.core.symbol_cache.find):
                 self._initialize(start, end)
                 if self.loop is not None:
-                    with rare_collections():
-                        self.loop.run()
+                    self.loop.run()
                     self.loop.finish()
                     core = self.core
                     if core.status == AlgorithmStatus.RUNNING:

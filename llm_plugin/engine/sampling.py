@@ -27,6 +27,35 @@ __all__ = ["RunSampler"]
 _LEAST_US, _SAMPLES = 4 * MINUTE_US, 4000
 
 
+class _LiveState(SymbolState):
+    """Works out what is asked for only."""
+
+    _security: Any
+
+    def __init__(self, security: Any) -> None:
+        object.__setattr__(self, "_security", security)
+
+    @property
+    def conversion_rate(self) -> Decimal:
+        return self._security.quote_currency.exact_rate  # type: ignore[no-any-return]
+
+    @property
+    def multiplier(self) -> Decimal:
+        return self._security.symbol_properties.exact_multiplier  # type: ignore[no-any-return]
+
+    @property
+    def reserved_buying_power(self) -> Decimal:
+        return reserved_by(self._security)
+
+    @property
+    def leverage(self) -> Decimal:
+        return to_decimal(self._security.leverage)
+
+    @property
+    def invested(self) -> bool:
+        return bool(self._security.holdings.invested)
+
+
 class RunSampler:
     """Takes LEAN's samples of one run."""
 
@@ -74,7 +103,7 @@ class RunSampler:
         capacity = self.capacity
         if not capacity.is_idle and (capacity.watched or now // DAY_US != self._capacity_day):
             self._capacity_day = now // DAY_US
-            capacity.update(from_us(now), self._value())
+            capacity.update(from_us(now), self._value)
         if now > self._next:
             self._next = now + self._period
             self.results.on_slice(from_us(now), self._value())
@@ -150,11 +179,4 @@ class RunSampler:
         return MarketBar.of_quote(quote.exact("close"), *sizes, security.type, bar_resolution(quote.period))
 
     def _state_of(self, symbol: Any) -> SymbolState:
-        security = self.core.securities[symbol]
-        return SymbolState(
-            security.quote_currency.exact_rate,
-            security.symbol_properties.exact_multiplier,
-            reserved_by(security),
-            to_decimal(security.leverage),
-            security.holdings.invested,
-        )
+        return _LiveState(self.core.securities[symbol])

@@ -175,9 +175,14 @@ class Security(LeanObject):
             self._fixed = to_decimal(data)
         self.has_data = True
 
-    def scale_price(self, factor: Decimal) -> None:
-        """Scale the price after a split of raw data."""
-        self._fixed = self.exact_price * factor
+    def apply_split(self, factor: Decimal) -> None:
+        """Scale price and last data after a split of raw prices."""
+        # A tick keeps its prices: the price alone is scaled then.
+        fixed = self._fixed is not None or isinstance(self.cache.source, Tick)
+        price = self.exact_price * factor
+        self.cache.apply_split(factor)
+        self._exact_of = None
+        self._fixed = price if fixed else None
 
     def order_fee(self, order: Any) -> Any:
         """Ask the fee model, which may be the user's."""

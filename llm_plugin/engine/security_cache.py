@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from llm_plugin.engine.bars import BaseData, QuoteBar, Tick, TradeBar
@@ -10,6 +11,7 @@ from llm_plugin.engine.clock import Clock
 from llm_plugin.engine.enums import TickType
 from llm_plugin.engine.market_hours import ExchangeHours
 from llm_plugin.engine.names import LeanObject
+from llm_plugin.engine.scaled_bars import scaled
 from llm_plugin.engine.zones import to_us
 
 if TYPE_CHECKING:
@@ -101,6 +103,16 @@ class SecurityCache(LeanObject):
             self.store_tick(data)
         else:
             self.store_custom(data)
+
+    def apply_split(self, factor: Decimal) -> None:
+        """Scale the last data after a split of raw prices."""
+        made: dict[int, Any] = {}
+        for name in ("trade", "quote", "source", "bid_source", "ask_source", "last"):
+            data = getattr(self, name)
+            if data is not None:
+                if id(data) not in made:
+                    made[id(data)] = scaled(data, factor)
+                setattr(self, name, made[id(data)])
 
     def reset(self) -> None:
         """Forget everything."""

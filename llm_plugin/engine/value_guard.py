@@ -6,11 +6,13 @@ from typing import Any
 
 from llm_plugin.engine.cash import Cash
 from llm_plugin.engine.core import EngineCore
+from llm_plugin.engine.enums import SecurityType
 
 __all__ = ["ValueGuard"]
 
 # Prices within 1 %: a value is a product of up to three of them, so it stays within 3.1 %.
 _BAND, _REACH = 0.01, 0.035
+_PAIRS = (SecurityType.FOREX, SecurityType.CFD)
 
 
 class ValueGuard:
@@ -78,7 +80,9 @@ class ValueGuard:
         self._cash = [(cash, cash.exact_amount) for cash in everything]
         self._held = [_watch(security) for security in held]
         used = [cash for cash in everything if cash.exact_amount] + [s.quote_currency for s in held]
-        caches = {id(leg.cache): leg.cache for cash in used for leg, _ in cash.legs}
+        # The last data of currency pairs is what gives them their price: one look at them is enough.
+        known = {id(security.cache) for security in held if security.type in _PAIRS}
+        caches = {id(leg.cache): leg.cache for cash in used for leg, _ in cash.legs if id(leg.cache) not in known}
         self._rates = [(c, *_band(float(c.last.value) if c.last is not None else 0.0)) for c in caches.values()]
         self._valid = True
 

@@ -231,3 +231,50 @@ def test_forex_fills_on_its_side_of_the_quote_and_counts_through_the_cash_book(r
     assert portfolio.cash_book["EUR"].amount == 10000
     assert portfolio.cash_book["USD"].exact_amount == Decimal(100000) - 10000 * fill.exact_fill_price
     assert portfolio.total_fees == 0
+
+
+def test_an_insight_takes_the_ticker_of_a_security(run):
+    """LEAN turns a string into the symbol that was added under it."""
+    result = run(
+        """
+        def initialize(self):
+            self.set_start_date(2013, 10, 7)
+            self.set_end_date(2013, 10, 7)
+            self.add_equity('SPY', Resolution.MINUTE)
+            self.set_portfolio_construction(EqualWeightingPortfolioConstructionModel())
+            self.sent = False
+
+        def on_data(self, data):
+            if not self.sent:
+                self.sent = True
+                self.emit_insights(Insight.price('SPY', timedelta(minutes=30), InsightDirection.UP))
+        """
+    )
+
+    assert [str(order.symbol) for order in result.orders[:1]] == ["SPY"]
+    assert result.orders[0].exact_quantity > 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["self.market_order('NOPE', 1)", "Insight.price('NOPE', timedelta(1), InsightDirection.UP)"],
+)
+def test_a_ticker_that_was_never_added_is_named(run, line):
+    """An unknown ticker is an error of the algorithm, not an order of something else."""
+    result = run(
+        f"""
+        def initialize(self):
+            self.set_start_date(2013, 10, 7)
+            self.set_end_date(2013, 10, 7)
+            self.add_equity('SPY', Resolution.MINUTE)
+
+        def on_data(self, data):
+            {line}
+        """,
+        errors=True,
+    )
+
+    assert result.status == "RuntimeError"
+    assert "NOPE" in result.error
+    assert "never added" in result.error
+    assert not result.orders

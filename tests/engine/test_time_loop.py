@@ -105,6 +105,8 @@ def test_a_split_of_raw_prices_multiplies_the_position(run):
         def on_data(self, data):
             for pair in data.splits:
                 self.events.append((str(self.time), str(pair.value.type)))
+                security = self.securities[self.aapl]
+                self.seen = security.price, security.close, security.get_last_data().close, security.high
             if not self.portfolio.invested and data.contains_key(self.aapl):
                 self.market_order(self.aapl, 10)
         """
@@ -117,6 +119,9 @@ def test_a_split_of_raw_prices_multiplies_the_position(run):
     assert holding.average_price == pytest.approx(fill.fill_price / 7, rel=1e-5)
     paid_out = result.algorithm.portfolio.cash - (100000 - 10 * fill.fill_price - 1)
     assert paid_out == pytest.approx(645.57 / 7, rel=1e-3)
+    price, close, last, high = result.algorithm.seen
+    assert price == close == last == pytest.approx(645.57 / 7, rel=1e-3)
+    assert close <= high < 1.02 * close
 
 
 def test_fill_forward_bars_reach_on_data_but_not_the_price(run):

@@ -179,7 +179,8 @@ class IdentityDataConsolidator(DataConsolidator):
             if self._window is None:
                 # `emit` at full length: this runs for every bar of every indicator.
                 self._emitted += 1
-                self._recent = (data, *self._recent[:2])
+                recent = self._recent
+                self._recent = (data, recent[0], recent[1]) if len(recent) > 1 else (data, *recent)
                 for handler in self.data_consolidated.handlers:
                     handler(self, data)
                 self.consolidated = data

@@ -110,6 +110,23 @@ def compute_close_time(hours: ExchangeHours, generated_utc: datetime, period: ti
     return _after_bars(hours, closing, _MINUTE, minutes) if minutes > 0 else closing
 
 
+def _symbol_of(symbol: Any) -> Any:
+    """Return the symbol of a ticker that the running algorithm knows.
+
+    Raises:
+        ValueError: It was never added.
+    """
+    from llm_plugin.engine.core import current_find
+
+    find = current_find()
+    if not isinstance(symbol, str) or find is None:
+        return symbol
+    found = find(symbol)
+    if found is None:
+        raise ValueError(f"{symbol!r} was never added to the algorithm: add it before an insight, or give a Symbol")
+    return found
+
+
 class Insight(LeanObject):
     """A prediction: `Insight(symbol, period, type, direction, ...)` or `Insight.price(symbol, period, direction, ...)`.
 
@@ -149,7 +166,7 @@ class Insight(LeanObject):
             values.update(zip(("magnitude", "confidence", "source_model", "weight", "tag"), args, strict=False))
         self.id = uuid.uuid4()
         self.group_id: uuid.UUID | None = None
-        self.symbol = symbol
+        self.symbol = _symbol_of(symbol)
         self.type = InsightType(type)
         self.direction = InsightDirection(direction)
         self.magnitude = _optional(values["magnitude"])

@@ -184,16 +184,19 @@ class CapacityEstimate:
         """Whether nothing was filled yet, so that `update` has nothing to do."""
         return not self._symbols
 
-    def update(self, utc_time: datetime, portfolio_value: Decimal, *, force: bool = False) -> None:
-        """Take the current slice into account, and a snapshot if one is due or forced."""
+    def update(
+        self, utc_time: datetime, portfolio_value: Decimal | Callable[[], Decimal], *, force: bool = False
+    ) -> None:
+        """Take the current slice into account, and a snapshot if one is due or forced; only that asks for the value."""
         for symbol in reversed(list(self.watched)):
             bar = self._bar(symbol)
             if bar is not None and self.watched[symbol].on_bar(utc_time, bar, self._state(symbol)):
                 del self.watched[symbol]
-        if not self._symbols or portfolio_value == 0:
+        if not self._symbols or not (force or _midnight(utc_time) >= self._next):
             return
-        if force or _midnight(utc_time) >= self._next:
-            self._snapshot(utc_time, portfolio_value)
+        value = portfolio_value() if callable(portfolio_value) else portfolio_value
+        if value:
+            self._snapshot(utc_time, value)
 
     def _snapshot(self, utc_time: datetime, portfolio_value: Decimal) -> None:
         smallest = min(self._symbols.values(), key=lambda item: item.market_volume)

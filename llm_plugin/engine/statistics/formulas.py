@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from statistics import NormalDist
 
 from llm_plugin.engine.money import ZERO, round_half_even, to_decimal
@@ -27,15 +28,25 @@ __all__ = [
 
 def mean(values: Sequence[float]) -> float:
     """The mean; NaN of nothing."""
-    return math.fsum(values) / len(values) if values else math.nan
+    return _moment(tuple(values), 1) / len(values) if values else math.nan
+
+
+@lru_cache(maxsize=64)
+def _moment(values: tuple[float, ...], power: int) -> float:
+    # One period asks for the same sums many times: variance, Sharpe ratio, value at risk.
+    if power == 1:
+        return math.fsum(values)
+    middle = _moment(values, 1) / len(values)
+    if power == 2:
+        return math.fsum([(value - middle) * (value - middle) for value in values])
+    return math.fsum([(value - middle) ** power for value in values])
 
 
 def variance(values: Sequence[float]) -> float:
     """The sample variance; NaN with fewer than two values."""
     if len(values) < 2:
         return math.nan
-    middle = mean(values)
-    return math.fsum((value - middle) ** 2 for value in values) / (len(values) - 1)
+    return _moment(tuple(values), 2) / (len(values) - 1)
 
 
 def covariance(left: Sequence[float], right: Sequence[float]) -> float:
@@ -44,12 +55,11 @@ def covariance(left: Sequence[float], right: Sequence[float]) -> float:
         return math.nan
     middle_left, middle_right = mean(left), mean(right)
     pairs = zip(left, right, strict=True)
-    return math.fsum((x - middle_left) * (y - middle_right) for x, y in pairs) / (len(left) - 1)
+    return math.fsum([(x - middle_left) * (y - middle_right) for x, y in pairs]) / (len(left) - 1)
 
 
 def _central(values: Sequence[float], power: int) -> float:
-    middle = mean(values)
-    return math.fsum((value - middle) ** power for value in values)
+    return _moment(tuple(values), power)
 
 
 def skewness(values: Sequence[float]) -> float:
@@ -113,7 +123,7 @@ def probabilistic_sharpe_ratio(values: Sequence[float], days_per_year: int, annu
 
 def value_at_risk(values: Sequence[float], days_per_year: int, confidence: float) -> Decimal:
     """The normal value at risk of one day, as a (negative) fraction with 3 decimals."""
-    recent = list(values)[-days_per_year:]
+    recent = values[-days_per_year:]
     spread = variance(recent)
     if math.isnan(spread):
         return ZERO

@@ -180,7 +180,7 @@ def _root(value: float) -> Decimal:
 
 
 def _risk(period: _Period, result: PortfolioStatistics) -> None:
-    p, b, days = period.performance, period.benchmark, period.days_per_year
+    p, b, days = tuple(period.performance), tuple(period.benchmark), period.days_per_year
     rate = period.rate
     earned = to_decimal(formulas.annual_performance(p, days))
     market = to_decimal(formulas.annual_performance(b, days))

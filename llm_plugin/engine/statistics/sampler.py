@@ -54,6 +54,7 @@ class ResultSampler:
         self, start_utc: datetime, minutes: float, starting_value: Decimal, currency_symbol: str = "$"
     ) -> None:
         self.charts: dict[str, Chart] = {}
+        self._lines: dict[tuple[str, str], Any] = {}
         self.starting_value = starting_value
         self.warming_up = False
         self._start = start_utc
@@ -150,9 +151,11 @@ class ResultSampler:
     ) -> None:
         if self.warming_up:
             return
-        if chart not in self.charts:
-            self.charts[chart] = Chart(chart)
-        series = self.charts[chart].get_or_add(name, kind, index, unit)
+        series = self._lines.get((chart, name))
+        if series is None:
+            if chart not in self.charts:
+                self.charts[chart] = Chart(chart)
+            series = self._lines[chart, name] = self.charts[chart].get_or_add(name, kind, index, unit)
         if series.values and utc_time <= series.values[-1].time and chart != "Portfolio Turnover":
             return
         series.add_point(utc_time, *values)

@@ -327,7 +327,7 @@ class TradeStatistics:
 
     def _durations(self, closed: list[Trade], wins: list[Trade], losses: list[Trade]) -> None:
         for kind, group in (("trade", closed), ("winning_trade", wins), ("losing_trade", losses)):
-            spans = sorted(trade.duration for trade in group)
+            spans = sorted([trade.exit_time - trade.entry_time for trade in group])
             if spans:
                 average = sum(spans, timedelta(0)) / len(spans)
                 middle = len(spans) // 2
