@@ -105,7 +105,10 @@ class Preparation:
             self._say("language model: training the bootstrap model (about two minutes on two cores)")
             bootstrap_from_ensemble(source, settings, self._options.data_folder, self._on_stage)
             folder = model_folder(name)
-        prepared.models.append(_language_model_row(name, folder))
+        row = _language_model_row(name, folder)
+        prepared.models.append(row)
+        if row["data_cutoff"] == "unknown":
+            prepared.notes.append(f"language model {name}: {row['note']}")
 
     def _ensure_signals_for_bootstrap(self, name: str, settings: Settings) -> None:
         from llm_plugin.signals import model_folder

@@ -39,6 +39,7 @@ def test_two_runs_give_the_same_hashes(first: Done, shared_home: Path, tmp_path:
 
 
 @pytest.mark.integration
+@pytest.mark.slow
 def test_weaviate_and_the_local_memory_give_the_same_hashes(first: Done, weaviate: Any, tmp_path: Path) -> None:
     done = backtest(
         tmp_path / "runs", "eurusd_ensemble", "--no-baseline", *sets("memory.backend=weaviate", *QUICK), **SPAN

@@ -31,6 +31,7 @@ def stored_trades(run_: Run) -> int:
         return sum(1 for run_id in store.run_ids() for _ in stored_records(store, run_id))
 
 
+@pytest.mark.slow
 def test_a_killed_server_changes_no_decision_and_the_memory_is_whole_after_a_rebuild(
     weaviate: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
