@@ -65,7 +65,7 @@ fix: $(VENV)/.dev ## format, fix what ruff can, write the generated docs
 
 bench: $(VENV)/.dev ## benchmarks; figures in .bench/results.json
 	@$(RUN) up weaviate --install-only
-	@$(PY) -m pytest tests/benchmarks --benchmark-enable -p no:cacheprovider $(ARGS)
+	@LEAN_LLM_BENCH=1 OMP_WAIT_POLICY=PASSIVE $(PY) -m pytest tests/benchmarks --benchmark-enable -p no:cacheprovider $(ARGS)
 	@$(PY) -m json.tool .bench/results.json
 
 proof-planted: $(VENV)/.run ## the validator on markets with a planted rule, 20 cells; can be resumed (about an hour)

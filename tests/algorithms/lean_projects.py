@@ -76,6 +76,10 @@ class Run:
         return [decision for decision in self.decisions if decision.kind is QuestionKind.ENTRY]
 
 
+# Trades that end soon, so that a short period holds many of them.
+NEAR_EXITS = ("outcomes.exit.stop_atr=2.0", "outcomes.exit.target_atr=3.0", "outcomes.exit.timeout_bars=48")
+
+
 def execute(folder, project, start, end, *overrides, backend=None, data=None, **parameters):
     """Run a project of `lean_algorithms`, or a folder, between two dates; results go to `folder`."""
     from llm_plugin.engine.runner import run_backtest
@@ -83,7 +87,8 @@ def execute(folder, project, start, end, *overrides, backend=None, data=None, **
 
     folder.mkdir()
     source = PROJECTS / project if isinstance(project, str) else project
-    resolve(source / "llm_config.yaml", ["signals.kind=none", *overrides]).write_json(folder / "config.json")
+    own = NEAR_EXITS if project == "eurusd_ensemble" else ()
+    resolve(source / "llm_config.yaml", ["signals.kind=none", *own, *overrides]).write_json(folder / "config.json")
     extra = {key.replace("_", "-"): value for key, value in parameters.items()}
     with pytest.MonkeyPatch.context() as patch:
         if backend is not None:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+# Benchmarks take minutes and prove nothing about behaviour: `make bench` asks for them.
+collect_ignore_glob = [] if os.environ.get("LEAN_LLM_BENCH") else ["test_*.py"]
+
 RESULTS = Path(__file__).resolve().parents[2] / ".bench" / "results.json"
 RecordFigure = Callable[[str, float, str, float, str], None]
 
