@@ -177,6 +177,7 @@ class DataManager:
         direct = self._pair(cash.symbol, account, now_us)
         if direct is not None:
             cash.legs = [direct]
+            self._seed(direct[0], now_us)
             return
         for middle in ("USD", "EUR", "BTC", "USDT", "GBP", "JPY"):
             if middle in (cash.symbol, account):
@@ -191,6 +192,13 @@ class DataManager:
             core.error(f"No data source found to convert {cash.symbol} to {account}: its conversion rate is 0")
         elif cash.symbol in _pegs(account):
             cash.conversion_rate = 1
+
+    def _seed(self, security: Security, now_us: int) -> None:
+        """Give a pair of the user's that converts a currency its price of before the start, as LEAN does at set-up."""
+        if now_us <= self.start_us and security.cache.last is None:
+            # Quotes come after trades: they are what the conversion uses.
+            for config in sorted(security.subscriptions, key=lambda config: int(config.tick_type)):
+                security.set_market_price(self.last_point(config, security, now_us))
 
     def _pair(self, base: str, quote: str, now_us: int, probe: bool = False) -> Any:
         for name, inverted in ((base + quote, False), (quote + base, True)):
