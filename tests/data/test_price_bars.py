@@ -74,7 +74,7 @@ def test_trades_only_have_equal_sides_and_volume() -> None:
     assert (spy.bid_close == spy.ask_close).all()
     assert (spy.volume > 0).all()
     last = spy.bar(-1)
-    assert (last.open, last.close) == (395.35, 396.33)
+    assert (last.bid_open, last.close) == (395.35, 396.33)
     assert last.end_utc == datetime(2021, 3, 31, 20, tzinfo=UTC)
 
 
@@ -96,7 +96,7 @@ def test_former_tickers_are_read_over_their_own_dates() -> None:
     first = goog.bar(0)
     # Listed as GOOCV on 2014-03-27; goog.zip holds the other share class before 2014-04-03.
     assert first.start_utc.date() == date(2014, 3, 27)
-    assert first.open == pytest.approx(572.84 * 0.997307, rel=1e-6)
+    assert first.bid_open == pytest.approx(572.84 * 0.997307, rel=1e-6)
     assert _load("GOOGL", "daily").bar(0).start_utc.date() == date(2004, 8, 19)
 
 
