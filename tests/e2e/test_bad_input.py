@@ -97,6 +97,7 @@ def test_gaps_are_found_by_the_check_and_survived_by_the_run(shared_home: Path, 
 GAP = ("20130115", "20130116", "20130117")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("named", [True, False], ids=["by --start", "by the algorithm's own start date"])
 def test_a_run_that_starts_in_a_models_training_data_is_refused(shared_home: Path, tmp_path: Path, named: bool) -> None:
     project = copy_project(tmp_path / "project")

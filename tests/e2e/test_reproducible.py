@@ -30,7 +30,7 @@ def hashes(summary: dict[str, Any]) -> tuple[str, str]:
 def test_two_runs_give_the_same_hashes(first: Done, shared_home: Path, tmp_path: Path) -> None:
     summary = first.run.summary
     assert summary["decisions"] >= 50
-    assert summary["llm_share"] > 0.9
+    assert summary["llm_share"] > 0.7
     again = backtest(tmp_path / "runs", "eurusd_ensemble", "--no-baseline", *sets(LOCAL, *QUICK), **SPAN)
     assert again.code == 0, again.err
     assert hashes(again.run.summary) == hashes(summary)
@@ -59,7 +59,7 @@ def test_another_model_gives_another_hash(first: Done, shared_home: Path, tmp_pa
 
 
 def from_record(record: Path, output: Path) -> Done:
-    return backtest(output, "eurusd_ensemble", "--decisions-from", record, **SPAN)
+    return backtest(output, "eurusd_ensemble", "--decisions-from", record, *sets(LOCAL, *QUICK), **SPAN)
 
 
 def test_a_recorded_run_gives_the_same_orders_without_any_model(first: Done, tmp_path: Path) -> None:
