@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from weaviate_here import weaviate_binary
 
 from llm_plugin.memory import LocalMemory, TradeMemory
-from llm_plugin.memory.binary import find_binary
 from llm_plugin.memory.server import ServerInfo, start, stop
-
-REAL_HOME = os.environ.get("LEAN_LLM_HOME")
-
-
-def weaviate_binary() -> str:
-    """Return a server that is here already; these tests never download or build one."""
-    with pytest.MonkeyPatch.context() as patch:
-        if REAL_HOME is None:
-            patch.delenv("LEAN_LLM_HOME", raising=False)
-        else:
-            patch.setenv("LEAN_LLM_HOME", REAL_HOME)
-        found = find_binary()
-    if found is None:
-        pytest.skip("left out: no Weaviate server here; run `lean-llm up weaviate` once, or set WEAVIATE_BINARY")
-    return str(found)
 
 
 @pytest.fixture(scope="session")

@@ -113,7 +113,7 @@ def test_killed_server_is_replaced_by_the_store_with_the_same_hits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Weaviate dies in the middle of a run; nothing is lost or doubled, and no hit differs from a run without it."""
-    from conftest import weaviate_binary
+    from weaviate_here import weaviate_binary
 
     monkeypatch.setenv("WEAVIATE_BINARY", weaviate_binary())
     info = start()

@@ -134,7 +134,7 @@ def test_server_that_dies_while_starting_is_reported_with_its_last_words(
 @pytest.fixture
 def own_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A home of its own with a real binary; whatever was started is stopped."""
-    from conftest import weaviate_binary
+    from weaviate_here import weaviate_binary
 
     monkeypatch.setenv("WEAVIATE_BINARY", weaviate_binary())
     yield
