@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TextIO
@@ -20,13 +21,18 @@ START = datetime(2013, 1, 1, tzinfo=UTC)
 LIMIT = 3000
 
 
-@pytest.fixture
+@contextmanager
 def full_disk() -> Iterator[None]:
-    """No file of this process may grow beyond LIMIT bytes; a write is cut where the limit is, as on a full disk."""
+    """No file of this process may grow beyond LIMIT bytes; a write is cut where the limit is, as on a full disk.
+
+    Held for a few lines only: what pytest prints may go to a long file.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def record(recorder: DecisionRecorder, rows: int) -> None:
@@ -36,11 +42,15 @@ def record(recorder: DecisionRecorder, rows: int) -> None:
         recorder.flush()
 
 
-def test_the_record_ends_with_a_whole_row_where_the_disk_ends(tmp_path: Path, full_disk: None) -> None:
+def test_the_record_ends_with_a_whole_row_where_the_disk_ends(tmp_path: Path) -> None:
     recorder = DecisionRecorder(tmp_path)
-    with pytest.raises(StoreUnavailable, match=r"cannot write .*decisions\.jsonl: File too large.*free space"):
+    with (
+        full_disk(),
+        pytest.raises(StoreUnavailable, match=r"cannot write .*decisions\.jsonl: File too large.*free space"),
+    ):
         record(recorder, 100)
-    recorder.close()
+    with full_disk():
+        recorder.close()
     lines = (tmp_path / "decisions.jsonl").read_text().splitlines()
     assert 10 < len(lines) < 30
     assert [json.loads(line)["time_utc"][11:13] for line in lines[:3]] == ["00", "01", "02"]
@@ -53,13 +63,13 @@ def fill(stream: TextIO, row: str) -> None:
         stream.flush()
 
 
-def test_an_ordinary_file_is_cut_within_a_row(tmp_path: Path, full_disk: None) -> None:
+def test_an_ordinary_file_is_cut_within_a_row(tmp_path: Path) -> None:
     """The planted offender of the test above: what a plain stream leaves behind."""
     row = json.dumps({"kind": "signal", "text": "x" * 150}) + "\n"
     stream = (tmp_path / "plain.jsonl").open("w")
-    with pytest.raises(OSError, match="File too large"):
+    with full_disk(), pytest.raises(OSError, match="File too large"):
         fill(stream, row)
-    with pytest.raises(OSError, match="File too large"):
+    with full_disk(), pytest.raises(OSError, match="File too large"):
         stream.close()
     with pytest.raises(ValueError, match=r"delimiter|Unterminated|Expecting"):
         json.loads((tmp_path / "plain.jsonl").read_text().splitlines()[-1])
@@ -73,10 +83,10 @@ def test_a_resumed_record_goes_on_behind_the_last_row(tmp_path: Path) -> None:
     assert len((tmp_path / "decisions.jsonl").read_text().splitlines()) == 6
 
 
-def test_a_file_that_does_not_fit_leaves_the_old_one(tmp_path: Path, full_disk: None) -> None:
+def test_a_file_that_does_not_fit_leaves_the_old_one(tmp_path: Path) -> None:
     target = tmp_path / "summary.json"
     write_whole(target, "{}")
-    with pytest.raises(StoreUnavailable, match=r"cannot write .*summary\.json: File too large"):
+    with full_disk(), pytest.raises(StoreUnavailable, match=r"cannot write .*summary\.json: File too large"):
         write_whole(target, "x" * (2 * LIMIT))
     assert target.read_text() == "{}"
     assert [path.name for path in tmp_path.iterdir()] == ["summary.json"]
