@@ -41,7 +41,7 @@ __all__ = ["COLLECTIONS", "Index", "WeaviateMemory", "connect"]
 
 SPARE = 2  # neighbours beyond k, so that ties at the edge are seen
 MARGIN = 12  # further ones where some may have closed too late
-MOST_NEIGHBOURS = 160  # beyond it a filter on the server is cheaper
+MOST_NEIGHBOURS = 240  # beyond it a filter on the server is cheaper
 EARLY = 8192  # first closings that are scanned in the client
 EARLY_GROWTH = 1.5  # they are read again when there are so many times more of them
 TIE = 1e-5  # more than float32 distances can be off
