@@ -1,12 +1,18 @@
-"""Files that are whole or not there. Standard library only."""
+"""The plugin's home, and files that are whole or not there. Standard library only."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from llm_plugin.errors import StoreUnavailable
 
-__all__ = ["write_whole"]
+__all__ = ["home", "write_whole"]
+
+
+def home() -> Path:
+    """Return the folder of models, binaries and servers: `LEAN_LLM_HOME`, else `~/.lean-llm`."""
+    return Path(os.environ.get("LEAN_LLM_HOME") or Path.home() / ".lean-llm")
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from llm_plugin.errors import ConfigError, MemoryUnavailable
+from llm_plugin.files import home
 
 __all__ = ["GO_MODULE", "WEAVIATE_VERSION", "cached_binary", "find_binary", "home", "obtain_binary"]
 
@@ -26,11 +27,6 @@ REMEDY = (
 )
 
 Progress = Callable[[str], None]
-
-
-def home() -> Path:
-    """Return the plugin's home, `LEAN_LLM_HOME` or `~/.lean-llm`."""
-    return Path(os.environ.get("LEAN_LLM_HOME") or Path.home() / ".lean-llm")
 
 
 def cached_binary() -> Path:

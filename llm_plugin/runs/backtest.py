@@ -7,7 +7,6 @@ import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -185,7 +184,7 @@ class _Queue:
             if final["event"] == "error":
                 for _, other in running:
                     other.interrupt()
-                raise _failure(arm, final)
+                raise ArmFailed(arm, final)
             self.records[arm.name] = self._record(arm, final)
             if oldest:
                 return
@@ -218,15 +217,6 @@ class ArmFailed(LeanLlmError):
     def __init__(self, arm: Arm, final: Mapping[str, Any]) -> None:
         self.exit_code = int(final.get("exit_code", 1))
         super().__init__(f"arm '{arm.name}' ({arm.title}): {final['kind']}: {final['message']}")
-
-
-def _failure(arm: Arm, final: Mapping[str, Any]) -> LeanLlmError:
-    return ArmFailed(arm, final)
-
-
-def started_at() -> str:
-    """Return now as ISO text, for summaries."""
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def control_of(run_: BacktestRun) -> ArmRecord | None:

@@ -9,13 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from llm_plugin.errors import DataError
+from llm_plugin.files import home
 
 __all__ = ["find_data_folder", "home", "new_run_folder", "project_folder"]
-
-
-def home() -> Path:
-    """Return the folder of models, binaries and servers (`LEAN_LLM_HOME`, else `~/.lean-llm`)."""
-    return Path(os.environ.get("LEAN_LLM_HOME") or Path.home() / ".lean-llm")
 
 
 def project_folder(path: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import numpy as np
 from llm_plugin.domain import Action, MarketContext, Signal
 from llm_plugin.errors import ConfigError
 from llm_plugin.features.catalog import market_feature_names
+from llm_plugin.files import home
 from llm_plugin.signals.ensemble import Ensemble
 from llm_plugin.signals.manifest import require_cutoff
 
@@ -26,8 +26,7 @@ def model_folder(name: str) -> Path:
     path = Path(name).expanduser()
     if path.is_absolute() or len(path.parts) > 1:
         return path
-    home = Path(os.environ.get("LEAN_LLM_HOME") or Path.home() / ".lean-llm")
-    return home / "models" / "ensemble" / name
+    return home() / "models" / "ensemble" / name
 
 
 class EnsembleSignalSource:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from llm_plugin.domain import OutcomeKind
 from llm_plugin.errors import ConfigError, ModelError
+from llm_plugin.files import home
 from llm_plugin.fusion import get_fusion
 from llm_plugin.memory.local import LocalMemory
 from llm_plugin.memory.rebuild import stored_records
@@ -116,8 +116,7 @@ def make_tracker(settings: Settings) -> SessionTracker:
 
 def model_folder(name: str) -> Path | None:
     """Return the folder of a model: the path itself, or that name under LEAN_LLM_HOME; None where neither exists."""
-    home = Path(os.environ.get("LEAN_LLM_HOME") or Path.home() / ".lean-llm")
-    for folder in (Path(name).expanduser(), home / "models" / "llm" / name):
+    for folder in (Path(name).expanduser(), home() / "models" / "llm" / name):
         if folder.is_dir():
             return folder
     return None
