@@ -6,12 +6,17 @@ LeanLlmError
 │   └── TemplateError      a prompt template names a field that does not exist
 ├── DataError              fix or replace a data file (file, row and remedy are named)
 ├── ModelError             a model folder is damaged, incomplete or does not fit
-│   └── LookaheadError     the run starts before a model's data cutoff
+│   ├── LookaheadError     the run starts before a model's data cutoff
+│   ├── TrainingFailed     training broke (NaN loss, full disk); the champion stays
+│   └── GateRefused        a version that the gate did not pass shall serve
+├── InsufficientData       too few matured outcomes; `count` and `needed` say how many
 ├── RecordError            a recorded run does not know the signal or bar it is asked for
 ├── RetryableError         try again later
 │   ├── BackendUnavailable a language model or service did not answer
 │   ├── MemoryUnavailable  Weaviate did not answer
-│   └── StoreUnavailable   the outcome store could not write or read
+│   ├── StoreUnavailable   the outcome store could not write or read
+│   ├── LeaseHeld          another cycle runs; `holder` and `until_utc` name it
+│   └── LeaseLost          this cycle's lease has passed to another one: it must stop
 ├── UnsupportedLeanApi     the embedded engine lacks this member of LEAN's API
 └── AlgorithmError         the user's algorithm raised (file and line are named)
 """
@@ -20,13 +25,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from datetime import datetime
 
 __all__ = [
     "AlgorithmError",
     "BackendUnavailable",
     "ConfigError",
     "DataError",
+    "GateRefused",
+    "InsufficientData",
     "LeanLlmError",
+    "LeaseHeld",
+    "LeaseLost",
     "LookaheadError",
     "MemoryUnavailable",
     "ModelError",
@@ -35,6 +45,7 @@ __all__ = [
     "StaleConfig",
     "StoreUnavailable",
     "TemplateError",
+    "TrainingFailed",
     "UnsupportedLeanApi",
     "did_you_mean",
 ]
@@ -80,6 +91,24 @@ class LookaheadError(ModelError):
     """A run would let a model see data of its own training period."""
 
 
+class TrainingFailed(ModelError):
+    """Training broke; nothing of it is registered and the champion stays."""
+
+
+class GateRefused(ModelError):
+    """A version that did not pass the gate was asked to serve."""
+
+
+class InsufficientData(LeanLlmError):
+    """Too few matured outcomes; nothing is wrong, only early."""
+
+    exit_code = 9
+
+    def __init__(self, count: int, needed: int, what: str = "matured decisions") -> None:
+        self.count, self.needed = count, needed
+        super().__init__(f"{count} {what} are known, {needed} are needed: {needed - count} to go")
+
+
 class RecordError(LeanLlmError):
     """A recorded run (`--decisions-from`) does not know what it is asked for."""
 
@@ -102,6 +131,18 @@ class MemoryUnavailable(RetryableError):
 
 class StoreUnavailable(RetryableError):
     """The outcome store could not write or read (full disk, lock, lost server); nothing was half-written."""
+
+
+class LeaseHeld(RetryableError):
+    """Another holder has the lease."""
+
+    def __init__(self, name: str, holder: str, until_utc: datetime) -> None:
+        self.holder, self.until_utc = holder, until_utc
+        super().__init__(f"{name} is held by {holder} until {until_utc.isoformat()}: wait for it, or stop that one")
+
+
+class LeaseLost(RetryableError):
+    """The lease went to another holder meanwhile; whatever this one would still write is refused."""
 
 
 class UnsupportedLeanApi(LeanLlmError):

@@ -21,7 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="An LLM validator with memory for LEAN algorithms.",
     epilog="Exit codes: 0 done, 1 failed, 2 configuration, 3 data, 4 model, 5 record, 6 try again, "
-    "7 API of LEAN that the embedded engine lacks, 8 the algorithm raised, 130 stopped by Ctrl-C.",
+    "7 API of LEAN that the embedded engine lacks, 8 the algorithm raised, 9 too few outcomes yet, "
+    "130 stopped by Ctrl-C.",
 )
 
 

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from llm_plugin.settings._learning import (
+    DriftSettings,
+    GateSettings,
+    LearningSettings,
+    RegistrySettings,
+    ServiceSettings,
+    TrainingSettings,
+    WatchSettings,
+)
 from llm_plugin.settings._models import (
     DevelopmentSettings,
     ExitSettings,
@@ -28,9 +37,12 @@ __all__ = [
     "CONFIG_SCHEMA",
     "ENV_PREFIX",
     "DevelopmentSettings",
+    "DriftSettings",
     "ExitSettings",
     "FeaturesSettings",
     "FusionSettings",
+    "GateSettings",
+    "LearningSettings",
     "LlmModelSettings",
     "LoggingSettings",
     "MemorySettings",
@@ -39,13 +51,17 @@ __all__ = [
     "PromptsSettings",
     "ReasoningSettings",
     "RegimeWeights",
+    "RegistrySettings",
     "Resolved",
     "RiskSettings",
+    "ServiceSettings",
     "SessionSettings",
     "Settings",
     "SignalsSettings",
     "SizingSettings",
+    "TrainingSettings",
     "ValidatorSettings",
+    "WatchSettings",
     "default_yaml",
     "load_settings",
     "render_reference",

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
+
+from llm_plugin.settings._learning import (
+    DriftSettings,
+    GateSettings,
+    LearningSettings,
+    RegistrySettings,
+    ServiceSettings,
+    WatchSettings,
+)
+from llm_plugin.settings._section import Section
 
 __all__ = [
     "DevelopmentSettings",
@@ -27,12 +37,6 @@ __all__ = [
 ]
 
 Resolution = Literal["second", "minute", "hour", "daily"]
-
-
-class Section(BaseModel):
-    """Base of all sections: frozen, unknown keys refused, NaN refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
 
 
 class LlmModelSettings(Section):
@@ -309,3 +313,9 @@ class Settings(Section):
     session: SessionSettings = Field(default_factory=SessionSettings)
     outcomes: OutcomesSettings = Field(default_factory=OutcomesSettings)
     sizing: SizingSettings = Field(default_factory=SizingSettings)
+    learning: LearningSettings = Field(default_factory=LearningSettings)
+    gate: GateSettings = Field(default_factory=GateSettings)
+    watch: WatchSettings = Field(default_factory=WatchSettings)
+    drift: DriftSettings = Field(default_factory=DriftSettings)
+    registry: RegistrySettings = Field(default_factory=RegistrySettings)
+    service: ServiceSettings = Field(default_factory=ServiceSettings)

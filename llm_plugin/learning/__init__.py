@@ -1,0 +1,1 @@
+"""The closed loop: outcomes become preference pairs, pairs an adapter, and a gate decides whether it serves."""
