@@ -1,4 +1,4 @@
-"""Generated pages of the documentation, and the check that they are as the code would write them now."""
+"""Generated pages and the configuration template, and the check that they are as the code would write them now."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ __all__ = ["GENERATED", "drift", "main", "write"]
 
 # page -> function without arguments that renders it
 GENERATED = {
+    "llm_plugin/llm_config.yaml": "llm_plugin.settings:default_yaml",
     "docs/reference/configuration.md": "llm_plugin.settings:render_reference",
     "docs/reference/prompts.md": "llm_plugin.prompts.reference:render_reference",
     "docs/reference/features.md": "llm_plugin.features.docs:render_reference",

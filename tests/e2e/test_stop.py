@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from e2e_tools import FAKE, PROJECTS, QUICK, ROOT, Run, command, environment, sets
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 240.0
 
 
 def wait_for(what: Callable[[], bool]) -> None:
@@ -41,7 +41,14 @@ def start(output: Path) -> subprocess.Popen[str]:
         "backtest", PROJECTS / "eurusd_ensemble", "--output", output, *sets("memory.backend=local", *QUICK, *FAKE)
     )
     return subprocess.Popen(
-        words, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        words,
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A test run in the background inherits an ignored SIGINT; a person's terminal does not.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
