@@ -1,49 +1,97 @@
-"""`lean-llm up|down weaviate`."""
+"""`lean-llm up|down|status`: the local parts."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
 import typer
 
-from llm_plugin.cli.console import err, out
+from llm_plugin.cli.console import emit, err, out, table
 
 __all__ = ["register"]
+
+PARTS_HELP = "weaviate, mlflow, prefect, flows, worker, service; none named = all."
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("up")(up)
     app.command("down")(down)
+    app.command("status")(status)
 
 
 def up(
-    server: str = typer.Argument(..., help="weaviate"),
-    install_only: bool = typer.Option(False, "--install-only", help="Obtain the program, start nothing."),
+    names: list[str] = typer.Argument(None, metavar="[PART]...", help=PARTS_HELP),
+    ports: list[str] = typer.Option(
+        [], "--port", metavar="PART=N", help="A part's port, 0 = any free one."
+    ),
+    flows: Path | None = typer.Option(None, help="Folder of prefect.yaml to deploy from. Default: the shipped one."),
+    config: Path | None = typer.Option(None, help="llm_config.yaml of the service."),
+    overrides: list[str] = typer.Option([], "--set", help="Override a value of the service: section.key=value."),
+    install_only: bool = typer.Option(False, "--install-only", help="Obtain Weaviate's program, start nothing."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Start a local server that the plugin obtains itself; a running one is left as it is."""
-    _known(server)
-    from llm_plugin.memory.binary import obtain_binary
-    from llm_plugin.memory.server import start
-
-    def say(text: str) -> None:
-        err.print(text, markup=False)
-
+    """Start local parts in the background, on loopback; one that runs already is left as it is."""
     if install_only:
-        out.print(f"Weaviate: {obtain_binary(say)}", markup=False, soft_wrap=True)
+        _install(names or ["weaviate"])
         return
-    info = start(say)
-    out.print(f"Weaviate runs at {info.url} (gRPC {info.grpc_port}, process {info.pid})", markup=False)
+    from llm_plugin.stack.control import up as start
+    from llm_plugin.stack.parts import Plan
+
+    plan = Plan(_ports(ports), flows, config, tuple(overrides))
+    states = start(names or (), plan, lambda text: err.print(text, markup=False, soft_wrap=True))
+    emit(states, as_json=as_json, show=_show)
+    if not all(state.good for state in states):
+        raise typer.Exit(6)
 
 
-def down(server: str = typer.Argument(..., help="weaviate")) -> None:
-    """Stop a local server; its data stays."""
-    _known(server)
-    from llm_plugin.memory.server import stop
+def down(
+    names: list[str] = typer.Argument(None, metavar="[PART]...", help=PARTS_HELP),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Stop local parts; their data stays."""
+    from llm_plugin.stack.control import down as stop
 
-    out.print("Weaviate is stopped" if stop() else "no Weaviate of this home was running", markup=False)
+    emit(stop(names or ()), as_json=as_json, show=_show)
 
 
-def _known(server: str) -> None:
-    from llm_plugin.errors import ConfigError, did_you_mean
+def status(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
+    """Say of each local part whether it runs, where, and where its log is."""
+    from llm_plugin.stack.control import status as look
 
-    if server != "weaviate":
-        raise ConfigError(f"no server '{server}'{did_you_mean(server, ['weaviate'])}: this version runs weaviate")
+    emit(look(), as_json=as_json, show=_show)
+
+
+def _install(names: Sequence[str]) -> None:
+    from llm_plugin.errors import ConfigError
+    from llm_plugin.memory.binary import obtain_binary
+
+    if list(names) != ["weaviate"]:
+        raise ConfigError(f"--install-only obtains weaviate; {', '.join(names)} come with pip")
+    binary = obtain_binary(lambda text: err.print(text, markup=False))
+    out.print(f"Weaviate: {binary}", markup=False, soft_wrap=True)
+
+
+def _ports(pairs: Sequence[str]) -> dict[str, int]:
+    from llm_plugin.errors import ConfigError
+
+    ports = {}
+    for pair in pairs:
+        name, _, number = pair.partition("=")
+        if not number.isdigit() or int(number) > 65_535:
+            raise ConfigError(f"--port {pair}: say PART=N, N from 0 to 65535")
+        ports[name] = int(number)
+    return ports
+
+
+def _show(states: Sequence[Any]) -> None:
+    table(
+        "",
+        ("part", "state", "address", "process", "log"),
+        [(state.part, state.state, state.url, state.pid or "", state.log) for state in states],
+    )
+    for state in states:
+        if state.detail:
+            out.print(f"{state.part}: {state.detail}", markup=False, soft_wrap=True)
