@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ def bootstrap(
         manifest = bootstrap_from_ensemble(
             ensemble, settings, find_data_folder(Path.cwd(), data), on_stage, out=out, seed=seed
         )
-    values = manifest.to_json() if hasattr(manifest, "to_json") else vars(manifest)
+    values = asdict(manifest)
     shown = {key: value for key, value in values.items() if isinstance(value, str | int | float)}
     emit(values, as_json=as_json, show=lambda _: key_values("bootstrap model", shown))
 

@@ -40,16 +40,18 @@ LEAN_DEFAULTS: dict[str, Any] = {
 }
 """The keys that the LEAN side itself reads; a test compares them with the settings' own defaults."""
 
+LEARNING_SECTIONS = ("drift", "gate", "learning", "registry", "service", "watch")
 SECTIONS = frozenset(
     (
         *LEAN_DEFAULTS,
         *("development", "llm_model", "logging", "memory", "prompts", "risk", "session", "signals", "sizing"),
+        *LEARNING_SECTIONS,
     )
 )
 SCHEMA = "1"
 WHERE = ("backend", "url", "grpc_port", "api_key", "timeout_seconds")
 """Keys of `memory` that say where it is, not what it answers: `weaviate` and `local` give the same hits."""
-NEUTRAL_SECTIONS = ("logging", "development")
+NEUTRAL_SECTIONS = ("logging", "development", *LEARNING_SECTIONS)
 NEUTRAL_KEYS = {
     "memory": ("url", "grpc_port", "api_key", "timeout_seconds"),
     "outcomes": ("store_url",),
