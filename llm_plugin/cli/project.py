@@ -26,15 +26,28 @@ def register(app: typer.Typer) -> None:
 def init(
     path: Path = typer.Argument(..., help="The new project's folder."),
     template: str = typer.Option("ensemble", help="ensemble, framework or classic."),
+    flows: bool = typer.Option(False, "--flows", help="Write prefect.yaml and the Prefect flows instead."),
+    force: bool = typer.Option(False, "--force", help="With --flows: write over flows that are there."),
 ) -> None:
     """Write a LEAN project folder that asks the validator, ready for `lean-llm backtest` and `lean backtest`."""
     from llm_plugin.runs.project import create_project
     from llm_plugin.settings import resolve
 
+    if flows:
+        _init_flows(path, force)
+        return
     for file in create_project(path, template):
         out.print(f"wrote {file}", markup=False)
     resolve(path / "llm_config.yaml").write_json(path / "llm_config.resolved.json")
     out.print(f"wrote {path / 'llm_config.resolved.json'}\nnext: lean-llm backtest {path}", markup=False)
+
+
+def _init_flows(path: Path, force: bool) -> None:
+    from llm_plugin.stack.flows_folder import write_flows
+
+    for file in write_flows(path, replace=force):
+        out.print(f"wrote {file}", markup=False)
+    out.print(f"next: lean-llm up --flows {path}   or, on a server of yours: cd {path} && prefect deploy --all")
 
 
 def vendor(
