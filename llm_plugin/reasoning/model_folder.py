@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -19,6 +20,7 @@ from llm_plugin.errors import ModelError
 __all__ = [
     "MANIFEST_NAME",
     "ModelManifest",
+    "base_hashes",
     "check_adapter",
     "check_model_folder",
     "file_sha256",
@@ -145,13 +147,29 @@ def check_model_folder(folder: Path) -> ModelManifest | None:
     return manifest
 
 
-def check_adapter(adapter: Path, base: Path | None, *, prompt_version: str | None = None) -> ModelManifest | None:
+def base_hashes(base: Path) -> dict[str, str]:
+    """Return the hashes of a base folder that an adapter's manifest names.
+
+    Raises:
+        ModelError: No weights or no tokenizer there.
+    """
+    return {"base tensors": tensors_sha256(base), "tokenizer": tokenizer_sha256(base)}
+
+
+def check_adapter(
+    adapter: Path,
+    base: Path | None,
+    *,
+    prompt_version: str | None = None,
+    hashes: Mapping[str, str] | None = None,
+) -> ModelManifest | None:
     """Refuse an adapter that does not belong to this base, tokenizer or prompt template.
 
     Args:
         adapter: A PEFT folder.
         base: The base model's folder; None where it came by name and cannot be compared.
         prompt_version: The template version in use, None to skip that comparison.
+        hashes: `base_hashes` of the base where they are known already; None computes them.
 
     Returns:
         Its manifest; None for a foreign adapter that has none.
@@ -161,17 +179,18 @@ def check_adapter(adapter: Path, base: Path | None, *, prompt_version: str | Non
     """
     if not (adapter / "adapter_config.json").is_file():
         raise ModelError(f"{adapter} is no adapter: adapter_config.json is missing; give a folder saved by PEFT")
-    _refuse_code(adapter, _read_json(adapter / "adapter_config.json"))
+    config = _read_json(adapter / "adapter_config.json")
+    _refuse_code(adapter, config)
     weights = adapter / "adapter_model.safetensors"
     if not weights.is_file():
         raise ModelError(f"{adapter} has no adapter_model.safetensors (pickled weights are never read); {_REMEDY}")
-    _safetensors_header(weights)
+    _check_rank(weights, config, _safetensors_header(weights)[0])
     manifest = read_manifest(adapter)
     if manifest is None:
         return None
     _verify_files(adapter, manifest)
     if base is not None:
-        found = {"base tensors": tensors_sha256(base), "tokenizer": tokenizer_sha256(base)}
+        found = hashes if hashes is not None else base_hashes(base)
         wanted = {"base tensors": manifest.base_tensors_sha256, "tokenizer": manifest.tokenizer_sha256}
         for what, value in found.items():
             if value != wanted[what]:
@@ -181,6 +200,37 @@ def check_adapter(adapter: Path, base: Path | None, *, prompt_version: str | Non
                 )
     check_prompt_version(manifest, prompt_version, adapter)
     return manifest
+
+
+def _check_rank(weights: Path, config: Mapping[str, Any], header: Mapping[str, Any]) -> None:
+    """Refuse LoRA tensors of another rank than the configuration says: loading would fail late or scale wrongly."""
+    if str(config.get("peft_type", "LORA")).upper() != "LORA":
+        return
+    rank = config.get("r")
+    if not isinstance(rank, int) or rank < 1:
+        raise ModelError(f"{weights.parent / 'adapter_config.json'} has rank r={rank!r}, not a whole number; {_REMEDY}")
+    found = 0
+    for name, entry in header.items():
+        side = re.search(r"\.lora_(?:embedding_)?([AB])(?:\.|$)", name)
+        if side is None:
+            continue
+        found += 1
+        module = name[: side.start()]
+        wanted = next((r for key, r in config.get("rank_pattern", {}).items() if _names(key, module)), rank)
+        shape = entry["shape"]
+        own = shape[0 if side[1] == "A" else 1] if len(shape) >= 2 else None
+        if own != wanted:
+            raise ModelError(
+                f"{weights} has rank {own} in {name} (shape {shape}), adapter_config.json says {wanted}: the files do "
+                f"not belong together; {_REMEDY}"
+            )
+    if not found:
+        raise ModelError(f"{weights} holds no LoRA tensors, though adapter_config.json says rank {rank}; {_REMEDY}")
+
+
+def _names(pattern: str, module: str) -> bool:
+    """True where a key of PEFT's `rank_pattern` means this module."""
+    return re.match(rf"(.*\.)?({pattern})$", module) is not None
 
 
 def check_prompt_version(manifest: ModelManifest, prompt_version: str | None, folder: Path) -> None:
