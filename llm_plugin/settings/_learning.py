@@ -99,6 +99,7 @@ class GateSettings(Section):
     min_gain_fraction: float = Field(
         default=0.05, ge=0, le=10, description="least gain, as a share of the champion's mean absolute utility"
     )
+    min_outcomes: int = Field(default=30, ge=10, le=1_000_000, description="fewest outcomes that can be judged")
     min_days: int = Field(default=10, ge=2, le=10_000, description="fewest day blocks that can be judged")
     repetitions: int = Field(default=9999, ge=99, le=1_000_000, description="permutations and bootstrap samples")
     min_parse_rate: float = Field(default=0.95, ge=0, le=1, description="least share of readable generated answers")
@@ -110,7 +111,13 @@ class GateSettings(Section):
     min_slice: int = Field(default=20, ge=2, le=100_000, description="smaller slices are pooled")
     approval_low: float = Field(default=0.5, ge=0, le=1, description="least approval rate, champion = 1")
     approval_high: float = Field(default=1.5, ge=1, le=1000, description="most approval rate, champion = 1")
+    approval_floor: float = Field(
+        default=0.1, ge=0, le=1, description="the upper bound counts from here where the champion takes fewer signals"
+    )
     any_approval_rate: bool = Field(default=False, description="the operator's leave to drop both bounds")
+    selectivity_level: float = Field(
+        default=0.05, gt=0, lt=0.5, description="level of the first challenger against its own verdicts dealt at random"
+    )
     seed: int = Field(default=0, ge=0, description="seed of permutations and bootstrap")
 
 
