@@ -12,7 +12,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NoReturn
 
 import sqlalchemy as sa
@@ -21,6 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from llm_plugin.domain import Action, Decision, DecisionRequest, Outcome, OutcomeKind, from_jsonable
 from llm_plugin.errors import DataError, StoreUnavailable
 from llm_plugin.outcomes import schema
+from llm_plugin.outcomes._maturity import longest_holding_us
 from llm_plugin.outcomes._rows import (
     EPOCH,
     MICROSECOND,
@@ -233,7 +234,7 @@ class OutcomeStore:
             query = query.where(closed.c.decision_id == decision_id)
         if matured_before is not None:
             as_of = microseconds(matured_before)
-            limit = as_of - self._longest_holding_us(run_id, as_of)
+            limit = as_of - longest_holding_us(self.select, run_id, as_of)
             query = query.where(decided.c.time_us <= limit, closed.c.closed_us < as_of)
         return [from_jsonable(Outcome, json.loads(row[0])) for row in self._rows(query)]
 
@@ -264,6 +265,14 @@ class OutcomeStore:
             result[name] = number
         result["open"] = len(self.open_decisions(run_id))
         return result
+
+    def select(self, query: sa.Select[Any]) -> list[Any]:
+        """Return the rows of a reading query over the tables of `llm_plugin.outcomes.schema`."""
+        return self._rows(query)
+
+    def longest_holding(self, run_id: str, as_of: datetime) -> timedelta:
+        """Return how old a decision of a run must be to count: the vertical barrier, or the longest holding seen."""
+        return longest_holding_us(self.select, run_id, microseconds(as_of)) * MICROSECOND
 
     # -- life cycle ------------------------------------------------------------------------------------------------
 
@@ -379,15 +388,3 @@ class OutcomeStore:
                 decision = replace(decision, reason=row.reason)
             request = from_jsonable(DecisionRequest, json.loads(row.request))
             yield StoredDecision(request, decision, row.text, row.template_version or "", row.schema_version or "")
-
-    def _longest_holding_us(self, run_id: str, as_of_us: int) -> int:
-        """The vertical barrier, or the longest holding seen by then where barriers fell into closed hours."""
-        decided, closed = schema.decisions, schema.outcomes
-        known = (decided.c.run_id == run_id, decided.c.time_us < as_of_us)
-        barrier = self._rows(sa.select(sa.func.max(decided.c.timeout_us)).where(*known))[0][0]
-        seen = self._rows(
-            sa.select(sa.func.max(closed.c.closed_us - decided.c.time_us))
-            .join_from(closed, decided, closed.c.decision_id == decided.c.decision_id)
-            .where(*known, closed.c.closed_us < as_of_us)
-        )[0][0]
-        return max(int(barrier or 0), int(seen or 0))
