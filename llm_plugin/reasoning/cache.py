@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 from llm_plugin.domain import Action
 from llm_plugin.reasoning.base import ActionScores, LanguageModel, PromptText
 
 __all__ = ["ScoringCache"]
 
-_Key = tuple[str, str, tuple[Action, ...]]
+_Key = tuple[str, tuple[Action, ...]]
+_Answers = OrderedDict[_Key, ActionScores]
+SWEEP = 64  # answers of retired versions that one store forgets: dropping thousands at once would hold up everybody
 
 
 class ScoringCache:
-    """A bounded, thread-safe cache in front of a model; answers of another model version are never reused."""
+    """A bounded, thread-safe cache in front of a model; answers of another model version are never reused.
+
+    Over `Generations`, one call is answered by one generation, cached answers included, and the answers of generations
+    that can no longer serve are forgotten.
+    """
 
     def __init__(self, model: LanguageModel, capacity: int = 20_000) -> None:
         """Wrap a model.
@@ -34,38 +42,34 @@ class ScoringCache:
         self.capacity = capacity
         self.hits = 0
         self.misses = 0
-        self._entries: OrderedDict[_Key, ActionScores] = OrderedDict()
+        self._size = 0
+        self._versions: OrderedDict[str, _Answers] = OrderedDict()  # the one asked last stands last
+        self._retired: list[_Answers] = []
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         """Return the number of kept answers."""
-        return len(self._entries)
+        return self._size
 
     def score(self, prompts: Sequence[PromptText], legal: Sequence[tuple[Action, ...]]) -> list[ActionScores]:
         """Score like the model; a failure of the model is raised and nothing is stored."""
-        version = self.model.version
-        keys = [(version, prompt.hash, tuple(actions)) for prompt, actions in zip(prompts, legal, strict=True)]
-        answers: dict[_Key, ActionScores] = {}
-        with self._lock:
-            for key in keys:
-                if key in self._entries:
-                    self._entries.move_to_end(key)
-                    answers[key] = replace(self._entries[key], cached=True)
-        missing = list(dict.fromkeys(key for key in keys if key not in answers))
-        first = {key: index for index, key in reversed(list(enumerate(keys)))}
-        if missing:
-            rows = [first[key] for key in missing]
-            fresh = self.model.score([prompts[row] for row in rows], [legal[row] for row in rows])
-            answers.update(zip(missing, fresh, strict=True))
+        keys = [(prompt.hash, tuple(actions)) for prompt, actions in zip(prompts, legal, strict=True)]
+        with _pinned(self.model) as model:
+            version = model.version
+            answers = self._known(version, keys)
+            missing = list(dict.fromkeys(key for key in keys if key not in answers))
+            if missing:
+                first = {key: index for index, key in reversed(list(enumerate(keys)))}
+                rows = [first[key] for key in missing]
+                fresh = model.score([prompts[row] for row in rows], [legal[row] for row in rows])
+                answers.update(zip(missing, fresh, strict=True))
+        # A model that changed between the look-up and the answer must not be filed under the old version.
+        own = {key: answers[key] for key in missing if answers[key].model_version == version}
         with self._lock:
             self.misses += len(missing)
             self.hits += len(keys) - len(missing)
-            for key in missing:
-                # A model swapped between the look-up and the answer must not be filed under the old version.
-                if self.capacity and answers[key].model_version == version:
-                    self._entries[key] = answers[key]
-            while len(self._entries) > self.capacity:
-                self._entries.popitem(last=False)
+            if self.capacity:
+                self._store(version, own)
         seen: set[_Key] = set()
         result = []
         for key in keys:
@@ -76,4 +80,54 @@ class ScoringCache:
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
-            self._entries.clear()
+            self._versions.clear()
+            self._retired.clear()
+            self._size = 0
+
+    def _known(self, version: str, keys: Sequence[_Key]) -> dict[_Key, ActionScores]:
+        with self._lock:
+            kept = self._versions.get(version)
+            if kept is None:
+                self._retire_all_but({version, *getattr(self.model, "versions", ())})
+                return {}
+            self._versions.move_to_end(version)
+            found = {}
+            for key in keys:
+                if key in kept:
+                    kept.move_to_end(key)
+                    found[key] = replace(kept[key], cached=True)
+            return found
+
+    def _retire_all_but(self, living: set[str]) -> None:
+        for version in [name for name in self._versions if name not in living]:
+            answers = self._versions.pop(version)
+            self._size -= len(answers)
+            self._retired.append(answers)
+
+    def _store(self, version: str, answers: dict[_Key, ActionScores]) -> None:
+        kept = self._versions.setdefault(version, OrderedDict())
+        before = len(kept)
+        kept.update(answers)
+        self._size += len(kept) - before
+        while self._size > self.capacity:
+            oldest = next(known for known in self._versions.values() if known)
+            oldest.popitem(last=False)
+            self._size -= 1
+        for _ in range(SWEEP):
+            if not self._retired:
+                return
+            if self._retired[-1]:
+                self._retired[-1].popitem()
+            else:
+                self._retired.pop()
+
+
+@contextmanager
+def _pinned(model: LanguageModel) -> Iterator[Any]:
+    """Hold a hot-swapped model's current generation for a whole call; any other model is one generation."""
+    pin = getattr(model, "pin", None)
+    if pin is None:
+        yield model
+    else:
+        with pin() as generation:
+            yield generation

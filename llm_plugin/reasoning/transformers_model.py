@@ -5,8 +5,6 @@ Runs on transformers 4.57 with peft 0.18 (LEAN's image) and on transformers 5 wi
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,19 +16,12 @@ from llm_plugin.domain import Action
 from llm_plugin.errors import BackendUnavailable, ModelError
 from llm_plugin.reasoning.base import ActionScores, PromptText, make_scores
 from llm_plugin.reasoning.calibrator import Calibrator
-from llm_plugin.reasoning.model_folder import (
-    ModelManifest,
-    check_adapter,
-    check_model_folder,
-    check_prompt_version,
-    file_sha256,
-)
+from llm_plugin.reasoning.loading import load_base
+from llm_plugin.reasoning.model_folder import ModelManifest
 from llm_plugin.reasoning.scoring import PrefixCache, action_token_ids, score_rows, shared_length
 
 __all__ = ["TransformersModel"]
 
-QUANTIZATIONS = ("none", "int8", "int4")
-DEVICES = ("auto", "cpu", "cuda")
 _ANSWER_HEAD = re.compile(r"^\s*(?:[01](?:\.\d*)?|\.\d+)\s*\|\s*")
 
 
@@ -123,31 +114,23 @@ class TransformersModel:
         Raises:
             ModelError: Nothing usable there; names what is wrong and the remedy.
         """
-        _check_choice("quantization", quantization, QUANTIZATIONS)
-        _check_choice("device", device, DEVICES)
-        if device == "cuda" and not torch.cuda.is_available():
-            raise ModelError("llm_model.device is cuda, but torch sees no CUDA device; set it to cpu or auto")
-        if threads is not None:
-            if threads < 1:
-                raise ModelError(f"llm_model.threads {threads} must be 1 or more")
-            torch.set_num_threads(threads)
-        folder = _as_folder(folder_or_name)
-        manifest = check_model_folder(folder) if folder is not None else None
-        if manifest is not None:
-            check_prompt_version(manifest, prompt_version, Path(folder_or_name))
-        where = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
-        model, tokenizer = _load_base(str(folder_or_name), folder, quantization, where, max_memory)
-        version = _base_version(folder_or_name, folder, manifest, quantization)
+        base = load_base(
+            folder_or_name,
+            quantization=quantization,
+            device=device,
+            max_memory=max_memory,
+            threads=threads,
+            prompt_version=prompt_version,
+        )
+        model, version, manifest = base.model, base.version, base.manifest
         if adapter is not None:
-            own = check_adapter(Path(adapter), folder, prompt_version=prompt_version)
-            _check_quantization(own, quantization, Path(adapter))
-            model = _load_adapter(model, Path(adapter))
-            version = _adapter_version(version, Path(adapter), own)
+            own = base.check_adapter(Path(adapter))
+            model, version = base.with_adapter(model, Path(adapter), own)
             manifest = own or manifest
         calibration = manifest.calibrator if manifest is not None else None
         return cls(
             model,
-            tokenizer,
+            base.tokenizer,
             version=version,
             calibrator=Calibrator.from_json(calibration) if calibration else None,
             manifest=manifest,
@@ -260,118 +243,3 @@ class TransformersModel:
                     f"{action.value} has token ids {list(tokens)}, the manifest says {list(wanted)}: "
                     "the tokenizer is not the one that the model was trained with"
                 )
-
-
-def _check_choice(what: str, value: str, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise ModelError(f"llm_model.{what} {value!r} is unknown; allowed: {', '.join(allowed)}")
-
-
-def _check_quantization(manifest: ModelManifest | None, quantization: str, adapter: Path) -> None:
-    if manifest is not None and manifest.quantization != quantization:
-        raise ModelError(
-            f"adapter {adapter} was trained on a base with quantization {manifest.quantization}, "
-            f"llm_model.quantization is {quantization}; set it to {manifest.quantization}"
-        )
-
-
-def _as_folder(folder_or_name: str | Path) -> Path | None:
-    """Return a path for what is a folder or looks like one, None for a hub name such as `org/model`."""
-    path = Path(folder_or_name).expanduser()
-    if path.exists() or isinstance(folder_or_name, Path):
-        return path
-    text = str(folder_or_name)
-    looks_local = text.startswith((".", "~", os.sep)) or text.count("/") != 1 or "\\" in text
-    return path if looks_local else None
-
-
-def _load_base(
-    name: str, folder: Path | None, quantization: str, where: str, max_memory: Mapping[int | str, str] | None
-) -> tuple[Any, Any]:
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
-
-    source = str(folder) if folder is not None else name
-    safe: dict[str, Any] = {"trust_remote_code": False, "local_files_only": folder is not None}
-    options: dict[str, Any] = {"dtype": torch.float32 if where == "cpu" else torch.bfloat16, "use_safetensors": True}
-    if quantization != "none":
-        options["quantization_config"] = _quantization(quantization, options["dtype"])
-        options["device_map"] = where
-    if max_memory is not None:
-        options |= {"device_map": "auto", "max_memory": dict(max_memory)}
-    bars_shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        config = AutoConfig.from_pretrained(source, **safe)
-        if getattr(config, "auto_map", None):
-            raise ModelError(f"{source} wants to run its own code (auto_map), which is never done; use another model")
-        tokenizer = AutoTokenizer.from_pretrained(source, **safe)
-        model = AutoModelForCausalLM.from_pretrained(source, config=config, **options, **safe)
-    except (OSError, ValueError, RuntimeError, ImportError, KeyError) as error:
-        raise ModelError(
-            f"{source} cannot be loaded as a causal language model: {_first_line(error)}; "
-            "check llm_model.name, or train the small one with `lean-llm model bootstrap`"
-        ) from error
-    finally:
-        if bars_shown:
-            logging.enable_progress_bar()
-    if "device_map" not in options:
-        model = model.to(where)
-    if quantization != "none":
-        _try_once(model, source, quantization)
-    return model, tokenizer
-
-
-def _try_once(model: Any, source: str, quantization: str) -> None:
-    """Quantised layers of some widths load and fail on first use; find out now."""
-    try:
-        with torch.inference_mode():
-            model(input_ids=torch.zeros(1, 2, dtype=torch.long, device=model.device), use_cache=False)
-    except RuntimeError as error:
-        raise ModelError(
-            f"{source} does not run with quantization {quantization} ({_first_line(error)}): int4 needs layer widths "
-            "that are multiples of 64; set llm_model.quantization to int8 or none"
-        ) from error
-
-
-def _quantization(quantization: str, dtype: torch.dtype) -> Any:
-    from transformers import BitsAndBytesConfig
-
-    if quantization == "int8":
-        return BitsAndBytesConfig(load_in_8bit=True)
-    return BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
-    )
-
-
-def _load_adapter(model: Any, adapter: Path) -> Any:
-    from peft import PeftModel
-
-    try:
-        return PeftModel.from_pretrained(model, str(adapter), is_trainable=False)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise ModelError(
-            f"adapter {adapter} does not fit this base: {_first_line(error)}; load the base that it was trained on"
-        ) from error
-
-
-def _base_version(source: str | Path, folder: Path | None, manifest: ModelManifest | None, quantization: str) -> str:
-    suffix = "" if quantization == "none" else f"+{quantization}"
-    if manifest is not None:
-        return manifest.version + suffix
-    if folder is None:
-        return f"{source}{suffix}"
-    weights = sorted(folder.glob("*.safetensors"))
-    stamp = "".join(f"{path.name}{path.stat().st_size}" for path in weights) + file_sha256(folder / "config.json")
-    if sum(path.stat().st_size for path in weights) < 1 << 30:
-        stamp += "".join(file_sha256(path) for path in weights)
-    return f"{folder.name}@{hashlib.sha256(stamp.encode()).hexdigest()[:12]}{suffix}"
-
-
-def _adapter_version(base: str, adapter: Path, manifest: ModelManifest | None) -> str:
-    own = manifest.version if manifest else f"{adapter.name}@{file_sha256(adapter / 'adapter_model.safetensors')[:12]}"
-    return f"{base}+{own}"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

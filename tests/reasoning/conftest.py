@@ -53,16 +53,29 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_model(tmp_path_factory.mktemp("model") / "tiny")
 
 
-@pytest.fixture(scope="session")
-def adapter_folder(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> Path:
-    """A LoRA adapter with random weights on that model."""
+def make_adapter(model: Path, out: Path, seed: int = 3, rank: int = 4) -> Path:
+    """Write a LoRA adapter with random weights for that model."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
-    torch.manual_seed(3)
-    base = AutoModelForCausalLM.from_pretrained(str(model_folder), dtype=torch.float32)
-    config = LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", task_type="CAUSAL_LM", init_lora_weights=False)
-    out = tmp_path_factory.mktemp("adapter") / "lora"
-    get_peft_model(base, config).save_pretrained(str(out))
+    base = AutoModelForCausalLM.from_pretrained(str(model), dtype=torch.float32)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        config = LoraConfig(
+            r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM", init_lora_weights=False
+        )
+        get_peft_model(base, config).save_pretrained(str(out))
     return out
+
+
+@pytest.fixture(scope="session")
+def adapter_folder(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> Path:
+    """A LoRA adapter with random weights on that model."""
+    return make_adapter(model_folder, tmp_path_factory.mktemp("adapter") / "lora")
+
+
+@pytest.fixture(scope="session")
+def other_adapter_folder(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> Path:
+    """Another one, with clearly other answers."""
+    return make_adapter(model_folder, tmp_path_factory.mktemp("adapter") / "other", seed=11)
