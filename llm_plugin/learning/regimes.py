@@ -14,6 +14,7 @@ __all__ = ["draw_replay", "regime_of"]
 
 ADX_TREND = 25.0
 ADX_RANGE = 20.0
+THIN = 0.5
 VOLATILITY = {-1.0: "low", 0.0: "normal", 1.0: "high"}
 
 
@@ -44,7 +45,8 @@ def draw_replay(
         older: Matured decisions before the window.
         window: The decisions that are trained on anyway.
         count: How many to draw at most.
-        only_missing: Draw only what is lacking: after a change the old answers to the window's own regimes are wrong.
+        only_missing: Draw only from regimes of which the window has less than half of what is usual: after a change
+            the old answers to the window's own regimes are wrong.
 
     Returns:
         The drawn decisions by time.
@@ -52,25 +54,27 @@ def draw_replay(
     pools: dict[str, list[MaturedDecision]] = defaultdict(list)
     for decision in sorted(older, key=lambda item: hashlib.sha256(item.decision_id.encode()).digest()):
         pools[regime_of(decision.request.market)].append(decision)
-    quota = _lacking(pools, window, count)
+    quota = _lacking(pools, window, count, THIN if only_missing else 1.0)
     if not only_missing:
         _deal(quota, {name: len(pool) for name, pool in pools.items()}, min(count, len(older)))
     drawn = [decision for name, pool in pools.items() for decision in pool[: quota[name]]]
     return sorted(drawn, key=lambda item: (item.time_utc, item.decision_id))
 
 
-def _lacking(pools: dict[str, list[MaturedDecision]], window: Sequence[MaturedDecision], count: int) -> Counter[str]:
-    """Return what each regime lacks, scaled down to `count`."""
+def _lacking(
+    pools: dict[str, list[MaturedDecision]], window: Sequence[MaturedDecision], count: int, thin: float
+) -> Counter[str]:
+    """Return what each regime lacks in the window, where it has less than `thin` of its share; at most `count`."""
     present = Counter(regime_of(decision.request.market) for decision in window)
     known = sum(len(pool) for pool in pools.values()) + len(window)
-    target = len(window) + count
     missing = {}
     for name, pool in sorted(pools.items()):
-        share = (len(pool) + present[name]) / known
-        missing[name] = min(len(pool), max(0, math.floor(share * target) - present[name]))
+        usual = (len(pool) + present[name]) / known * len(window)
+        lacks = present[name] < thin * usual
+        missing[name] = min(len(pool), math.floor(usual) - present[name]) if lacks else 0
     total = sum(missing.values())
     scale = min(1.0, count / total) if total else 0.0
-    return Counter({name: math.floor(number * scale) for name, number in missing.items()})
+    return Counter({name: max(0, math.floor(number * scale)) for name, number in missing.items()})
 
 
 def _deal(quota: Counter[str], sizes: dict[str, int], count: int) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from llm_plugin.domain import Action, Decision, ExitPlan, QuestionKind, Source, Verdict
+from questions import FEATURES, START, question, result
+
+from llm_plugin.domain import Action, Decision, ExitPlan, OutcomeKind, QuestionKind, Source, Verdict
 from llm_plugin.learning.types import MaturedDecision, Origin, StoredPrompt
-from tests.questions import FEATURES, START, question
 
 PREFIX = "Judge the signal.\n"
 
@@ -77,3 +78,29 @@ def series(results: Sequence[float | None], step_hours: float = 1, **fields: Any
 def after(decisions: Sequence[MaturedDecision]) -> datetime:
     """Return a moment at which all of them count."""
     return max((decision.matured_utc for decision in decisions), default=START) + timedelta(hours=1)
+
+
+def store_series(
+    store: Any,
+    results: Sequence[float | None],
+    *,
+    run_id: str = "run",
+    step_hours: float = 1,
+    held_hours: Sequence[float] | float = 6,
+    **fields: Any,
+) -> list[MaturedDecision]:
+    """Write one decision per result into an outcome store, with its replay; None leaves the trade open."""
+    store.start_run(run_id, {}, {})
+    written = []
+    for place, net in enumerate(results):
+        held = held_hours if isinstance(held_hours, int | float) else held_hours[place]
+        decision = matured(place * step_hours, net, run_id=run_id, held_hours=held, **fields)
+        approved = place % 2 == 0
+        stored = answer(decision.request, approve=approved, prompt_hash=decision.decision.prompt_hash)
+        text = None if decision.prompt is None else decision.prompt.text
+        store.save_decision(decision.request, stored, text, decision.template_version, decision.schema_version)
+        if net is not None:
+            kind = OutcomeKind.REPLAY if approved else OutcomeKind.SHADOW
+            store.save_outcome(result(decision.request, net, held, kind))
+        written.append(decision)
+    return written

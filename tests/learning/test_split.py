@@ -9,11 +9,11 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matured_samples import after, matured, series
 
 from llm_plugin.errors import DataError, InsufficientData
 from llm_plugin.learning.split import check_split, split_window, window_id_of
 from llm_plugin.settings import LearningSettings
-from tests.learning.matured_samples import after, matured, series
 
 SMALL = LearningSettings(holdout=20, window_decisions=200)
 
