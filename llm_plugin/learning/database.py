@@ -23,7 +23,7 @@ from llm_plugin.learning.outbox import EVENT_NAMESPACE, Event, Outbox, OutboxEve
 from llm_plugin.learning.types import PolicyAnswer
 from llm_plugin.outcomes._rows import dump, microseconds
 
-__all__ = ["CycleRow", "GateRow", "LearningDatabase", "Lease", "OutboxEvent"]
+__all__ = ["CycleRow", "GateRow", "LearningDatabase", "Lease", "OutboxEvent", "answer_from_json"]
 
 
 class Judged(Protocol):
@@ -183,10 +183,21 @@ class LearningDatabase(Outbox):
         champion: str,
         challenger: str,
         cycle_id: str | None = None,
+        span: tuple[datetime, datetime] | None = None,
         fence: Lease | None = None,
         judged_utc: datetime | None = None,
     ) -> GateRow:
         """Enter a gate decision into the account of its window; a challenger has one entry per window, its first.
+
+        Args:
+            decision: What the gate said.
+            window_id: The holdout window.
+            champion: Who was compared with.
+            challenger: Who was judged.
+            cycle_id: The cycle that asked.
+            span: Times of the window's first and last decision.
+            fence: The cycle's lease.
+            judged_utc: As of when; None = now.
 
         Raises:
             LeaseLost: Another cycle has the lease.
@@ -203,6 +214,8 @@ class LearningDatabase(Outbox):
                 "verdict": str(decision.verdict),
                 "judged_us": now_us,
                 "decision": _json_text(decision.to_json()),
+                "from_us": None if span is None else microseconds(span[0]),
+                "to_us": None if span is None else microseconds(span[1]),
                 "number": count.where(table.c.window_id == window_id).scalar_subquery(),
             }
             connection.execute(self._insert(table).values(row).on_conflict_do_nothing())
@@ -228,9 +241,27 @@ class LearningDatabase(Outbox):
             for row in self._rows(query)
         ]
 
-    def tried(self, window_id: str, *, excluding: str | None = None) -> int:
-        """Count the challengers that were judged on a window, without the one named."""
-        return sum(row.challenger != excluding for row in self.gates(window_id))
+    def tried(
+        self, window_id: str, *, excluding: str | None = None, span: tuple[datetime, datetime] | None = None
+    ) -> int:
+        """Count the challengers that were judged on a window, or on one that shares decisions with it.
+
+        One that could not be judged saw no outcome and does not count.
+
+        Args:
+            window_id: The holdout window.
+            excluding: A challenger that is not counted: the one that is being judged.
+            span: Times of the window's first and last decision; None counts this very window only.
+        """
+        table = schema.gates
+        same = table.c.window_id == window_id
+        if span is not None:
+            first, last = (microseconds(time) for time in span)
+            same = sa.or_(same, sa.and_(table.c.from_us <= last, table.c.to_us >= first))
+        query = sa.select(sa.func.count(sa.distinct(table.c.challenger))).where(same, table.c.verdict != "cannot_judge")
+        if excluding is not None:
+            query = query.where(table.c.challenger != excluding)
+        return int(self._rows(query)[0][0])
 
     # -- shadow answers, drift, watch ------------------------------------------------------------------------------
 
@@ -253,7 +284,10 @@ class LearningDatabase(Outbox):
         query = sa.select(table.c.answer).where(table.c.version == version)
         if since is not None:
             query = query.where(table.c.time_us >= microseconds(since))
-        return [_answer(json.loads(row[0])) for row in self._rows(query.order_by(table.c.time_us, table.c.decision_id))]
+        return [
+            answer_from_json(json.loads(row[0]))
+            for row in self._rows(query.order_by(table.c.time_us, table.c.decision_id))
+        ]
 
     def save_drift(
         self, report: Mapping[str, Any], *, found: bool, checked_utc: datetime, events: Sequence[Event] = ()
@@ -320,7 +354,8 @@ def _json_text(value: Any) -> str:
     return value if isinstance(value, str) else dump(value)
 
 
-def _answer(data: dict[str, Any]) -> PolicyAnswer:
+def answer_from_json(data: Mapping[str, Any]) -> PolicyAnswer:
+    """Rebuild an answer from `to_jsonable`'s output."""
     numbers = {
         name: float("nan") if data[name] is None else float(data[name])
         for name in ("size", "margin", "action_mass", "profit_probability", "seconds")

@@ -71,6 +71,8 @@ gates = Table(
     Column("cycle_id", String(100)),
     Column("verdict", String(32), nullable=False),
     Column("judged_us", BigInteger, nullable=False),
+    Column("from_us", BigInteger),  # first and last decision of the window
+    Column("to_us", BigInteger),
     Column("decision", Text, nullable=False),
 )
 

@@ -28,8 +28,9 @@ Origin = Literal["signal", "context"]
 GateVerdict = Literal["pass", "fail", "cannot_judge"]
 """Only `pass` promotes."""
 
-CycleStatus = Literal["promoted", "refused", "cannot_judge", "insufficient_data", "failed"]
-"""How a cycle ended. `refused`: the gate said no. `failed`: training broke (NaN, full disk); the champion stays."""
+CycleStatus = Literal["promoted", "refused", "cannot_judge", "insufficient_data", "failed", "not_due", "waiting"]
+"""How a cycle ended. `refused`: the gate said no. `failed`: training broke (NaN, full disk); the champion stays.
+`not_due`: none was begun (busy hours, or the interval is not over). `waiting`: it stopped where it was asked to."""
 
 
 @dataclass(frozen=True, slots=True)
