@@ -9,7 +9,7 @@ __all__ = ["REASONS", "dataset_card"]
 
 REASONS = {
     "before_window": "asked before the window and not drawn into the pool of older regimes",
-    "end_of_data": "asked so shortly before their data ended that only quick exits are known",
+    "end_of_data": "asked so shortly before their data or run ended that only quick exits are known",
     "kto_off": "their path cannot be replayed, and learning.kto is off",
     "no_outcome": "neither replayed nor realised",
     "no_prompt": "never put to a model: a risk veto, warming up, or an arm without one",

@@ -16,13 +16,30 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from llm_plugin.domain import Decision, DecisionRequest, ExitReason, OutcomeKind, QuestionKind, from_jsonable
+from llm_plugin.domain import (
+    Decision,
+    DecisionRequest,
+    ExitReason,
+    Outcome,
+    OutcomeKind,
+    QuestionKind,
+    from_jsonable,
+)
 from llm_plugin.learning.types import MaturedDecision, StoredPrompt
 from llm_plugin.outcomes import schema
 from llm_plugin.outcomes._rows import EPOCH, MICROSECOND, microseconds
 from llm_plugin.outcomes.store import OutcomeStore
 
-__all__ = ["LeftOut", "Matured", "MaturedRow", "count_matured", "load_matured", "matured_decisions", "matured_rows"]
+__all__ = [
+    "LeftOut",
+    "Matured",
+    "MaturedRow",
+    "count_matured",
+    "load_matured",
+    "load_outcomes",
+    "matured_decisions",
+    "matured_rows",
+]
 
 CHUNK = 400
 REPLAYED = (OutcomeKind.REPLAY.value, OutcomeKind.SHADOW.value)
@@ -121,8 +138,8 @@ def matured_rows(
 ) -> Matured:
     """Return the light rows of all matured entry questions, and the counts of those that do not count.
 
-    Reasons: `young` (not older than the longest holding time), `end_of_data` (asked so shortly before its data ended
-    that only quick exits are known), `not_executed` (the order never filled), `open` (no outcome is known).
+    Reasons: `young` (not older than the longest holding time), `end_of_data` (asked so shortly before its data or its
+    run ended that only quick exits are known), `not_executed` (the order never filled), `open` (no outcome is known).
     """
     as_of_us = microseconds(as_of_utc)
     since_us = None if since_utc is None else microseconds(since_utc)
@@ -151,6 +168,28 @@ def load_matured(
     return [loaded[row.decision_id] for row in wanted]
 
 
+def load_outcomes(
+    stores: OutcomeStore | Sequence[OutcomeStore],
+    rows: Iterable[MaturedRow],
+    kinds: Collection[OutcomeKind],
+    *,
+    before_utc: datetime,
+) -> list[Outcome]:
+    """Return outcomes of these kinds of light rows that closed before a moment, by the time of their close."""
+    wanted, found = list(rows), []
+    closed = schema.outcomes
+    for place, store in enumerate(_stores(stores)):
+        ids = [row.decision_id for row in wanted if row.store == place]
+        for start in range(0, len(ids), CHUNK):
+            query = sa.select(closed.c.outcome).where(
+                closed.c.decision_id.in_(ids[start : start + CHUNK]),
+                closed.c.kind.in_([kind.value for kind in kinds]),
+                closed.c.closed_us < microseconds(before_utc),
+            )
+            found += [from_jsonable(Outcome, json.loads(row[0])) for row in store.select(query)]
+    return sorted(found, key=lambda outcome: (outcome.closed_utc, outcome.decision_id, outcome.kind))
+
+
 def _stores(stores: OutcomeStore | Sequence[OutcomeStore]) -> Sequence[OutcomeStore]:
     return [stores] if isinstance(stores, OutcomeStore) else stores
 
@@ -159,6 +198,7 @@ def _run_rows(
     store: OutcomeStore, place: int, run_id: str, as_of_us: int, since_us: int | None, left_out: LeftOut
 ) -> Iterator[MaturedRow]:
     longest_us = store.longest_holding(run_id, EPOCH + as_of_us * MICROSECOND) // MICROSECOND
+    last_us = _last_sign(store, run_id, as_of_us)
     facts = _outcome_facts(store, run_id, as_of_us)
     ends = _data_ends(facts.values())
     decided = schema.decisions
@@ -169,11 +209,27 @@ def _run_rows(
         query = query.where(decided.c.time_us >= since_us)
     for row in store.select(query):
         known = facts.get(row.decision_id, [])
-        reason = _why_not(row, known, ends, as_of_us, longest_us)
+        reason = _why_not(row, known, ends, longest_us)
+        if row.time_us > as_of_us - longest_us:
+            reason = "young"
+        elif row.time_us > last_us - longest_us:
+            reason = "end_of_data"
         if reason:
             left_out[reason] += 1
         else:
             yield _light(row, known, place, run_id, longest_us)
+
+
+def _last_sign(store: OutcomeStore, run_id: str, as_of_us: int) -> int:
+    """Return when the run was last heard of: after a run has ended or died, time alone matures nothing."""
+    last = []
+    for column, run in (
+        (schema.decisions.c.time_us, schema.decisions.c.run_id),
+        (schema.outcomes.c.closed_us, schema.outcomes.c.run_id),
+    ):
+        query = sa.select(sa.func.max(column)).where(run == run_id, column < as_of_us)
+        last.append(int(store.select(query)[0][0] or 0))
+    return max(last)
 
 
 def _outcome_facts(store: OutcomeStore, run_id: str, as_of_us: int) -> dict[str, list[Any]]:
@@ -206,9 +262,7 @@ def _data_ends(facts: Iterable[list[Any]]) -> dict[str, set[int]]:
     return ends
 
 
-def _why_not(row: Any, known: list[Any], ends: dict[str, set[int]], as_of_us: int, longest_us: int) -> str:
-    if row.time_us > as_of_us - longest_us:
-        return "young"
+def _why_not(row: Any, known: list[Any], ends: dict[str, set[int]], longest_us: int) -> str:
     if any(row.time_us <= end < row.time_us + longest_us for end in ends.get(row.symbol_id, ())):
         return "end_of_data"
     usable = [item for item in known if item.r_multiple is not None and not item.end_of_data]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -103,4 +104,12 @@ def store_series(
             kind = OutcomeKind.REPLAY if approved else OutcomeKind.SHADOW
             store.save_outcome(result(decision.request, net, held, kind))
         written.append(decision)
+    sign_of_life(store, after(written), run_id)
     return written
+
+
+def sign_of_life(store: Any, time_utc: datetime, run_id: str = "run") -> None:
+    """Let a run be heard of: a question about a position, which is no decision to learn from."""
+    hours = (time_utc - START) / timedelta(hours=1)
+    asked = question(hours, Action.SELL, run_id=run_id, kind=QuestionKind.POSITION)
+    store.save_decision(asked, replace(answer(asked), kind=QuestionKind.POSITION))

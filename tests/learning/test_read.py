@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from matured_samples import PREFIX, answer, matured, store_series
+from matured_samples import PREFIX, answer, matured, sign_of_life, store_series
 from questions import START, question, result
 
 from llm_plugin.domain import Action, ExitReason, OutcomeKind, QuestionKind
@@ -60,7 +61,7 @@ def test_decisions_cut_off_by_the_end_of_data_are_left_out_with_their_quick_neig
             store.save_outcome(result(decision.request, -1.0, 0.5, OutcomeKind.REPLAY))
         else:
             cut = result(decision.request, 0.3, 1, OutcomeKind.REPLAY, exit_reason=ExitReason.END_OF_DATA)
-            store.save_outcome(replace_close(cut, end))
+            store.save_outcome(replace(cut, closed_utc=end))
     rows = matured_rows(store, as_of_utc=START + timedelta(days=30))
     assert [row.decision_id for row in rows.rows] == [d.decision_id for d in written if d.matured_utc <= end]
     assert rows.left_out == {"end_of_data": 23}
@@ -68,7 +69,7 @@ def test_decisions_cut_off_by_the_end_of_data_are_left_out_with_their_quick_neig
 
 def test_open_and_unfilled_decisions_are_counted(store: OutcomeStore) -> None:
     store_series(store, [1.0, None, -1.0, 1.0])
-    unfilled = matured(10, 0.0)
+    unfilled = matured(2.5, 0.0)
     store.save_decision(unfilled.request, answer(unfilled.request))
     outcome = result(unfilled.request, 0.0, 1, OutcomeKind.REPLAY, exit_reason=ExitReason.NOT_EXECUTED)
     store.save_outcome(outcome)
@@ -90,15 +91,28 @@ def test_decision_without_a_path_has_a_realised_result_only(store: OutcomeStore)
     store.start_run("run", {}, {})
     store.save_decision(decision.request, answer(decision.request, prompt_hash="h"), "text")
     store.save_outcome(result(decision.request, -0.7, 5, OutcomeKind.REALISED))
+    sign_of_life(store, START + timedelta(days=2))
     (read,) = matured_decisions(store, as_of_utc=START + timedelta(days=9))
     assert (read.net_r, read.realised_r) == (None, -0.7)
+
+
+def test_decisions_of_a_run_that_died_do_not_mature_by_waiting(store: OutcomeStore) -> None:
+    """After the kill only the quick losers of the last day are on record; they must not count alone."""
+    store.start_run("run", {}, {})
+    for place in range(100):
+        decision = matured(place, 1.0)
+        store.save_decision(decision.request, answer(decision.request, prompt_hash="h"), "text")
+        held = 23.0 if place % 2 else 1.0
+        if place + held < 100:
+            store.save_outcome(result(decision.request, 1.0 if place % 2 else -1.0, held, OutcomeKind.REPLAY))
+    known = matured_rows(store, as_of_utc=START + timedelta(days=300))
+    assert known.left_out == {"end_of_data": 24}
+    assert sum((row.net_r or 0) > 0 for row in known.rows) == len(known.rows) // 2 == 38
 
 
 def test_position_questions_are_no_decisions_of_this_kind(store: OutcomeStore) -> None:
     store_series(store, [1.0])
     asked = question(1, Action.SELL, kind=QuestionKind.POSITION)
-    from dataclasses import replace
-
     store.save_decision(asked, replace(answer(asked), kind=QuestionKind.POSITION))
     store.save_outcome(result(asked, 1.0, 2, OutcomeKind.REPLAY))
     assert len(matured_decisions(store, as_of_utc=START + timedelta(days=9))) == 1
@@ -148,10 +162,3 @@ def test_window_is_read_without_loading_everything(store: OutcomeStore, monkeypa
     split = read_window(store, wanted, as_of_utc=START + timedelta(days=60), prefix=PREFIX)
     assert sum(loaded) == 150 + len(split.older) == 150 + 4 * 20
     assert split.left_out["before_window"] == 600 - 150 - 80
-
-
-def replace_close(outcome: object, end: object) -> object:
-    """Return an outcome that closes at another time."""
-    from dataclasses import replace
-
-    return replace(outcome, closed_utc=end)  # type: ignore[type-var]
