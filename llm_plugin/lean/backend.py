@@ -113,6 +113,11 @@ def make_backend(algorithm: Any, config: LeanConfig, run_id: str, run_folder: Pa
 
 
 def _in_process(algorithm: Any, config: LeanConfig, run_id: str, run_folder: Path | None) -> DecisionBackend:
+    walk_forward = algorithm.get_parameter("llm-walkforward")
+    if walk_forward and run_folder is not None:
+        from llm_plugin.walkforward.backend import backend_of_spec
+
+        return backend_of_spec(Path(str(walk_forward)), _document(config), run_id, run_folder)
     from llm_plugin.validator import Validator
 
     backend: DecisionBackend = Validator.from_settings(

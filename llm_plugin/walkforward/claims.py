@@ -1,0 +1,191 @@
+"""What one arm of a walk-forward gained over another: net return and Sharpe with intervals, and the deflated Sharpe.
+
+Differences are paired by day and resampled in blocks (stationary bootstrap). The deflated Sharpe ratio (Bailey and
+Lopez de Prado, 2014) uses the Sharpe ratio of a day, not an annualised one, and says how many trials it counts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_plugin.errors import DataError
+from llm_plugin.runs.claims import MINIMUM_DAYS, Interval, paired_gain, pooled_gain
+
+__all__ = ["Deflated", "Gain", "deflated_sharpe", "effective_trials", "gain_over", "pooled_over", "sharpe"]
+
+Floats = NDArray[np.float64]
+REPETITIONS = 2000
+SAME_CLUSTER_CORRELATION = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """How much better an arm did than a control; both intervals are two-sided, 95 %.
+
+    Attributes:
+        arm: The treated arm.
+        control: The arm it is compared with.
+        net_return: Mean difference of a day.
+        sharpe: Difference of the Sharpe ratios of a day.
+    """
+
+    arm: str
+    control: str
+    net_return: Interval
+    sharpe: Interval
+
+    @property
+    def verdict(self) -> str:
+        """`gained`, `lost` or `no difference shown`, by both intervals; `cannot be judged` where there is none."""
+        pair = (self.net_return, self.sharpe)
+        if any(interval.low is None or interval.high is None for interval in pair):
+            return "cannot be judged"
+        if all(interval.low is not None and interval.low > 0 for interval in pair):
+            return "gained"
+        if all(interval.high is not None and interval.high < 0 for interval in pair):
+            return "lost"
+        return "no difference shown"
+
+
+@dataclass(frozen=True, slots=True)
+class Deflated:
+    """Probability that an arm's true Sharpe ratio is above what the best of so many worthless trials would show.
+
+    Attributes:
+        probability: The deflated Sharpe ratio; None with a reason where it cannot be told.
+        sharpe_day: Un-annualised Sharpe ratio of a day.
+        threshold_day: Expected best Sharpe ratio of that many worthless trials.
+        trials: How many were tried.
+        effective_trials: After trials that move alike are counted once.
+        days: Length of the series.
+        reason: Why it cannot be told.
+    """
+
+    probability: float | None
+    sharpe_day: float
+    threshold_day: float
+    trials: int
+    effective_trials: int
+    days: int
+    reason: str = ""
+
+
+def sharpe(returns: Floats) -> float:
+    """Return the Sharpe ratio of a day over zero, 0 for a series that never moves."""
+    spread = float(returns.std(ddof=1)) if returns.size > 1 else 0.0
+    return float(returns.mean()) / spread if spread > 0 else 0.0
+
+
+def gain_over(arm: str, treated: Floats, control: str, other: Floats, *, seed: int = 0) -> Gain:
+    """Compare two arms of one run.
+
+    Args:
+        arm: Name of the treated arm.
+        treated: Its daily returns.
+        control: Name of the control.
+        other: Daily returns of the control on the same days.
+        seed: Of the resampling.
+
+    Raises:
+        DataError: The series differ in length.
+    """
+    net = paired_gain(treated, other, seed=seed)
+    return Gain(arm, control, net, _sharpe_interval([(treated, other)], seed))
+
+
+def pooled_over(arm: str, control: str, pairs: Sequence[tuple[Floats, Floats]], *, seed: int = 0) -> Gain:
+    """Compare two arms over several independent runs: blocks never cross from one to the next.
+
+    Args:
+        arm: Name of the treated arm.
+        control: Name of the control.
+        pairs: Daily returns of both, one pair a run.
+        seed: Of the resampling.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):  # no difference at all has no autocorrelation
+        net = pooled_gain([treated - other for treated, other in pairs], seed=seed)
+    return Gain(arm, control, net, _sharpe_interval(pairs, seed))
+
+
+def _sharpe_interval(pairs: Sequence[tuple[Floats, Floats]], seed: int, level: float = 0.95) -> Interval:
+    """Return the mean over runs of the difference of Sharpe ratios, every run resampled by itself."""
+    days = sum(treated.size for treated, _ in pairs)
+    for treated, other in pairs:
+        if treated.shape != other.shape:
+            raise DataError(f"arms differ in length ({treated.size} and {other.size} days): align them by date first")
+    if not pairs or min(treated.size for treated, _ in pairs) < MINIMUM_DAYS:
+        return Interval(None, None, None, days, level, reason=f"fewer than {MINIMUM_DAYS} days")
+    mean = float(np.mean([sharpe(treated) - sharpe(other) for treated, other in pairs]))
+    if all(np.array_equal(treated, other) for treated, other in pairs):
+        return Interval(0.0, 0.0, 0.0, days, level, reason="the arms are the same")
+    samples = np.mean([_resampled(*pair, seed + place) for place, pair in enumerate(pairs)], axis=0)
+    tail = (1 - level) / 2
+    low, high = np.quantile(samples, [tail, 1 - tail])
+    return Interval(mean, float(low), float(high), days, level)
+
+
+def _resampled(treated: Floats, other: Floats, seed: int) -> Floats:
+    """Return differences of Sharpe ratios over stationary block resamples of both series together."""
+    from arch.bootstrap import StationaryBootstrap, optimal_block_length
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        length = float(optimal_block_length(treated - other)["stationary"].iloc[0])
+    block = min(max(1.0, length if math.isfinite(length) else 1.0), treated.size / 3)
+    sampler = StationaryBootstrap(block, np.column_stack([treated, other]), seed=seed)
+
+    def difference(both: Floats) -> float:
+        return sharpe(both[:, 0]) - sharpe(both[:, 1])
+
+    return np.asarray(sampler.apply(difference, REPETITIONS)).ravel()
+
+
+def effective_trials(series: Mapping[str, Floats]) -> int:
+    """Count trials that move apart: series whose daily returns correlate above one half are one cluster."""
+    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.spatial.distance import squareform
+
+    moving = [values for values in series.values() if values.std() > 0]
+    if len(moving) < 2:
+        return max(1, len(moving))
+    correlation = np.clip(np.corrcoef(np.stack(moving)), -1, 1)
+    distance = np.sqrt((1 - correlation) / 2)
+    np.fill_diagonal(distance, 0.0)
+    tree = linkage(squareform((distance + distance.T) / 2, checks=False), method="average")
+    cut = math.sqrt((1 - SAME_CLUSTER_CORRELATION) / 2)
+    return int(fcluster(tree, cut, criterion="distance").max())
+
+
+def deflated_sharpe(returns: Floats, trials: Mapping[str, Floats], *, more_trials: int = 0) -> Deflated:
+    """Return the deflated Sharpe ratio of a series.
+
+    Args:
+        returns: Daily returns of what is claimed.
+        trials: Daily returns of everything that was tried on these days, the claimed one among them.
+        more_trials: Further configurations that were tried on the same days and whose series are not here; each
+            counts as one of its own.
+    """
+    from scipy.stats import kurtosis, norm, skew
+
+    own, count = sharpe(returns), len(trials) + more_trials
+    effective = effective_trials(trials) + more_trials
+    spread = float(np.std([sharpe(values) for values in trials.values()], ddof=1)) if len(trials) > 1 else 0.0
+    threshold = 0.0
+    if effective > 1:
+        gamma = 0.5772156649015329
+        high = float(norm.ppf(1 - 1 / effective))
+        higher = float(norm.ppf(1 - 1 / (effective * math.e)))
+        threshold = spread * ((1 - gamma) * high + gamma * higher)
+    days = int(returns.size)
+    if days < MINIMUM_DAYS or returns.std() == 0:
+        return Deflated(None, own, threshold, count, effective, days, "too few days, or a series that never moves")
+    shape: Any = 1 - float(skew(returns)) * own + (float(kurtosis(returns, fisher=False)) - 1) / 4 * own**2
+    if shape <= 0:
+        return Deflated(None, own, threshold, count, effective, days, "its tails leave no error of the Sharpe ratio")
+    probability = float(norm.cdf((own - threshold) * math.sqrt(days - 1) / math.sqrt(shape)))
+    return Deflated(probability, own, threshold, count, effective, days)
