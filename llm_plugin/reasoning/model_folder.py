@@ -32,6 +32,7 @@ __all__ = [
 
 MANIFEST_NAME = "manifest.json"
 SCHEMA_VERSION = "1"
+_DRAFT_NAME = MANIFEST_NAME + ".part"
 _REMEDY = "copy the folder again, or train it with `lean-llm model bootstrap`"
 
 
@@ -277,10 +278,10 @@ def write_manifest(folder: Path, manifest: ModelManifest) -> ModelManifest:
     files = {
         path.relative_to(folder).as_posix(): file_sha256(path)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != MANIFEST_NAME
+        if path.is_file() and path.name not in (MANIFEST_NAME, _DRAFT_NAME)  # a killed writer leaves its draft
     }
     complete = ModelManifest(**{**asdict(manifest), "files": files})
-    draft = folder / (MANIFEST_NAME + ".part")
+    draft = folder / _DRAFT_NAME
     draft.write_text(json.dumps(asdict(complete), indent=2, sort_keys=True) + "\n", encoding="utf-8")
     draft.replace(folder / MANIFEST_NAME)
     return complete
