@@ -20,10 +20,10 @@ from llm_plugin.errors import DataError, StoreUnavailable
 from llm_plugin.learning.card import dataset_card
 from llm_plugin.learning.codec import matured_from_json, matured_to_json
 from llm_plugin.learning.pairs import KtoRow, Pairs, PreferenceRow
-from llm_plugin.learning.split import Split, check_split
+from llm_plugin.learning.split import SIDES, Split, check_split
 from llm_plugin.learning.types import MaturedDecision
 
-__all__ = ["DATASET_VERSION", "Dataset", "DatasetManifest", "read_dataset", "write_dataset"]
+__all__ = ["DATASET_VERSION", "Dataset", "DatasetManifest", "read_dataset", "row_counts", "write_dataset"]
 
 DATASET_VERSION = "1"
 FILES = ("pairs.jsonl", "kto.jsonl", "calibration.jsonl", "holdout.jsonl")
@@ -229,12 +229,12 @@ def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> str:
     return digest.hexdigest()
 
 
-def _manifest(split: Split, pairs: Pairs, hashes: dict[str, str], facts: dict[str, Any]) -> DatasetManifest:
-    sides = ("train", "calibration", "embargo", "holdout", "older")
-    counts = {name: len(getattr(split, name)) for name in sides}
+def row_counts(split: Split, pairs: Pairs) -> dict[str, int]:
+    """Return how many decisions each side has, and how many training rows of each kind there are."""
+    counts = {name: len(getattr(split, name)) for name in SIDES}
     trained = {d.decision_id for d in split.train}
     own = [row for row in pairs.rows if row.origin == "signal"]
-    counts |= {
+    return counts | {
         "pairs": len(pairs.rows),
         "pairs_of_window": sum(row.decision_id in trained for row in own),
         "pairs_of_older_regimes": sum(row.decision_id not in trained for row in own),
@@ -243,13 +243,16 @@ def _manifest(split: Split, pairs: Pairs, hashes: dict[str, str], facts: dict[st
         "pairs_for_hold": sum(row.net_r < 0 for row in pairs.rows),
         "kto": len(pairs.kto),
     }
-    filled = {name: getattr(split, name) for name in sides if getattr(split, name)}
-    every = [d for name in sides for d in getattr(split, name)]
+
+
+def _manifest(split: Split, pairs: Pairs, hashes: dict[str, str], facts: dict[str, Any]) -> DatasetManifest:
+    filled = {name: getattr(split, name) for name in SIDES if getattr(split, name)}
+    every = [d for name in SIDES for d in getattr(split, name)]
     return DatasetManifest(
         dataset_version=DATASET_VERSION,
         sha256=_whole_hash(hashes),
         files=hashes,
-        counts=counts,
+        counts=row_counts(split, pairs),
         left_out={"window": dict(sorted(split.left_out.items())), "pairs": dict(sorted(pairs.left_out.items()))},
         window_id=split.window_id,
         prompt_version=split.prompt_version,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from llm_plugin.outcomes.store import OutcomeStore
     from llm_plugin.settings import LearningSettings
 
-__all__ = ["MIN_TRAIN_ROWS", "Split", "check_split", "read_window", "split_window", "window_id_of"]
+__all__ = ["MIN_TRAIN_ROWS", "SIDES", "Split", "check_split", "read_window", "split_window", "window_id_of"]
 
 MIN_TRAIN_ROWS = 20
 POOL_FACTOR = 4  # older decisions loaded per decision that is replayed, so that rare regimes are among them
