@@ -116,7 +116,7 @@ class GateSettings(Section):
     )
     any_approval_rate: bool = Field(default=False, description="the operator's leave to drop both bounds")
     selectivity_level: float = Field(
-        default=0.05, gt=0, lt=0.5, description="level of the first challenger against its own verdicts dealt at random"
+        default=0.045, gt=0, lt=0.5, description="level of the first challenger against its own verdicts dealt at random"
     )
     seed: int = Field(default=0, ge=0, description="seed of permutations and bootstrap")
 
