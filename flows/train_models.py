@@ -5,45 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from prefect import flow, get_run_logger, task
+from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 
-from llm_plugin.errors import RetryableError
+from flows.shared import RETRIES, Progress, table_rows
 from llm_plugin.runs.training import bootstrap_from_ensemble, recipe_of, train_signal_model
 from llm_plugin.settings import resolve
 
 __all__ = ["train_models"]
 
 
-def _retryable(_task: Any, _run: Any, state: Any) -> bool:
-    """Retry only what another attempt can mend."""
-    try:
-        state.result()
-    except RetryableError:
-        return True
-    except Exception:
-        return False
-    return False
-
-
-class _Log:
-    """Stages as log lines, a few each."""
-
-    def __init__(self) -> None:
-        self._logger = get_run_logger()
-        self._seen: set[tuple[str, int]] = set()
-
-    def __call__(self, stage: str, fraction: float) -> None:
-        key = ("".join(c for c in stage if not c.isdigit()), int(fraction * 4))
-        if key not in self._seen:
-            self._seen.add(key)
-            self._logger.info("%3.0f %%  %s", 100 * fraction, stage)
-
-
-@task(retries=2, retry_delay_seconds=30, retry_condition_fn=_retryable, timeout_seconds=1800)
+@task(timeout_seconds=1800, **RETRIES)
 def train_signals(recipe: str, data_folder: Path, config: Path | None) -> dict[str, Any]:
     """Train one ensemble and return its headline figures."""
-    manifest = train_signal_model(recipe_of(recipe), resolve(config).settings, data_folder, _Log())
+    manifest = train_signal_model(recipe_of(recipe), resolve(config).settings, data_folder, Progress())
     figures = manifest.metrics["out_of_fold"]
     return {
         "model": manifest.name,
@@ -53,10 +28,10 @@ def train_signals(recipe: str, data_folder: Path, config: Path | None) -> dict[s
     }
 
 
-@task(retries=2, retry_delay_seconds=30, retry_condition_fn=_retryable, timeout_seconds=3600)
+@task(timeout_seconds=3600, **RETRIES)
 def train_validator(recipe: str, data_folder: Path, config: Path | None) -> dict[str, Any]:
     """Train the bootstrap validator on an ensemble's out-of-fold signals."""
-    manifest = bootstrap_from_ensemble(recipe, resolve(config).settings, data_folder, _Log())
+    manifest = bootstrap_from_ensemble(recipe, resolve(config).settings, data_folder, Progress())
     return {
         "model": manifest.name,
         "version": manifest.base_tensors_sha256[:12],
@@ -77,8 +52,9 @@ def train_models(
     """
     signals = train_signals(recipe, data_folder, config)
     validator = train_validator(recipe, data_folder, config)
-    rows = [{k: str(v) for k, v in row.items() if not isinstance(v, dict)} for row in (signals, validator)]
-    create_table_artifact(rows, key="trained-models", description="Models trained by this run")
+    create_table_artifact(
+        table_rows([signals, validator]), key="trained-models", description="Models trained by this run"
+    )
     return [signals, validator]
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "known_part",
     "own_prefect_url",
     "prefect_url",
+    "service_url",
     "with_needs",
 ]
 
@@ -108,6 +109,12 @@ def own_prefect_url() -> str | None:
 def prefect_url() -> str | None:
     """Return the API address of Prefect: PREFECT_API_URL, else this home's own server, else None."""
     return os.environ.get("PREFECT_API_URL") or own_prefect_url()
+
+
+def service_url() -> str | None:
+    """Return the address of the validator service: LEAN_LLM_SERVICE_URL, else this home's own, else None."""
+    own = process.read("service")
+    return os.environ.get("LEAN_LLM_SERVICE_URL") or (own.url if own is not None else None)
 
 
 def child_environment() -> dict[str, str]:

@@ -1,0 +1,98 @@
+"""Evaluate versions on windows of the past, spread over a Dask cluster."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_table_artifact
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+from prefect_dask.task_runners import DaskTaskRunner
+
+from flows.shared import RETRIES, by_value, opened, table_rows
+from llm_plugin.stack.evaluate import Evaluation, Window, evaluate, plan_windows, summary_rows
+
+__all__ = ["evaluate_adapters"]
+
+
+@task(name="evaluate", task_run_name="{version} on window {window.number}", timeout_seconds=3600, **RETRIES)
+def evaluate_one(version: str, window: Window, config: Path | None, overrides: list[str]) -> Evaluation:
+    """Let one version answer one window; runs wherever the cluster puts it."""
+    return evaluate(config, overrides, version, window)
+
+
+@flow(name="evaluate-adapters", timeout_seconds=8 * 3600)
+def evaluate_adapters(
+    versions: list[str] | None = None,
+    windows: int = 4,
+    window_decisions: int = 100,
+    scheduler: str | None = None,
+    workers: int = 2,
+    config: Path | None = None,
+    overrides: list[str] | None = None,
+) -> State[Any]:
+    """Let several versions answer several windows of matured decisions; a look, not a gate decision.
+
+    Args:
+        versions: Ids or aliases; None = base, champion, previous and challenger.
+        windows: How many windows, the newest ones.
+        window_decisions: Decisions in each.
+        scheduler: Address of a Dask scheduler whose workers reach the database and the registry; None = the setting
+            LEAN_LLM_DASK_ADDRESS, else a local cluster.
+        workers: Processes of the local cluster, one thread each.
+        config: `llm_config.yaml`; None = the defaults and the worker's environment.
+        overrides: `section.key=value`.
+    """
+    given = overrides or []
+    with opened(config, given) as loop:
+        aliases = loop.registry.pointer().aliases
+        names = list(dict.fromkeys(loop.registry.get(name).id for name in versions or ["base", *aliases]))
+        plan, champion = plan_windows(loop, windows, window_decisions), aliases["champion"]
+    pairs = [(name, window) for name in names for window in plan]
+    get_run_logger().info("%d evaluations: %s on %d windows", len(pairs), ", ".join(names), len(plan))
+    results = spread(pairs, config, given, scheduler or os.environ.get("LEAN_LLM_DASK_ADDRESS"), workers)
+    create_table_artifact(
+        table_rows([_row(item) for item in results]),
+        key="evaluations",
+        description="Every version on every window; a window that it was trained on says nothing about skill",
+    )
+    best = summary_rows(results, champion)
+    create_table_artifact(table_rows(best), key="evaluation-summary", description="Means over the fresh windows")
+    return Completed(message=f"{len(results)} evaluations of {len(names)} versions", data=results)
+
+
+def spread(
+    pairs: list[tuple[str, Window]], config: Path | None, overrides: list[str], scheduler: str | None, workers: int
+) -> list[Evaluation]:
+    """Map the evaluations over a cluster: the one at an address, or a local one for the time being."""
+    local = {"n_workers": workers, "threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None}
+    runner = DaskTaskRunner(address=scheduler) if scheduler else DaskTaskRunner(cluster_kwargs=local)
+    with by_value(__name__), runner as cluster:
+        futures = [
+            cluster.submit(evaluate_one, {"version": name, "window": window, "config": config, "overrides": overrides})
+            for name, window in pairs
+        ]
+        return [future.result() for future in futures]
+
+
+def _row(item: Evaluation) -> dict[str, Any]:
+    return {
+        "version": item.version,
+        "window": f"{item.window}: {item.from_utc:%Y-%m-%d} to {item.to_utc + timedelta(days=1):%Y-%m-%d}",
+        "decisions": item.decisions,
+        "utility R": item.utility_r,
+        "all signals R": item.all_signals_r,
+        "approval": item.approval,
+        "Brier": item.brier,
+        "legal action": item.action_mass,
+        "ms per answer": item.milliseconds,
+        "trained on it": "yes" if item.trained_on else "",
+    }
+
+
+if __name__ == "__main__":
+    evaluate_adapters()

@@ -1,0 +1,142 @@
+"""What a person reads in the UI: markdown and table rows of cycles, versions and canaries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llm_plugin.cycle.words import CycleResult
+    from llm_plugin.registry.store import Registry
+    from llm_plugin.stack.canary_report import CanaryComparison, ServiceView
+
+__all__ = ["canary_markdown", "cycle_markdown", "cycle_title", "facts_markdown", "version_rows"]
+
+TITLES = {
+    "promoted": "Promoted",
+    "refused": "Refused by the gate",
+    "cannot_judge": "Cannot be judged",
+    "insufficient_data": "Too few outcomes",
+    "not_due": "Not due",
+    "waiting": "Challenger registered",
+    "failed": "Training failed",
+    "held": "Another cycle runs",
+}
+
+
+def cycle_title(status: str) -> str:
+    """Return a status as a person reads it."""
+    return TITLES.get(status, status.replace("_", " ").capitalize())
+
+
+def cycle_markdown(result: CycleResult, links: Mapping[str, str]) -> str:
+    """Return how a cycle ended, what it learned from, how long each stage took, and where to look further."""
+    facts = result.facts
+    lines = [f"## {cycle_title(result.status)}", "", result.reason, ""]
+    rows = {
+        "cycle": result.cycle_id or "none was begun",
+        "went on after an interruption": "yes" if result.resumed else "no",
+        "champion": result.champion,
+        "challenger": result.challenger or "–",
+        "started by": facts.get("trigger"),
+        "why": facts.get("why"),
+        "holdout window": facts.get("window_id"),
+        "dataset": _short(facts.get("dataset")),
+    }
+    lines += _pairs(rows)
+    for title, values in (
+        ("decisions and pairs", facts.get("counts")),
+        ("left out", facts.get("left_out")),
+        ("gate", facts.get("figures")),
+        ("seconds", facts.get("seconds")),
+    ):
+        if isinstance(values, Mapping) and values:
+            lines += ["", f"### {title[0].upper()}{title[1:]}", "", *_pairs(values)]
+    if links:
+        lines += ["", *(f"- [{name}]({url})" for name, url in links.items())]
+    return "\n".join(lines) + "\n"
+
+
+def facts_markdown(title: str, facts: Mapping[str, Any]) -> str:
+    """Return facts as a small page."""
+    return "\n".join([f"## {title}", "", *_pairs(facts)]) + "\n"
+
+
+def version_rows(registry: Registry) -> list[dict[str, Any]]:
+    """Return one row per version, the newest first."""
+    aliases = {version: alias for alias, version in registry.pointer().aliases.items()}
+    rows = []
+    for version in reversed(registry.versions()):
+        gate = version.gate or {}
+        rows.append(
+            {
+                "version": version.id,
+                "alias": aliases.get(version.id, ""),
+                "stage": version.stage,
+                "parent": version.parent or "",
+                "created": version.created_utc if version.folder is not None else None,
+                "cycle": version.facts.get("cycle_id", ""),
+                "gate": gate.get("verdict", ""),
+            }
+        )
+    return rows
+
+
+def canary_markdown(report: CanaryComparison, service: ServiceView | None) -> str:
+    """Return what changed with the promotion, and whether the service follows."""
+    forced = " **past the gate**" if report.forced else ""
+    lines = [f"## {report.champion} serves{forced}", "", report.reason, ""]
+    mass = f"{_number(report.champion_mass)} (before {_number(report.previous_mass)})"
+    lines += _pairs(
+        {
+            "pointer change": report.sequence,
+            "replaced": report.previous or "–",
+            "questions asked": report.questions,
+            "same verdict": _percent(report.agree),
+            "takes": f"{_percent(report.champion_approval)} (before {_percent(report.previous_approval)})",
+            "probability of a legal action": mass,
+            "largest gap to the answers recorded in training": _number(report.recorded_gap),
+            "service": _service(report, service),
+        }
+    )
+    if report.rows:
+        names = list(report.rows[0])
+        lines += ["", "### Where the two differ most", "", f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
+        lines += [f"| {' | '.join(_cell(row[name]) for name in names)} |" for row in report.rows]
+    return "\n".join(lines) + "\n"
+
+
+def _service(report: CanaryComparison, service: ServiceView | None) -> str:
+    if service is None:
+        return "no service is known here"
+    if service.problem:
+        return f"{service.url} did not answer: {service.problem}"
+    if service.serving == report.champion:
+        return f"{service.url} serves {service.serving}"
+    return f"**{service.url} serves {service.serving}, not the champion**"
+
+
+def _pairs(values: Mapping[str, Any]) -> list[str]:
+    shown: Sequence[tuple[str, Any]] = [(key, value) for key, value in values.items() if value is not None]
+    return ["| | |", "|---|---|", *(f"| {key.replace('_', ' ')} | {_cell(value)} |" for key, value in shown)]
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M} UTC"
+    return "–" if value is None else str(value).replace("|", "\\|").replace("\n", " ")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0%}"
+
+
+def _short(text: Any) -> str | None:
+    return None if text is None else str(text)[:12]
