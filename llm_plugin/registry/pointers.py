@@ -96,13 +96,13 @@ class PointerFile:
                     f"fencing token {fence} is older than {old.fencing_token}, which wrote {self._path}: another cycle "
                     "has taken over and this one must stop"
                 )
+            self._repair_journal(old)
             if done(old) and not (recover and self._is_damaged()):
                 return old
             stages = dict(old.stages)
             new = replace(change(old, stages), stages=stages, sequence=old.sequence + 1, changed_utc=self._clock())
             new = replace(new, fencing_token=max(old.fencing_token, fence or 0))
             new = replace(new, change=_change(what, version, new))
-            self._repair_journal(old)
             replace_file(self._path, json.dumps(pointer_to_json(new), indent=2, sort_keys=True) + "\n")
             append_line(self._journal_path, to_jsonable(new.change))
             return new
