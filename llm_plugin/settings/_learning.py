@@ -104,7 +104,7 @@ class GateSettings(Section):
     repetitions: int = Field(default=9999, ge=99, le=1_000_000, description="permutations and bootstrap samples")
     min_parse_rate: float = Field(default=0.95, ge=0, le=1, description="least share of readable generated answers")
     min_action_mass: float = Field(default=0.8, ge=0, le=1, description="least mean probability of a legal action")
-    max_latency_ratio: float = Field(default=1.5, gt=0, le=1000, description="most time per answer, champion = 1")
+    max_latency_ratio: float = Field(default=2.0, gt=0, le=1000, description="most time per answer, champion = 1")
     slice_tolerance_r: float = Field(
         default=0.1, ge=0, le=10, description="a slice fails where its upper bound lies below minus this"
     )
