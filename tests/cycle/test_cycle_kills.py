@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from cycle_kills import faults_of, half_of, state_of, kill_and_count
+from cycle_kills import faults_of, half_of, kill_and_count, state_of
 from cycle_world import at, make_parts
 
 from llm_plugin.cycle.run import run_cycle
