@@ -8,7 +8,20 @@ import warnings
 import typer
 
 from llm_plugin import __version__
-from llm_plugin.cli import backtest, data, explain, memory, models, pairs, project, proofs, serve, servers, walkforward
+from llm_plugin.cli import (
+    backtest,
+    data,
+    explain,
+    gate,
+    memory,
+    models,
+    pairs,
+    project,
+    proofs,
+    serve,
+    servers,
+    walkforward,
+)
 from llm_plugin.cli.console import err
 from llm_plugin.errors import LeanLlmError, RetryableError
 
@@ -39,7 +52,7 @@ def _root(
     """Options of the program itself."""
 
 
-for _module in (backtest, project, models, data, memory, servers, explain, proofs, walkforward, pairs, serve):
+for _module in (backtest, project, models, data, memory, servers, explain, proofs, walkforward, pairs, serve, gate):
     _module.register(app)
 
 
