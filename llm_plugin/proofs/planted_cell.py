@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from llm_plugin.settings import Settings
     from llm_plugin.validator import Validator
 
-__all__ = ["ARMS", "code_sha256", "proof_settings", "run_cell"]
+__all__ = ["ARMS", "code_sha256", "proof_settings", "run_cell", "stopwatch", "versions"]
 
 # The risk rules are an arm of their own: what the model is worth must not be mixed with what they are worth.
 ARMS = {
@@ -120,7 +120,7 @@ def run_cell(
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     seconds: dict[str, float] = {}
-    clock = _stopwatch(seconds)
+    clock = stopwatch(seconds)
     on_stage("market", 0.0)
     market = make_market(work / "data", config, variant, seed)
     clock("market")
@@ -220,7 +220,7 @@ def _result(
         "config": config.to_json(),
         "config_sha256": config.sha256,
         "code_sha256": code_sha256(),
-        "versions": _versions(),
+        "versions": versions(),
         "variant": variant.name,
         "profile": variant.profile,
         "rule": variant.rule,
@@ -250,7 +250,7 @@ def _arm(answers: list[Answer], done: list[int]) -> dict[str, Any]:
     }
 
 
-def _stopwatch(seconds: dict[str, float]) -> Callable[[str], None]:
+def stopwatch(seconds: dict[str, float]) -> Callable[[str], None]:
     last = time.perf_counter()
 
     def note(name: str) -> None:
@@ -261,7 +261,7 @@ def _stopwatch(seconds: dict[str, float]) -> Callable[[str], None]:
     return note
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from llm_plugin.bootstrap.rows import DecisionRow
     from llm_plugin.proofs.planted_config import ProofConfig, Variant
 
-__all__ = ["PlantedMarket", "Question", "make_market", "questions_on", "trading_days", "training_rows"]
+__all__ = ["PlantedMarket", "Question", "make_market", "plant_market", "questions_on", "trading_days", "training_rows"]
 
 RUN_ID = "proof"
 START_EQUITY = 100_000.0
@@ -81,10 +81,25 @@ def make_market(folder: Path, config: ProofConfig, variant: Variant, seed: int) 
     Raises:
         DataError: The folder is in use.
     """
+    synth = SynthConfig(seed=seed, bars=config.bars, context=config.context, profile=variant.profile, rule=variant.rule)
+    return plant_market(folder, synth, config.bars // 2, config.signal_confidence)
+
+
+def plant_market(folder: Path, synth: SynthConfig, first_part_bars: int, confidence: float) -> PlantedMarket:
+    """Write a synthetic market and read it back as a run would.
+
+    Args:
+        folder: A new or empty folder.
+        synth: The market.
+        first_part_bars: Bars that training may know.
+        confidence: Confidence of the planted signal.
+
+    Raises:
+        DataError: The folder is in use.
+    """
     from llm_plugin.engine.enums import SecurityType
     from llm_plugin.engine.symbols import Symbol
 
-    synth = SynthConfig(seed=seed, bars=config.bars, context=config.context, profile=variant.profile, rule=variant.rule)
     manifest = write_market(folder, synth)
     ticker = synth.lean_ticker.upper()
     symbol = Symbol.create(ticker, SecurityType[synth.security_type.upper()], synth.lean_market)
@@ -103,7 +118,7 @@ def make_market(folder: Path, config: ProofConfig, variant: Variant, seed: int) 
         ticker=synth.lean_ticker,
         resolution=synth.resolution,
     )
-    return PlantedMarket(manifest, bars, len(bars) // 2, instrument, _exits(manifest), config.signal_confidence)
+    return PlantedMarket(manifest, bars, first_part_bars, instrument, _exits(manifest), confidence)
 
 
 def training_rows(market: PlantedMarket) -> list[DecisionRow]:

@@ -120,6 +120,7 @@ def make_loop(parts: LoopParts) -> tuple[Loop, SimulatedCycles, Callable[[], Non
             folder=state / "cycles",
             data_folder=parts.data_folder,
             context_rows=parts.context_rows,
+            open_model=lambda _, adapter: parts.generations.swapper.build(adapter, "judged"),  # on the base in memory
             train=train,
         )
 

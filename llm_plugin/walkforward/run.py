@@ -118,11 +118,23 @@ def _local_memory(options: WalkForwardOptions) -> tuple[str, ...]:
 
 
 def _require_in_process(resolved: Resolved) -> None:
-    mode = resolved.settings.validator.mode
-    if mode != "in_process":
-        raise ConfigError(
-            f"validator.mode is {mode!r}: a walk-forward retrains the model in its own process; set it to in_process"
+    settings, problems = resolved.settings, []
+    if settings.validator.mode != "in_process" or settings.validator.arm != "llm":
+        problems.append(
+            f"validator.mode is {settings.validator.mode!r}, validator.arm {settings.validator.arm!r}: a walk-forward "
+            "retrains the model in its own process; set them to in_process and llm"
         )
+    if settings.llm_model.provider != "transformers":
+        problems.append(
+            f"llm_model.provider is {settings.llm_model.provider!r}: only a model in process can be retrained in "
+            "simulated time; set it to transformers"
+        )
+    if settings.llm_model.adapter is not None:
+        problems.append(
+            f"llm_model.adapter is {settings.llm_model.adapter!r}: a walk-forward starts from the base; leave it out"
+        )
+    if problems:
+        raise ConfigError(problems)
 
 
 _NOTES = (
