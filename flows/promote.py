@@ -10,12 +10,12 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from flows.shared import RETRIES, Progress, links_of, opened, table_rows
+from flows.shared import RETRIES, Progress, cycle_report, opened, table_rows
 from llm_plugin.cycle.run import run_cycle
 from llm_plugin.cycle.words import CycleRequest, CycleResult
 from llm_plugin.gate.decision import GateDecision
 from llm_plugin.gate.text import as_markdown
-from llm_plugin.stack.reports import cycle_markdown, cycle_title, version_rows
+from llm_plugin.stack.reports import cycle_title, version_rows
 
 __all__ = ["promote"]
 
@@ -27,7 +27,7 @@ def judge(config: Path | None, overrides: list[str]) -> CycleResult:
         if not loop.waits_for_judge():
             return CycleResult("not_due", "no challenger waits for the gate", champion=loop.registry.pointer().champion)
         result = run_cycle(CycleRequest(holder="prefect"), loop.parts(Progress("gate-progress", "Judging")))
-        report, rows = cycle_markdown(result, links_of(loop)), table_rows(version_rows(loop.registry))
+        report, rows = cycle_report(loop, result), table_rows(version_rows(loop.registry))
         decided = [row for row in loop.database.gates() if row.cycle_id == result.cycle_id]
     create_markdown_artifact(report, key="retrain-cycle", description=f"{cycle_title(result.status)}: {result.reason}")
     create_table_artifact(rows, key="model-versions", description="Every version of the validator, the newest first")

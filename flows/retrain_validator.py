@@ -10,11 +10,11 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from flows.shared import RETRIES, Progress, links_of, opened
+from flows.shared import RETRIES, Progress, cycle_report, opened
 from llm_plugin.cycle.run import run_cycle
 from llm_plugin.cycle.words import CycleRequest, CycleResult
 from llm_plugin.errors import LeaseHeld
-from llm_plugin.stack.reports import cycle_markdown, cycle_title
+from llm_plugin.stack.reports import cycle_title
 
 __all__ = ["retrain_validator"]
 
@@ -33,7 +33,7 @@ def learn(trigger: str, judge: bool, config: Path | None, overrides: list[str]) 
         except LeaseHeld as error:
             return CycleResult("held", str(error), champion=loop.registry.pointer().champion)  # type: ignore[arg-type]
         progress(cycle_title(result.status), 1.0)
-        text = cycle_markdown(result, links_of(loop))
+        text = cycle_report(loop, result)
     create_markdown_artifact(text, key="retrain-cycle", description=f"{cycle_title(result.status)}: {result.reason}")
     return result
 

@@ -14,7 +14,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from llm_plugin.errors import LeanLlmError, RetryableError
 
-__all__ = ["RETRIES", "Progress", "by_value", "deliver", "links_of", "opened", "retryable", "table_rows"]
+__all__ = ["RETRIES", "Progress", "by_value", "cycle_report", "deliver", "opened", "retryable", "table_rows"]
 
 
 def retryable(_task: Any, _run: Any, state: Any) -> bool:
@@ -104,10 +104,13 @@ def deliver(loop: Any) -> int:
     return count
 
 
-def links_of(loop: Any) -> dict[str, str]:
-    """Return where a person looks further: MLflow where it is a server, else nothing."""
+def cycle_report(loop: Any, result: Any) -> str:
+    """Return a cycle's page, with a link to MLflow where that is a server."""
+    from llm_plugin.stack.reports import cycle_facts, cycle_markdown
+
     uri = loop.settings.registry.mlflow_uri
-    return {"MLflow": uri} if uri and uri.startswith("http") else {}
+    links = {"MLflow": uri} if uri and uri.startswith("http") else {}
+    return cycle_markdown(result, cycle_facts(loop.database, result), links)
 
 
 def table_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llm_plugin.files import home
-
 if TYPE_CHECKING:
     from llm_plugin.cycle.words import CycleParts, OnStage
     from llm_plugin.learning.database import LearningDatabase
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
     from llm_plugin.registry.store import Registry
     from llm_plugin.settings import Settings
 
-__all__ = ["Loop", "learning_url", "open_loop"]
+__all__ = ["Loop", "open_loop"]
 
 
 @dataclass(frozen=True)
@@ -85,13 +83,6 @@ class Loop:
         return str(PromptRenderer(self.settings.prompts, self.settings.features.user).template.system)
 
 
-def learning_url(settings: Settings) -> str:
-    """Return the database that is learned from: `learning.store_url`, else the service's."""
-    from llm_plugin.validator.build import store_url
-
-    return settings.learning.store_url or store_url(settings.outcomes.store_url, home() / "service")
-
-
 @contextmanager
 def open_loop(config: Path | None = None, overrides: Sequence[str] = ()) -> Iterator[Loop]:
     """Open the loop of a configuration; all of it is closed at the end.
@@ -107,10 +98,11 @@ def open_loop(config: Path | None = None, overrides: Sequence[str] = ()) -> Iter
     from llm_plugin.learning.database import LearningDatabase
     from llm_plugin.outcomes.store import OutcomeStore
     from llm_plugin.registry.store import Registry
+    from llm_plugin.service.build import service_store_url
     from llm_plugin.settings import resolve
 
     settings = resolve(config, overrides).settings
-    url = learning_url(settings)
+    url = service_store_url(settings)
     with ExitStack() as stack:
         store = stack.enter_context(OutcomeStore(url, "each"))
         database = stack.enter_context(LearningDatabase(url))

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from llm_plugin.cycle.words import CycleResult
+    from llm_plugin.learning.database import LearningDatabase
     from llm_plugin.registry.store import Registry
     from llm_plugin.stack.canary_report import CanaryComparison, ServiceView
 
-__all__ = ["canary_markdown", "cycle_markdown", "cycle_title", "facts_markdown", "version_rows"]
+__all__ = ["canary_markdown", "cycle_facts", "cycle_markdown", "cycle_title", "facts_markdown", "version_rows"]
 
 TITLES = {
     "promoted": "Promoted",
@@ -30,9 +31,17 @@ def cycle_title(status: str) -> str:
     return TITLES.get(status, status.replace("_", " ").capitalize())
 
 
-def cycle_markdown(result: CycleResult, links: Mapping[str, str]) -> str:
+def cycle_facts(database: LearningDatabase, result: CycleResult) -> dict[str, Any]:
+    """Return what is known of a cycle, also of one that is not at its end: request, stages, result."""
+    row, stages = database.cycle(result.cycle_id), database.stages(result.cycle_id)
+    asked = {} if row is None else {key: value for key, value in row.request.items() if key != "settings"}
+    seconds = {name: facts["seconds"] for name, facts in stages.items() if "seconds" in facts}
+    training = stages.get("trained", {}).get("training", {})
+    return {**asked, **stages.get("pairs", {}), "training": training, **result.facts, "seconds": seconds}
+
+
+def cycle_markdown(result: CycleResult, facts: Mapping[str, Any], links: Mapping[str, str]) -> str:
     """Return how a cycle ended, what it learned from, how long each stage took, and where to look further."""
-    facts = result.facts
     lines = [f"## {cycle_title(result.status)}", "", result.reason, ""]
     rows = {
         "cycle": result.cycle_id or "none was begun",
@@ -48,6 +57,7 @@ def cycle_markdown(result: CycleResult, links: Mapping[str, str]) -> str:
     for title, values in (
         ("decisions and pairs", facts.get("counts")),
         ("left out", facts.get("left_out")),
+        ("training", facts.get("training")),
         ("gate", facts.get("figures")),
         ("seconds", facts.get("seconds")),
     ):
