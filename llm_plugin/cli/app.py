@@ -18,8 +18,10 @@ from llm_plugin.cli import (
     pairs,
     project,
     proofs,
+    retrain,
     serve,
     servers,
+    versions,
     walkforward,
 )
 from llm_plugin.cli.console import err
@@ -52,7 +54,22 @@ def _root(
     """Options of the program itself."""
 
 
-for _module in (backtest, project, models, data, memory, servers, explain, proofs, walkforward, pairs, serve, gate):
+for _module in (
+    backtest,
+    project,
+    models,
+    data,
+    memory,
+    servers,
+    explain,
+    proofs,
+    walkforward,
+    pairs,
+    serve,
+    gate,
+    versions,
+    retrain,
+):
     _module.register(app)
 
 

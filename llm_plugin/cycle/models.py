@@ -47,4 +47,5 @@ def open_configured(settings: Settings, adapter: Path | None) -> LanguageModel:
         temperature=wanted.temperature,
         top_p=wanted.top_p,
         seed=settings.validator.seed,
+        server=wanted.server,
     )

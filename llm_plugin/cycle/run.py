@@ -33,7 +33,7 @@ from llm_plugin.errors import (
     LeaseHeld,
     LeaseLost,
 )
-from llm_plugin.learning.leases import holder_name
+from llm_plugin.learning.leases import Lease, holder_name
 from llm_plugin.learning.outbox import Event
 from llm_plugin.learning.types import CycleStatus
 
@@ -69,28 +69,35 @@ def run_cycle(request: CycleRequest, parts: CycleParts) -> CycleResult:
     learning = parts.settings.learning
     lease = parts.database.acquire(lease_name(learning.model), holder_name(request.holder), learning.lease_seconds)
     with Heartbeat(parts.database, lease) as beat:
-        tell_changes(parts.registry, parts.database)
-        row = parts.database.open_cycle(learning.model)
-        resumed = row is not None
-        if row is None:
-            rule = due(
-                learning,
-                parts.stores,
-                parts.database,
-                as_of_utc=request.as_of_utc,
-                trigger=request.trigger,
-                run_ids=request.run_ids,
-                data_folder=parts.data_folder,
-            )
-            if not rule.start:
-                status: CycleStatus = "insufficient_data" if rule.why_not == "count" else "not_due"
-                facts = {"count": rule.count, "needed": rule.needed, "wait_until_utc": rule.wait_until_utc}
-                champion = parts.registry.pointer().champion
-                return CycleResult(status, rule.reason, champion=champion, facts=facts)
-            row = begin(parts, request, rule, lease)
-        parts = replace(parts, settings=settings_of(row, parts.settings))
-        bench = Bench(row, parts, cycle_folder(parts, row.cycle_id), lease, beat.check)
-        return _Run(bench, request.stop_after, resumed).to_end()
+        result = _under_lease(request, parts, lease, beat)
+    if parts.mirror is not None:
+        parts.mirror.deliver()  # what MLflow misses now it is told by the next one
+    return result
+
+
+def _under_lease(request: CycleRequest, parts: CycleParts, lease: Lease, beat: Heartbeat) -> CycleResult:
+    learning = parts.settings.learning
+    tell_changes(parts.registry, parts.database)
+    row = parts.database.open_cycle(learning.model)
+    resumed = row is not None
+    if row is None:
+        rule = due(
+            learning,
+            parts.stores,
+            parts.database,
+            as_of_utc=request.as_of_utc,
+            trigger=request.trigger,
+            run_ids=request.run_ids,
+            data_folder=parts.data_folder,
+        )
+        if not rule.start:
+            status: CycleStatus = "insufficient_data" if rule.why_not == "count" else "not_due"
+            facts = {"count": rule.count, "needed": rule.needed, "wait_until_utc": rule.wait_until_utc}
+            return CycleResult(status, rule.reason, champion=parts.registry.pointer().champion, facts=facts)
+        row = begin(parts, request, rule, lease)
+    parts = replace(parts, settings=settings_of(row, parts.settings))
+    bench = Bench(row, parts, cycle_folder(parts, row.cycle_id), lease, beat.check)
+    return _Run(bench, request.stop_after, resumed).to_end()
 
 
 class _Paused(Exception):

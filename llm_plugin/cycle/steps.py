@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from llm_plugin.gate.health import ModelHealth
     from llm_plugin.learning.database import LearningDatabase
     from llm_plugin.learning.leases import Lease
+    from llm_plugin.learning.split import Split
     from llm_plugin.prompts import PromptRenderer
     from llm_plugin.reasoning.base import LanguageModel
 
@@ -101,7 +102,7 @@ def make_pairs(bench: Bench) -> dict[str, Any]:
         prompt_version=bench.prompt_version,
     )
     report(0.1)
-    context = parts.context_rows(split) if parts.context_rows is not None else ()
+    context, note = _context(bench, split)
     rows = training_rows(split, learning, context)
     champion = parts.registry.pointer().champion
     writer = ModelAnswers(
@@ -124,6 +125,7 @@ def make_pairs(bench: Bench) -> dict[str, Any]:
         "newest_utc": manifest.newest_utc,
         "counts": manifest.counts,
         "left_out": manifest.left_out,
+        "context": note,
     }
 
 
@@ -235,6 +237,23 @@ def judge_challenger(bench: Bench, pairs: Mapping[str, Any], challenger: str) ->
     return {"verdict": known.verdict, "reason": decided.reason(), "champion": known.champion, "figures": figures}
 
 
+def _context(bench: Bench, split: Split) -> tuple[Sequence[MaturedDecision], str]:
+    """Return bars without a signal, as decisions, and where they come from; without market data there are none."""
+    from llm_plugin.learning.context_rows import MarketContextRows
+
+    parts = bench.parts
+    if parts.context_rows is not None:
+        return parts.context_rows(split), "given"
+    if parts.data_folder is None or not parts.settings.learning.context_rows:
+        return (), "no market data" if parts.data_folder is None else "learning.context_rows is 0"
+    run_ids = bench.row.request.get("run_ids")
+    try:
+        found = MarketContextRows(parts.data_folder, parts.settings, list(parts.stores), run_ids=run_ids).rows(split)
+    except DataError as error:  # they only add; what was decided can be learned from without them
+        return (), str(error)
+    return found, f"{len(found)} bars of {parts.data_folder}"
+
+
 def _judged(bench: Bench, window_id: str, challenger: str, champion: str) -> GateRow | None:
     rows = [row for row in bench.database.gates(window_id) if row.challenger == challenger]
     return rows[0] if rows and rows[0].champion == champion else None
@@ -278,15 +297,21 @@ def _check_dataset(bench: Bench, pairs: Mapping[str, Any]) -> None:
 
 
 def _train(task: TrainerTask, on_progress: Callable[[float], None]) -> None:
+    from llm_plugin.registry.mirror import mirror_uri
     from llm_plugin.training import TrainingJob, train_adapter
 
+    settings = task.settings
     job = TrainingJob(
-        base=base_folder(task.settings) or task.settings.llm_model.name,
+        base=base_folder(settings) or settings.llm_model.name,
         parent_adapter=task.parent,
         dataset=task.dataset,
         out=task.out,
-        settings=task.settings.learning.training,
+        settings=settings.learning.training,
         prompt_version=task.prompt_version,
+        quantization=settings.llm_model.quantization,
+        name=settings.learning.model,
+        device=settings.llm_model.device,
+        mlflow_uri=mirror_uri(settings),
     )
     train_adapter(job, on_progress)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from llm_plugin.learning.split import Split
     from llm_plugin.outcomes.store import OutcomeStore
     from llm_plugin.reasoning.base import LanguageModel
+    from llm_plugin.registry.mirror import Mirror
     from llm_plugin.registry.store import Registry
     from llm_plugin.settings import Settings
 
@@ -93,6 +94,7 @@ class CycleParts:
         context_rows: Gives bars without a signal, rendered as decisions, for a split; None = none.
         open_model: Loads the model with an adapter (None = without); None takes `llm_model` of the settings.
         train: Trains in a process of its own; None takes `training.train_adapter`.
+        mirror: Is told about versions and aliases when a cycle has ended; None tells nobody.
         on_stage: Called with a stage's name and the fraction done.
     """
 
@@ -105,6 +107,7 @@ class CycleParts:
     context_rows: ContextRows | None = None
     open_model: OpenModel | None = None
     train: Trainer | None = None
+    mirror: Mirror | None = None
     on_stage: OnStage = lambda stage, fraction: None
 
     @property
