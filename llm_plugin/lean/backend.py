@@ -21,6 +21,7 @@ from llm_plugin.domain import (
 from llm_plugin.errors import ConfigError
 from llm_plugin.lean.config import SCHEMA, LeanConfig
 from llm_plugin.lean.record import RecordedBackend
+from llm_plugin.lean.service import make_service_backend
 
 __all__ = ["ApprovingBackend", "local_decision", "make_backend"]
 
@@ -102,10 +103,7 @@ def make_backend(algorithm: Any, config: LeanConfig, run_id: str, run_folder: Pa
             "give a run folder or its decisions.jsonl (`lean-llm backtest PROJECT --decisions-from RUN`)"
         )
     if mode == "service":
-        raise ConfigError(
-            "validator.mode is 'service': the validator's service comes with `lean-llm serve`, which this version "
-            "does not have; set validator.mode to in_process, record or none"
-        )
+        return make_service_backend(algorithm, config, run_id, run_folder)
     if mode == "none":
         allowed = bool(config.values.get("signals", {}).get("allow_lookahead", False))
         return ApprovingBackend(_signal_source(config), allow_lookahead=allowed)

@@ -20,7 +20,13 @@ from llm_plugin.errors import ConfigError, StaleConfig, did_you_mean
 __all__ = ["LEAN_DEFAULTS", "SCHEMA", "LeanConfig", "calling_folder", "load_config"]
 
 LEAN_DEFAULTS: dict[str, Any] = {
-    "validator": {"mode": "in_process", "on_failure": "veto_entries"},
+    "validator": {
+        "mode": "in_process",
+        "on_failure": "veto_entries",
+        "timeout_seconds": 10.0,
+        "url": None,
+        "api_key": None,
+    },
     "fusion": {"use_selective_querying": True, "query_interval": 5},
     "reasoning": {"mode": "entry", "reasons": "after_run"},
     "features": {"resolution": "hour", "user": []},

@@ -17,6 +17,7 @@ __all__ = [
     "Problem",
     "RetrainAnswer",
     "RollbackAnswer",
+    "RunAnswer",
     "SignalAnswer",
     "Stats",
     "Status",
@@ -47,6 +48,14 @@ class Status(BaseModel):
     """One word."""
 
     status: str
+
+
+class RunAnswer(BaseModel):
+    """A run that may begin."""
+
+    run_id: str
+    known: bool = Field(description="whether questions of it were answered before")
+    version: str = Field(description="who answers now")
 
 
 class Decisions(BaseModel):

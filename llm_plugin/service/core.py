@@ -24,6 +24,7 @@ from llm_plugin.service.errors import Conflict, Refused, UnknownDecision
 from llm_plugin.service.outcomes import Recorded, TradeResult, outcome_of_result
 from llm_plugin.service.reports import DEFAULT_RUN, Report, ReportBook, question_of, tell
 from llm_plugin.service.runs import Runs
+from llm_plugin.validator.cutoffs import SeenData, refuse_lookahead, seen_data
 
 if TYPE_CHECKING:
     from llm_plugin.outcomes.store import OutcomeStore, StoredDecision
@@ -128,6 +129,27 @@ class ValidatorService:
             run.parts.ledger.save(request, decision, None)
         self.metrics.decided(decision)
         return "recorded"
+
+    def open_run(self, run_id: str, start_utc: datetime | None) -> dict[str, Any]:
+        """Return whether a run is known, and who answers it.
+
+        Raises:
+            LookaheadError: It starts before the data cutoff of a model of this service.
+        """
+        if start_utc is not None:
+            allowed = self.settings.signals.allow_lookahead
+            refuse_lookahead([*seen_data(self.settings), *self._adapter_data()], start_utc, allowed)
+        version = "" if self.model is None else self.model.version
+        return {"run_id": run_id, "known": self.store.run(run_id) is not None, "version": version}
+
+    def _adapter_data(self) -> list[SeenData]:
+        """What the serving generation has seen beyond its base."""
+        generation = getattr(getattr(self.model, "model", None), "current", None)
+        manifest = getattr(getattr(generation, "model", None), "manifest", None)
+        if generation is None or manifest is None or not manifest.data_cutoff_utc:
+            return []
+        cutoff = datetime.fromisoformat(manifest.data_cutoff_utc.replace("Z", "+00:00"))
+        return [SeenData("version", generation.label, cutoff)]
 
     def open_decisions(self, run_id: str) -> list[StoredDecision]:
         """Return a run's entry decisions that have no outcome yet, oldest first; none for an unknown run."""

@@ -20,6 +20,7 @@ from llm_plugin.service.answers import (
     Problem,
     RetrainAnswer,
     RollbackAnswer,
+    RunAnswer,
     SignalAnswer,
     Stats,
     Status,
@@ -41,6 +42,7 @@ from llm_plugin.service.schemas import (
     ResultBody,
     RetrainBody,
     RollbackBody,
+    RunBody,
 )
 
 __all__ = ["health_router", "router"]
@@ -125,6 +127,12 @@ def outcomes(body: AnyOutcome, service: Service, most: MostQuestions) -> Respons
 def context(body: ContextQuestion, service: Service) -> Response:
     """Return what the model would be shown; nothing that closed at or after the signal's time is in it."""
     return JSONResponse(service.context(body.report(datetime.now(UTC))))
+
+
+@router.post("/runs", response_model=RunAnswer, summary="Announce a run")
+def runs(body: RunBody, service: Service) -> Response:
+    """Refuse a backtest that starts before the data cutoff of a model here (409, type LookaheadError)."""
+    return JSONResponse(service.open_run(body.run_id, body.start_utc))
 
 
 @router.get("/open", response_model=OpenDecisions, summary="Open decisions of a run, for restarts")

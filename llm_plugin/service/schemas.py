@@ -41,6 +41,7 @@ __all__ = [
     "ResultBody",
     "RetrainBody",
     "RollbackBody",
+    "RunBody",
     "SignalBody",
 ]
 
@@ -354,6 +355,13 @@ class ContextQuestion(Strict):
             time_utc=(signal.time_utc or now).astimezone(UTC),
             features={name: value for name, value in signal.features.items() if value is not None},
         )
+
+
+class RunBody(Strict):
+    """A run that is about to begin."""
+
+    run_id: Name
+    start_utc: Time | None = Field(default=None, description="first moment of a backtest; null = live")
 
 
 class RetrainBody(Strict):

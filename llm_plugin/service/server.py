@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from llm_plugin.service.app import create_app
 
 if TYPE_CHECKING:
     import socket
@@ -12,9 +15,8 @@ if TYPE_CHECKING:
 
     from llm_plugin.service.core import ValidatorService
 
-__all__ = ["run_server"]
+__all__ = ["make_server", "run_server"]
 
-_LOG = logging.getLogger("llm_plugin.service")
 DRAIN_SECONDS = 30
 KEEP_ALIVE_SECONDS = 75
 SWITCH_SECONDS = 0.0005
@@ -33,25 +35,12 @@ def run_server(
     """
     import sys
 
-    import uvicorn
-
-    from llm_plugin.service.app import create_app
-
-    class Server(uvicorn.Server):
-        """Says that it is shutting down as soon as it is asked to."""
-
-        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-            """Refuse new requests on open connections from now on."""
-            service.draining = True
-            super().handle_exit(sig, frame)
-
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            """Start, then tell."""
-            await super().startup(sockets)
-            if self.started and on_ready is not None:
-                on_ready([_url(server) for server in sockets or []])
-
     sys.setswitchinterval(SWITCH_SECONDS)
+    make_server(service, on_ready).run(sockets=sockets)
+
+
+def make_server(service: ValidatorService, on_ready: Callable[[list[str]], None] | None = None) -> uvicorn.Server:
+    """Return the server; `run(sockets=...)` serves until `should_exit` is set or a signal comes."""
     config = uvicorn.Config(
         create_app(service),
         log_config=None,
@@ -61,10 +50,29 @@ def run_server(
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         server_header=False,
     )
-    server: Any = Server(config)
-    server.run(sockets=sockets)
-    if not server.started:
-        _LOG.error("the service did not start")
+    return _Server(config, service, on_ready)
+
+
+class _Server(uvicorn.Server):
+    """Says that it is ready, and that it is shutting down as soon as it is asked to."""
+
+    def __init__(
+        self, config: uvicorn.Config, service: ValidatorService, on_ready: Callable[[list[str]], None] | None
+    ) -> None:
+        super().__init__(config)
+        self._service = service
+        self._on_ready = on_ready
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Refuse new requests on open connections from now on."""
+        self._service.draining = True
+        super().handle_exit(sig, frame)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then tell."""
+        await super().startup(sockets)
+        if self.started and self._on_ready is not None:
+            self._on_ready([_url(server) for server in sockets or []])
 
 
 def _url(server: socket.socket) -> str:

@@ -62,3 +62,35 @@ def client(service: ValidatorService) -> Iterator[Any]:
 
     with TestClient(create_app(service)) as opened:
         yield opened
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[ValidatorService], str]]:
+    """Run a service on a socket of its own in a thread; returns its address."""
+    import threading
+
+    from llm_plugin.service.bind import open_sockets
+    from llm_plugin.service.server import make_server
+
+    running: list[tuple[Any, threading.Thread]] = []
+
+    def start(service: ValidatorService, port: int = 0) -> str:
+        urls: list[str] = []
+        ready = threading.Event()
+
+        def on_ready(found: list[str]) -> None:
+            urls.extend(found)
+            ready.set()
+
+        server = make_server(service, on_ready)
+        sockets = open_sockets(["127.0.0.1"], port)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": sockets}, daemon=True)
+        thread.start()
+        assert ready.wait(20), "the server did not start"
+        running.append((server, thread))
+        return urls[0]
+
+    yield start
+    for server, thread in running:
+        server.should_exit = True
+        thread.join(20)
