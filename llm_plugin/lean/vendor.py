@@ -22,7 +22,7 @@ __all__ = ["MANIFEST", "VendorReport", "check_vendored", "vendor", "vendored_mod
 MANIFEST = "VENDORED.json"
 SCHEMA = "1"
 ROOTS = ("lean/__init__.py", "features/__init__.py")
-LEFT_OUT = ("settings", "validator", "signals", "engine/runner", "lean/vendor")
+LEFT_OUT = ("settings", "validator", "signals", "walkforward", "engine/runner", "lean/vendor")
 """Imported lazily, and only where the validator itself runs in the algorithm's process."""
 
 
