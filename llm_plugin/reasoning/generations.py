@@ -457,6 +457,7 @@ class Generations:
         except LeanLlmError:
             if old is not None:
                 self.swapper.activate(old.model, new.model)
+            self.discard(new)
             raise
 
     def _ask_canary(self, generation: Generation) -> CanaryReport:

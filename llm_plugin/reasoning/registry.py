@@ -1,4 +1,4 @@
-"""Language-model back ends by name: `transformers` (in process) and whatever else is registered."""
+"""Language-model back ends by name: `transformers` in process, servers by URL, and whatever else is registered."""
 
 from __future__ import annotations
 
@@ -16,7 +16,17 @@ Factory = Callable[..., LanguageModel]
 def _transformers(**options: Any) -> LanguageModel:
     from llm_plugin.reasoning.transformers_model import TransformersModel
 
+    options.pop("server", None)
     return TransformersModel.load(options.pop("name"), **options)
+
+
+def _on_server(provider: str) -> Factory:
+    def make(**options: Any) -> LanguageModel:
+        from llm_plugin.serving.opening import open_model
+
+        return open_model(provider, **options)
+
+    return make
 
 
 def _fake(**options: Any) -> LanguageModel:
@@ -25,7 +35,13 @@ def _fake(**options: Any) -> LanguageModel:
     return FakeModel(version=f"fake:{options.get('name', '')}@1")
 
 
-_BACKENDS: dict[str, Factory] = {"fake": _fake, "transformers": _transformers}
+_BACKENDS: dict[str, Factory] = {
+    "fake": _fake,
+    "ollama": _on_server("ollama"),
+    "openai": _on_server("openai"),
+    "transformers": _transformers,
+    "vllm": _on_server("vllm"),
+}
 
 
 def register_backend(key: str, factory: Factory) -> None:

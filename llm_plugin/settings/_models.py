@@ -29,6 +29,7 @@ __all__ = [
     "ReasoningSettings",
     "RegimeWeights",
     "RiskSettings",
+    "ServerSettings",
     "SessionSettings",
     "Settings",
     "SignalsSettings",
@@ -39,11 +40,32 @@ __all__ = [
 Resolution = Literal["second", "minute", "hour", "daily"]
 
 
+class ServerSettings(Section):
+    """The server that runs the model, for providers ollama, vllm and openai."""
+
+    url: str | None = Field(default=None, pattern=r"^https?://", description="address of the server")
+    model: str | None = Field(
+        default=None, min_length=1, description="the base's name there; null = the name of the model or of its folder"
+    )
+    api_key: SecretStr | None = Field(
+        default=None, description="key of the server; better LEAN_LLM__LLM_MODEL__SERVER__API_KEY"
+    )
+    timeout_seconds: float = Field(default=10.0, gt=0, le=3600, description="longest wait for one answer")
+    swap: Literal["drain", "merge"] = Field(
+        default="drain", description="Ollama: drain = hold requests and reload; merge = a whole model per adapter"
+    )
+    adapters_at: str | None = Field(
+        default=None, min_length=1, description="vLLM: where it sees LEAN_LLM_HOME/registry; null = the same path"
+    )
+
+
 class LlmModelSettings(Section):
     """The language model that validates."""
 
     provider: str = Field(
-        default="transformers", min_length=1, description="back end: transformers, or a registered name"
+        default="transformers",
+        min_length=1,
+        description="back end: transformers, ollama, vllm, openai, or a registered name",
     )
     name: str = Field(
         default="bootstrap", min_length=1, description="model under LEAN_LLM_HOME/models/llm, or a model folder"
@@ -63,6 +85,9 @@ class LlmModelSettings(Section):
         default=0.1, ge=0, le=2, description="sampling temperature of reasons; the action is scored"
     )
     top_p: float = Field(default=0.9, gt=0, le=1, description="nucleus of reason sampling")
+    server: ServerSettings = Field(
+        default_factory=ServerSettings, description="The server that runs the model (providers ollama, vllm, openai)."
+    )
 
 
 class RegimeWeights(Section):

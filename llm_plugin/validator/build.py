@@ -160,6 +160,7 @@ def _load_model(settings: Settings, renderer: PromptRenderer) -> LanguageModel:
         temperature=wanted.temperature,
         top_p=wanted.top_p,
         seed=settings.validator.seed,
+        server=wanted.server,
     )
 
 

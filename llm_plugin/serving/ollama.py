@@ -1,0 +1,284 @@
+"""Ollama: decisions scored over `/api/generate`, adapters uploaded as blobs, one runner at a time per base.
+
+Measured: a runner is keyed by the base's blob, so another adapter on the same base has to wait until nothing is in
+flight, for ever under steady load. Hence the drained swap: hold new requests, wait, load, go on. Or give each
+generation a blob of its own (adapter merged into the base): then both are loaded side by side and nothing waits.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from llm_plugin.domain import Action
+from llm_plugin.errors import BackendUnavailable, ModelError
+from llm_plugin.reasoning.base import ActionScores, LanguageModel, PromptText, make_scores
+from llm_plugin.reasoning.calibrator import Calibrator
+from llm_plugin.reasoning.generations import Promises
+from llm_plugin.reasoning.model_folder import ModelManifest, file_sha256
+from llm_plugin.serving.adapters import ADAPTER_FILES, AdapterFolder, LocalBase, Users, calibrator_of
+from llm_plugin.serving.http import JsonClient, ServerRefused
+from llm_plugin.serving.listing import forced_text, listed_actions, reason_of
+
+__all__ = ["OllamaModel", "OllamaSwapper"]
+
+TOP = 20  # the most that the server lists
+LOAD_SECONDS = 300.0
+_NOTES = (
+    "one runner per base: a swap holds new requests, waits for those in flight and loads the new generation",
+    "the canary runs within that pause, and the previous generation cannot answer in shadow",
+    "weights are converted to 16 bits: log-probabilities differ in the third decimal",
+    "llama.cpp puts a BOS token before the prompt unless tokenizer_config.json says add_bos_token: false",
+)
+_MERGED_NOTES = (
+    "each generation is a whole model on the server (adapter merged into the base): it costs the base's memory again",
+    "the server must allow two loaded models (OLLAMA_MAX_LOADED_MODELS)",
+    *_NOTES[2:],
+)
+Merge = Callable[[Path, Path, Path], None]
+
+
+class OllamaModel:
+    """One model of an Ollama server."""
+
+    def __init__(
+        self,
+        client: JsonClient,
+        name: str,
+        *,
+        version: str,
+        calibrator: Calibrator | None = None,
+        manifest: ModelManifest | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        """Name what is asked.
+
+        Args:
+            client: The server.
+            name: The model's name there.
+            version: What answers call themselves.
+            calibrator: Fitted with this generation.
+            manifest: Of its adapter.
+            options: Sampling of reasons: `temperature`, `top_p`, `seed`.
+        """
+        self.name = name
+        self.version = version
+        self.calibrator = calibrator
+        self.manifest = manifest
+        self._client = client
+        self._options = options or {}
+
+    def score(self, prompts: Sequence[PromptText], legal: Sequence[tuple[Action, ...]]) -> list[ActionScores]:
+        """Score one question after the other; the server keeps the shared prefix in its cache.
+
+        Raises:
+            BackendUnavailable: No answer, or none of the legal actions is among the likeliest tokens.
+        """
+        return [self._score(prompt, actions) for prompt, actions in zip(prompts, legal, strict=True)]
+
+    def generate_reasons(
+        self, prompts: Sequence[PromptText], actions: Sequence[Action], max_new_tokens: int = 50
+    ) -> list[str]:
+        """Let the model write the reason under each forced action."""
+        texts = [forced_text(prompt, action) for prompt, action in zip(prompts, actions, strict=True)]
+        return [reason_of(text) for text in self.complete(texts, max_new_tokens)]
+
+    def generate_reason(self, prompt: PromptText, action: Action, max_new_tokens: int = 50) -> str:
+        """Return one reason."""
+        return self.generate_reasons([prompt], [action], max_new_tokens)[0]
+
+    def complete(self, texts: Sequence[str], max_new_tokens: int = 50) -> list[str]:
+        """Continue texts freely, up to the first line break.
+
+        Raises:
+            BackendUnavailable: No answer.
+        """
+        options = {"temperature": 0, **self._options, "num_predict": max_new_tokens}
+        answers = [str(self._generate(text, options).get("response", "")) for text in texts]
+        return [answer.strip("\n").split("\n", 1)[0] for answer in answers]
+
+    def load(self) -> None:
+        """Have the server load it and keep it.
+
+        Raises:
+            BackendUnavailable: It could not in time.
+        """
+        body = {"model": self.name, "prompt": "", "stream": False, "keep_alive": -1}
+        self._client.post("/api/generate", body, timeout_seconds=LOAD_SECONDS)
+
+    def unload(self) -> None:
+        """Have the server drop it from memory.
+
+        Raises:
+            BackendUnavailable: No answer.
+        """
+        self._client.post("/api/generate", {"model": self.name, "prompt": "", "stream": False, "keep_alive": 0})
+
+    def _score(self, prompt: PromptText, legal: tuple[Action, ...]) -> ActionScores:
+        options = {"temperature": 0, "num_predict": 1, "seed": 0}
+        answer = self._generate(prompt.prefix + prompt.suffix, options, logprobs=True, top_logprobs=TOP)
+        try:
+            first = answer["logprobs"][0]
+            listed = [(row["token"], row["logprob"]) for row in first["top_logprobs"]]
+        except (KeyError, IndexError, TypeError) as error:
+            raise BackendUnavailable(
+                f"{self.version} gave no log-probabilities; Ollama 0.12.11 or newer does"
+            ) from error
+        return make_scores(listed_actions(listed, legal, self.version), self.version, self.calibrator)
+
+    def _generate(self, text: str, options: dict[str, Any], **fields: Any) -> dict[str, Any]:
+        body = {
+            "model": self.name,
+            "prompt": text,
+            "raw": True,  # no chat template: the prompt is the whole text
+            "stream": False,
+            "truncate": False,  # a cut prompt would be answered as if it were whole
+            "keep_alive": -1,
+            "options": options,
+            **fields,
+        }
+        try:
+            answer = self._client.post("/api/generate", body)
+        except ServerRefused as error:
+            raise BackendUnavailable(f"{self.version}: {error}") from error
+        if not isinstance(answer, dict) or answer.get("model") != self.name:
+            raise BackendUnavailable(f"{self.version}: the server answered for another model: {str(answer)[:200]}")
+        return answer
+
+
+class OllamaSwapper:
+    """Makes Ollama models of adapter folders."""
+
+    def __init__(
+        self,
+        client: JsonClient,
+        base: str,
+        *,
+        local: LocalBase | None = None,
+        merge: Merge | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        """Look the base up.
+
+        Args:
+            client: The server.
+            base: The base's name there.
+            local: The same base here, for checks.
+            merge: Writes base and adapter merged into a folder: one blob per generation, no pause. None = drained swap.
+            options: See `OllamaModel`.
+
+        Raises:
+            ModelError: The server does not have the base, or merging is asked for without a local base.
+            BackendUnavailable: No answer.
+        """
+        self.base = base
+        self._client = client
+        self._local = local or LocalBase()
+        self._merge = merge
+        self._options = options or {}
+        self._users = Users()
+        if merge is not None and self._local.folder is None:
+            raise ModelError("llm_model.server.swap = merge needs the base's folder here; set llm_model.name to it")
+        self._base_version = f"ollama:{base}@{self._digest(base)[:12]}"
+
+    @property
+    def promises(self) -> Promises:
+        """Drained or merged."""
+        if self._merge is not None:
+            return Promises(notes=_MERGED_NOTES)
+        return Promises(no_pause=False, shadow=False, canary_before_swap=False, notes=_NOTES)
+
+    def build(self, adapter: Path | None, label: str) -> OllamaModel:
+        """Upload an adapter and make a model of it; nothing is loaded yet unless it has a blob of its own.
+
+        Raises:
+            ModelError: The adapter does not fit, or the server refuses it.
+            BackendUnavailable: No answer.
+        """
+        if adapter is None:
+            manifest = self._local.manifest()
+            return self._model(self.base, self._base_version, calibrator_of(manifest), manifest)
+        checked = self._local.check(adapter)
+        name = checked.server_name(self.base, label)
+        if self._merge is None:
+            files = {name: adapter / name for name in ADAPTER_FILES}
+            self._create(name, {"from": self.base, "adapters": self._upload(files)})
+        else:
+            self._create_merged(name, checked)
+        self._users.add(name)
+        version = f"{self._base_version}+{checked.version}"
+        model = self._model(name, version, calibrator_of(checked.manifest), checked.manifest)
+        if self._merge is not None:
+            model.load()
+        return model
+
+    def activate(self, new: LanguageModel, old: LanguageModel | None) -> None:
+        """Drained: drop the old runner, load the new one. Nothing is in flight.
+
+        Raises:
+            BackendUnavailable: The server did not load it in time.
+        """
+        if self._merge is None and isinstance(old, OllamaModel):
+            old.unload()
+        if isinstance(new, OllamaModel):
+            new.load()
+
+    def retire(self, model: LanguageModel) -> None:
+        """Delete the model from the server; the base stays.
+
+        Raises:
+            BackendUnavailable: No answer.
+        """
+        if not isinstance(model, OllamaModel) or model.name == self.base or not self._users.drop(model.name):
+            return
+        if self._merge is not None:
+            model.unload()
+        try:
+            self._client.request("DELETE", "/api/delete", json.dumps({"model": model.name}).encode())
+        except ServerRefused as error:
+            if error.status != 404:
+                raise
+
+    def _model(
+        self, name: str, version: str, calibrator: Calibrator | None, manifest: ModelManifest | None
+    ) -> OllamaModel:
+        return OllamaModel(
+            self._client, name, version=version, calibrator=calibrator, manifest=manifest, options=self._options
+        )
+
+    def _create_merged(self, name: str, checked: AdapterFolder) -> None:
+        if self._merge is None or self._local.folder is None:
+            raise ModelError("there is no local base to merge into")
+        with tempfile.TemporaryDirectory(prefix="lean-llm-merge-") as place:
+            self._merge(self._local.folder, checked.folder, Path(place))
+            written = [path for path in sorted(Path(place).iterdir()) if path.suffix in (".json", ".safetensors")]
+            files = {path.name: path for path in written}
+            self._create(name, {"files": self._upload(files)})
+
+    def _upload(self, files: dict[str, Path]) -> dict[str, str]:
+        digests = {}
+        for name, path in files.items():
+            digest = f"sha256:{file_sha256(path)}"
+            if not self._client.exists(f"/api/blobs/{digest}"):
+                self._client.post_file(f"/api/blobs/{digest}", path)
+            digests[name] = digest
+        return digests
+
+    def _create(self, name: str, source: dict[str, Any]) -> None:
+        answer = self._client.post(
+            "/api/create", {"model": name, "stream": False, **source}, timeout_seconds=LOAD_SECONDS
+        )
+        if not isinstance(answer, dict) or answer.get("status") != "success":
+            raise ModelError(f"{self._client.url} did not make {name}: {str(answer)[:300]}")
+
+    def _digest(self, name: str) -> str:
+        wanted = name if ":" in name else f"{name}:latest"
+        models = self._client.get("/api/tags").get("models", [])
+        for model in models:
+            if model.get("name") == wanted or model.get("model") == wanted:
+                return str(model["digest"]).removeprefix("sha256:")
+        known = ", ".join(sorted(str(model.get("name")) for model in models)) or "none"
+        raise ModelError(f"{self._client.url} has no model {name!r}; it has: {known}; make it with `ollama create`")
