@@ -323,13 +323,17 @@ def make_service_backend(algorithm: Any, config: Any, run_id: str, run_folder: P
         keeper: FileKeeper | StoreKeeper = FileKeeper(run_folder / OUTBOX_NAME, durable=live)
     else:
         keeper = StoreKeeper(algorithm.object_store, f"{OBJECT_STORE_PREFIX}/{run_id}.jsonl")
+
+    def warn(text: str) -> None:
+        algorithm.error(text)
+
     backend = ServiceBackend(
         JsonClient(str(url), _key(algorithm, config)),
-        Outbox(keeper, algorithm.error),
+        Outbox(keeper, warn),
         run_id,
         timeout_seconds=float(config.get("validator.timeout_seconds")),
         follow_signal=config.get("validator.on_failure") == "follow_signal",
-        warn=algorithm.error,
+        warn=warn,
     )
     try:
         algorithm.debug(f"validator: {url} serves {backend.check()}")
