@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,7 +35,7 @@ def judged(challenger: str, tried: int, window: str = "w1", seed: int = 0) -> Ga
 
 
 @pytest.fixture
-def stored(tmp_path: Path) -> Iterator[tuple[Path, list[GateDecision]]]:
+def stored(tmp_path: Path) -> tuple[Path, list[GateDecision]]:
     path = tmp_path / "store.sqlite"
     with OutcomeStore(f"sqlite:///{path}"):
         pass
@@ -44,7 +43,7 @@ def stored(tmp_path: Path) -> Iterator[tuple[Path, list[GateDecision]]]:
     with LearningDatabase(f"sqlite:///{path}") as database:
         for item in decisions:
             database.save_gate(item, window_id=item.window_id, champion=item.champion, challenger=item.challenger)
-    yield path, decisions
+    return path, decisions
 
 
 def show(*words: str) -> str:
@@ -73,7 +72,7 @@ def test_a_decision_is_found_by_id_version_and_beginning(stored: tuple[Path, lis
 
 
 def test_the_account_of_a_window_tells_who_was_tried_at_which_level(stored: tuple[Path, list[GateDecision]]) -> None:
-    path, decisions = stored
+    path, _ = stored
     told = show("--window", "w1", "--store", str(path))
     assert re.search(r"1 │ v0001-aaaa", told)
     assert re.search(r"2 │ v0002-bbbb", told)
