@@ -53,7 +53,7 @@ def planted_rule(
     if show_only:
         results = load_cells(place, config, cells)
     else:
-        results = run_cells(place, config, cells, jobs=jobs or _jobs(threads), on_cell=_Lines(len(cells)))
+        results = run_cells(place, config, cells, jobs=jobs or _jobs(threads), on_cell=ProofLines(len(cells)))
     summary = summarise(results)
     if write is not None:
         write_section(write, markdown(summary, datetime.now(UTC).date()))
@@ -68,7 +68,7 @@ def _jobs(threads: int) -> int:
     return max(1, (os.cpu_count() or 1) // threads)
 
 
-class _Lines:
+class ProofLines:
     """Progress as lines: at a cell's begin, and every half minute."""
 
     def __init__(self, cells: int) -> None:

@@ -31,7 +31,8 @@ def walkforward(
         None, help="LEAN's data folder; default: LEAN_DATA_FOLDER, lean.json, the sample."
     ),
     output: Path | None = typer.Option(
-        None, help="The run's folder; finished work in it is used again. Default: PROJECT/walkforward/seed<seed>."
+        None,
+        help="The run's folder; finished work in it is used again. Default: PROJECT/backtests/walkforward-seed<seed>.",
     ),
     overrides: list[str] = typer.Option([], "--set", help="Override a value: section.key=value; may be repeated."),
     parameters: list[str] = typer.Option([], "--parameter", help="Algorithm parameter: name=value; may be repeated."),
@@ -57,7 +58,7 @@ def walkforward(
     options = WalkForwardOptions(
         project=folder,
         data_folder=find_data_folder(folder, data),
-        output=(output or folder / "walkforward" / f"seed{seed}").resolve(),
+        output=(output or folder / "backtests" / f"walkforward-seed{seed}").resolve(),
         start=start,
         end=end,
         overrides=tuple(overrides),

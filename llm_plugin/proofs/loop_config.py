@@ -130,6 +130,7 @@ class LoopProofConfig:
             "learning.busy_hours=[]",
             "reasoning.reasons=never",
             "gate.max_latency_ratio=1000",
+            "registry.mirror=false",
             *self.overrides,
         )
 

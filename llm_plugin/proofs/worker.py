@@ -7,12 +7,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from llm_plugin.errors import LeanLlmError
 from llm_plugin.proofs.planted_config import VARIANTS, ProofConfig
 
-__all__ = ["main"]
+__all__ = ["Reporter", "main"]
 
 REPORT_SECONDS = 1.0
 
@@ -38,21 +38,26 @@ def _run(spec: dict[str, Any]) -> dict[str, Any]:
     config = ProofConfig.from_json(spec["config"])
     with tempfile.TemporaryDirectory(prefix="planted-") as folder:
         work = Path(folder) / "cell"
-        return run_cell(config, VARIANTS[spec["variant"]], int(spec["seed"]), work, on_stage=_Reporter())
+        return run_cell(config, VARIANTS[spec["variant"]], int(spec["seed"]), work, on_stage=Reporter())
 
 
-class _Reporter:
-    """Writes stage and fraction as a line, at most one a second within a stage."""
+class Reporter:
+    """Writes stage and fraction as a line, at most one a second within a stage.
 
-    def __init__(self) -> None:
+    Args:
+        stream: Where to; None takes the standard output.
+    """
+
+    def __init__(self, stream: IO[str] | None = None) -> None:
         self._stage, self._last = "", 0.0
+        self._stream = stream or sys.stdout
 
     def __call__(self, stage: str, fraction: float) -> None:
         now = time.monotonic()
         if stage != self._stage or now - self._last >= REPORT_SECONDS:
             self._stage, self._last = stage, now
-            sys.stdout.write(f"{stage}\t{fraction:.3f}\n")
-            sys.stdout.flush()
+            self._stream.write(f"{stage}\t{fraction:.3f}\n")
+            self._stream.flush()
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ TABULAR = Arm("tabular", "tabular meta-label, retrained at the same moments", ("
 ARMS = (LEARNING, FROZEN, NONE, RANDOM, TABULAR)
 """In the order of their start; what depends on another comes later."""
 
-_ALWAYS = ("reasoning.reasons=never", "gate.max_latency_ratio=1000")
+_ALWAYS = ("reasoning.reasons=never", "gate.max_latency_ratio=1000", "registry.mirror=false")
 """Reasons decide nothing here; latency of this machine is no fact of simulated time, and would not repeat."""
 _NOT_ANSWERS = ("logging", "development", "service", "registry")
 
