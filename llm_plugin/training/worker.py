@@ -1,0 +1,118 @@
+"""The trainer's process: `python -m llm_plugin.training.worker JOB.json`, progress as JSON lines on stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any, TextIO
+
+from llm_plugin.errors import LeanLlmError, TrainingFailed
+from llm_plugin.training.job import TrainingJob, run_folder
+
+__all__ = ["main"]
+
+_SHARES = {"load": 0.0, "reference": 0.05, "train": 0.1, "save": 0.92, "calibrate": 0.94}
+ORPHANED = 75
+
+
+class _Channel:
+    """Writes progress; only the first of several processes speaks."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+        self._steps = 0
+
+    def send(self, kind: str, **facts: Any) -> None:
+        if self._stream is not None:
+            self._stream.write(json.dumps({"kind": kind, **facts}) + "\n")
+            self._stream.flush()
+
+    def tell(self, stage: str, **facts: Any) -> None:
+        self._steps = int(facts.get("steps") or self._steps)
+        fraction = _SHARES[stage]
+        if stage == "train" and self._steps:
+            fraction += (_SHARES["save"] - fraction) * facts.get("step", 0) / self._steps
+        self.send("step", stage=stage, fraction=round(fraction, 4), **{"steps": self._steps, **facts})
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train the job of a specification file and return the exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    job = TrainingJob.read(Path(arguments[0]))
+    first = int(os.environ.get("RANK", "0")) == 0
+    channel = _Channel(os.fdopen(os.dup(1), "w") if first else None)
+    os.dup2(2, 1)  # what libraries print goes to the log, never between the progress lines
+    if "RANK" not in os.environ:
+        _end_with_parent()
+    try:
+        steps = _work(job, channel, first)
+    except LeanLlmError as error:
+        _clean(job, first)
+        channel.send("error", error=type(error).__name__, message=str(error))
+        return error.exit_code
+    except (Exception, MemoryError) as error:
+        traceback.print_exc()
+        _clean(job, first)
+        channel.send("error", error="TrainingFailed", message=_told(error))
+        return TrainingFailed.exit_code
+    channel.send("done", steps=steps)
+    return 0
+
+
+def _work(job: TrainingJob, channel: _Channel, first: bool) -> int:
+    from llm_plugin.training.finish import finish
+    from llm_plugin.training.fit import fit
+
+    begun = time.monotonic()
+    fitted = fit(job, channel.tell, main=first)
+    if not first:
+        return int(fitted.facts["steps"])
+    channel.tell(stage="calibrate")
+    manifest = finish(job, fitted)
+    run = run_folder(job.out)
+    for name in ("checkpoints", "cache"):
+        shutil.rmtree(run / name, ignore_errors=True)
+    if job.mlflow_uri:
+        from llm_plugin.training.tracking import log_run
+
+        log_run(job.mlflow_uri, manifest, fitted.history, seconds=time.monotonic() - begun)
+    return int(fitted.facts["steps"])
+
+
+def _clean(job: TrainingJob, first: bool) -> None:
+    """After a failure nothing may be left that could be registered or resumed into the same failure."""
+    if first:
+        shutil.rmtree(job.out.with_name(job.out.name + ".part"), ignore_errors=True)
+        for name in ("checkpoints", "cache"):
+            shutil.rmtree(run_folder(job.out) / name, ignore_errors=True)
+
+
+def _told(error: BaseException) -> str:
+    """Say what happened and what it means, in one line."""
+    if isinstance(error, OSError):
+        what = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+    else:
+        what = f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0][:300]}"
+    return f"training stopped: {what}; nothing of it is kept and the champion stays"
+
+
+def _end_with_parent() -> None:
+    """End when standard input closes: a trainer whose cycle was killed must not go on beside the next one."""
+
+    def watch() -> None:
+        while os.read(0, 4096):
+            pass
+        os._exit(ORPHANED)
+
+    if not sys.stdin.isatty():
+        threading.Thread(target=watch, daemon=True).start()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
