@@ -21,7 +21,7 @@ from llm_plugin.errors import StoreUnavailable
 from llm_plugin.learning import leases, schema
 from llm_plugin.learning.leases import Lease
 from llm_plugin.outcomes._rows import EPOCH, MICROSECOND, cause, dump, microseconds
-from llm_plugin.outcomes.schema import make_engine
+from llm_plugin.outcomes.schema import create_tables, make_engine
 
 __all__ = ["EVENT_NAMESPACE", "Event", "Outbox", "OutboxEvent", "moment"]
 
@@ -56,10 +56,7 @@ class Outbox:
         self._postgresql = self._engine.dialect.name == "postgresql"
         self._insert: Any = postgresql.insert if self._postgresql else sqlite.insert
         with self._translated():
-            try:
-                schema.METADATA.create_all(self._engine)
-            except sa.exc.DBAPIError:  # another process made the tables between the look and the making
-                schema.METADATA.create_all(self._engine)
+            create_tables(self._engine, schema.METADATA)
 
     def __enter__(self) -> Self:
         return self

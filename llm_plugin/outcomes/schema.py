@@ -6,6 +6,7 @@ domain object; the columns beside it are what queries need.
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,21 @@ from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, In
 
 from llm_plugin.errors import ConfigError
 
-__all__ = ["METADATA", "STORE_VERSION", "decisions", "make_engine", "outcomes", "prompts", "runs", "sessions"]
+__all__ = [
+    "METADATA",
+    "STORE_VERSION",
+    "create_tables",
+    "decisions",
+    "make_engine",
+    "outcomes",
+    "prompts",
+    "runs",
+    "sessions",
+]
 
 STORE_VERSION = "1"
 BUSY_TIMEOUT_SECONDS = 10.0
+CREATE_ATTEMPTS = 6
 METADATA = MetaData()
 
 runs = Table(
@@ -81,6 +93,22 @@ sessions = Table(
     Column("saved_us", BigInteger, nullable=False),
     Column("payload", Text, nullable=False),
 )
+
+
+def create_tables(engine: sa.Engine, metadata: MetaData) -> None:
+    """Make the tables and indexes that are missing; of processes that do so together all succeed."""
+    for attempt in range(CREATE_ATTEMPTS):
+        try:
+            with engine.begin() as connection:
+                for table in metadata.sorted_tables:
+                    connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
+                    for index in sorted(table.indexes, key=lambda item: str(item.name)):
+                        connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
+            return
+        except sa.exc.DBAPIError:  # PostgreSQL can meet itself in its own catalogue, SQLite while it turns to WAL
+            if attempt == CREATE_ATTEMPTS - 1:
+                raise
+            time.sleep(0.05 * 2**attempt)
 
 
 def make_engine(url: str, durable: bool) -> sa.Engine:

@@ -60,7 +60,7 @@ class OutcomeStore:
         self._engine = schema.make_engine(url, durable=not self._group)
         self._insert: Any = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
         try:
-            schema.METADATA.create_all(self._engine)
+            schema.create_tables(self._engine, schema.METADATA)
             self._connection: sa.Connection | None = self._engine.connect().execution_options(preserve_rowcount=True)
         except sa.exc.SQLAlchemyError as error:
             self._engine.dispose()
