@@ -130,6 +130,7 @@ def child_environment() -> dict[str, str]:
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "DO_NOT_TRACK": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # evaluation jobs, which nobody here sends
         "NO_COLOR": "1",
         "PYTHONUNBUFFERED": "1",
         "NO_PROXY": _with_loopback(os.environ.get("NO_PROXY", "")),
