@@ -1,10 +1,11 @@
-"""JSON over HTTP with the standard library: one kept connection per thread, one error per kind of trouble."""
+"""JSON over HTTP with the standard library: connections are kept and shared, one error per kind of trouble."""
 
 from __future__ import annotations
 
 import http.client
 import json
-import threading
+import weakref
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,12 @@ class JsonClient:
         self._headers = {"Accept": "application/json"}
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
-        self._own = threading.local()
+        self._idle: deque[http.client.HTTPConnection] = deque()  # pop and append are atomic: any thread may take one
+        self._closing = weakref.finalize(self, _close_all, self._idle)
+
+    def close(self) -> None:
+        """Close the kept connections; the next request opens one again."""
+        _close_all(self._idle)
 
     def get(self, path: str) -> Any:
         """Return the parsed answer.
@@ -111,43 +117,49 @@ class JsonClient:
             BackendUnavailable: See `get`.
             ServerRefused: See `get`.
         """
-        kept = getattr(self._own, "connection", None) is not None
         sent = {
             **self._headers,
             **({"Content-Type": "application/json"} if body is not None else {}),
             **(headers or {}),
         }
+        wait = self._timeout_seconds if timeout_seconds is None else timeout_seconds
         try:
-            status, kind, content = self._exchange(method, path, body, sent, timeout_seconds)
-        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError) as error:
-            if not kept or not isinstance(body, bytes | None):
-                raise self._unavailable(method, path, error) from error
-            try:
-                status, kind, content = self._exchange(method, path, body, sent, timeout_seconds)
-            except (OSError, http.client.HTTPException) as again:
-                raise self._unavailable(method, path, again) from again
+            status, kind, content = self._exchange(method, path, body, sent, wait)
         except (OSError, http.client.HTTPException) as error:
-            raise self._unavailable(method, path, error) from error
+            why = "no answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
+            raise BackendUnavailable(f"{method} {self.url}{path}: {why}; is the server running?") from error
         return self._read(method, path, status, kind, content)
 
     def _exchange(
-        self, method: str, path: str, body: Any, headers: Mapping[str, str], timeout_seconds: float | None
+        self, method: str, path: str, body: Any, headers: Mapping[str, str], wait: float
     ) -> tuple[int, str, bytes]:
-        connection = getattr(self._own, "connection", None)
-        if connection is None:
-            connection = self._own.connection = self._kind(*self._where, timeout=self._timeout_seconds)
-        wait = self._timeout_seconds if timeout_seconds is None else timeout_seconds
+        while True:
+            connection, kept = self._take(wait)
+            try:
+                connection.request(method, self._path + path, body=body, headers=dict(headers))
+                answer = connection.getresponse()
+                found = answer.status, answer.headers.get_content_type(), answer.read()
+            except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+                connection.close()
+                if not kept or not isinstance(body, bytes | None):
+                    raise
+            except (OSError, http.client.HTTPException):
+                connection.close()
+                raise
+            else:
+                self._idle.append(connection)
+                return found
+
+    def _take(self, wait: float) -> tuple[http.client.HTTPConnection, bool]:
+        """Return a kept connection, which the server may have closed meanwhile, or a new one."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            return self._kind(*self._where, timeout=wait), False
         connection.timeout = wait
         if connection.sock is not None:
             connection.sock.settimeout(wait)
-        try:
-            connection.request(method, self._path + path, body=body, headers=dict(headers))
-            answer = connection.getresponse()
-            return answer.status, answer.headers.get_content_type(), answer.read()
-        except (OSError, http.client.HTTPException):
-            connection.close()
-            self._own.connection = None
-            raise
+        return connection, True
 
     def _read(self, method: str, path: str, status: int, kind: str, content: bytes) -> Any:
         data: Any = content.decode(errors="replace")
@@ -155,7 +167,8 @@ class JsonClient:
             try:
                 data = json.loads(content) if content else {}
             except ValueError as error:
-                raise BackendUnavailable(f"{method} {self.url}{path}: the answer is no JSON ({error})") from error
+                if status < 400:
+                    raise BackendUnavailable(f"{method} {self.url}{path}: the answer is no JSON ({error})") from error
         if status < 400:
             return data
         text = _message(data)
@@ -163,9 +176,10 @@ class JsonClient:
             raise BackendUnavailable(f"{method} {self.url}{path}: {status} {text}")
         raise ServerRefused(f"{method} {self.url}{path}: {status} {text}", status)
 
-    def _unavailable(self, method: str, path: str, error: Exception) -> BackendUnavailable:
-        why = "no answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
-        return BackendUnavailable(f"{method} {self.url}{path}: {why}; is the server running?")
+
+def _close_all(idle: deque[http.client.HTTPConnection]) -> None:
+    while idle:
+        idle.pop().close()
 
 
 def _message(data: Any) -> str:
