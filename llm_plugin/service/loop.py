@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Loop"]
 
 _LOG = logging.getLogger("llm_plugin.service")
+RATE_WINDOW = timedelta(days=7)
 COST_SHARE = 20.0
 """A count that took so long is not made again before that many times as long has passed."""
 
@@ -266,15 +267,19 @@ class Loop(Learner):
             rate = self._arrivals_per_hour()
             missing = rule.needed - rule.count
             when = self._clock() + timedelta(hours=missing / rate) if rate > 0 else None
-            text = f"{rule.reason}; {f'at {rate:.1f} an hour' if rate > 0 else 'none came in the last day'}"
+            text = f"{rule.reason}; {f'at {rate:.1f} an hour' if rate > 0 else 'none matured in the last week'}"
             return {"next_retrain_utc": None if when is None else to_jsonable(when), "next_retrain": text}
         return {"next_retrain_utc": None if when is None else to_jsonable(when), "next_retrain": rule.reason}
 
     def _arrivals_per_hour(self) -> float:
-        from llm_plugin.learning.read import count_matured
+        """How fast decisions mature, by the last week."""
+        from llm_plugin.learning.read import matured_rows
 
         now = self._clock()
-        return count_matured([self._store], as_of_utc=now, after_utc=now - timedelta(days=1)) / 24
+        rows = matured_rows([self._store], as_of_utc=now).rows
+        return sum(row.has_prompt and row.matured_utc > now - RATE_WINDOW for row in rows) / (
+            RATE_WINDOW / timedelta(hours=1)
+        )
 
     def _last_cycle(self) -> dict[str, Any] | None:
         rows = [row for row in self._database.cycles(self._settings.learning.model) if row.ended_utc is not None]

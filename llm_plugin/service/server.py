@@ -33,9 +33,12 @@ def run_server(
         sockets: Where it listens.
         on_ready: Told the addresses once questions can be answered.
     """
+    import signal
     import sys
 
     sys.setswitchinterval(SWITCH_SECONDS)
+    # uvicorn raises the signal again once it has ended in order; that would make an orderly end look like a kill.
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
     make_server(service, on_ready).run(sockets=sockets)
 
 

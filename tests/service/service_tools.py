@@ -75,6 +75,9 @@ class TinyRegistry(Registry):
         stage = pointer.stages.get(folder.name, "training")
         return Version(folder.name, folder, record["parent"], stage, created, None)
 
+    def _verified(self, version: str, pointer: Any) -> str:
+        return self.get(version).id
+
     def verify(self, version: str, *, base: Path | None = None, prompt_version: str | None = None) -> Version:
         return self.get(version)
 
