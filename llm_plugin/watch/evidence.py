@@ -4,9 +4,9 @@ Under the hypothesis that it is not worse the capital is expected never to grow,
 probability of at most `level` over the whole watch, however often it is looked at (Waudby-Smith and Ramdas, 2024).
 
 Outcomes of one day move together, so a day is one bet: within it capital grows by sums, never by products of outcomes
-that know of each other. The stake of a day is fixed by the days before it, Kelly's for the mean and the variance seen
-so far, counted by day. Capital is split over several starts, so that a generation that was good for long can still be
-caught when it turns bad.
+that know of each other. The stake of a day is fixed by the days before it, Kelly's for the mean and the variance of
+the newest of them, counted by day. Capital is split over several starts, so that a generation that was good for long
+can still be caught when it turns bad.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ CAP = 0.9  # share of the capital that one outcome can cost at most
 PRIOR_WEIGHT = 20.0  # what is bet on before anything was seen, worth so many disagreements: half an R worse ...
 PRIOR_MEAN_R = -0.5
 PRIOR_SPREAD_R = 1.2  # ... with the spread of trades that stop at -1 R and reach their target at 1.5 R
+MEMORY = 60.0  # disagreements that the stake remembers: one that turns bad late is bet against soon
 FIRST_SHARE = 0.7
 STARTS = 10
 
@@ -70,6 +71,8 @@ class Evidence:
         self.spread += (self.day_total - self.day_count * mean) ** 2
         self.total += self.day_total
         self.weight += self.day_count
+        forget = min(1.0, MEMORY / self.weight)
+        self.total, self.spread, self.weight = self.total * forget, self.spread * forget, self.weight * forget
         self.logs = [log + math.log(factor) for log, factor in zip(self.logs, self.factors, strict=True)]
         self.factors = [1.0] * STARTS
         self.day_total, self.day_count = 0.0, 0
@@ -102,6 +105,6 @@ class Evidence:
         numbers = [rebuilt.stake, rebuilt.total, rebuilt.spread, rebuilt.weight, *rebuilt.logs, *rebuilt.factors]
         if len(rebuilt.logs) != STARTS or len(rebuilt.factors) != STARTS or not all(map(math.isfinite, numbers)):
             raise ValueError(f"the evidence of {rebuilt.count} outcomes is damaged")
-        if min(rebuilt.factors) <= 0 or rebuilt.weight < PRIOR_WEIGHT or rebuilt.step < 1:
+        if min(rebuilt.factors) <= 0 or not PRIOR_WEIGHT <= rebuilt.weight <= MEMORY * (1 + 1e-9) or rebuilt.step < 1:
             raise ValueError(f"the evidence of {rebuilt.count} outcomes is impossible")
         return rebuilt
