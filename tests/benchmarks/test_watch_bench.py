@@ -92,3 +92,24 @@ def test_a_healthy_generation_that_turns_bad(record_figure: RecordFigure) -> Non
         delays.append(count if alarm is None else max(0, alarm - 300))
     print(f"turns bad after 300: median {np.median(delays):.0f} outcomes later, {early} alarms before")
     record_figure("rollback_detect_late_median", float(np.median(delays)), "outcomes after it turned", 200, "lower")
+
+
+@pytest.mark.parametrize("per_day", [3, 8, 24])
+def test_a_day_is_one_bet(per_day: int) -> None:
+    """The hard case: for a whole day the same generation takes what the other leaves, and the market pushes that day.
+
+    Beside it the same outcomes, each called a day of its own, as if they knew nothing of each other.
+    """
+    summed, multiplied = [], []
+    for number in range(RUNS):
+        rng, count = np.random.default_rng(number), 1000
+        days = count // per_day + 1
+        mine = np.repeat(rng.random(days) < 0.5, per_day)[:count]
+        push = np.repeat(rng.normal(0, 0.8, days), per_day)[:count]
+        differ = rng.random(count) < 0.6
+        net = trades(rng, np.zeros(count), push)
+        new, old = (differ & mine).astype(float), (differ & ~mine).astype(float)
+        summed.append(first_alarm(net, new, old, per_day) is not None)
+        multiplied.append(first_alarm(net, new, old, 1) is not None)
+    told = f"{np.mean(summed):.3f} of {RUNS} stable runs roll back; outcomes taken as independent: "
+    print(f"{per_day} a day: {told}{np.mean(multiplied):.3f}")
