@@ -135,6 +135,7 @@ def run_loop_cell(
     *,
     base: BaseTrainer = train_base,
     train: Trainer | None = None,
+    arms: Sequence[str] = ARMS,
     on_stage: OnStage = lambda stage, fraction: None,
 ) -> dict[str, Any]:
     """Run one cell and return its result as plain JSON types.
@@ -147,6 +148,7 @@ def run_loop_cell(
         kept: Finished training by content: a cell that was killed does not train again.
         base: Makes the models from the first part.
         train: Trains adapters; None takes the cycle's own.
+        arms: Which arms, `learning` first: the tabular one follows its cycles.
         on_stage: Called with the stage's name and its fraction done.
 
     Raises:
@@ -171,7 +173,7 @@ def run_loop_cell(
     cell = _Cell(config, variant, seed, market, made, work, kept, train, on_stage)
     answers: dict[str, list[Answer]] = {}
     try:
-        for name in ARMS:
+        for name in arms:
             answers[name] = walk(
                 _BACKENDS[name](cell),
                 questions,

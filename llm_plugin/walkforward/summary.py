@@ -113,11 +113,12 @@ def _arm(record: ArmRecord, returns: Floats) -> dict[str, Any]:
         "cost_r_mean": _mean(costs),
         "cost_r_sum": float(np.sum(costs)) if costs else 0.0,
         "versions": dict(Counter(d.model_version for d in record.entries if d.model_version)),
-        **_verdicts(judged(record), seed=0),
+        **_verdicts(judged(record)),
+        "selectivity_p": _permutation_p(judged(record)),
     }
 
 
-def _verdicts(rows: Sequence[tuple[Decision, float]], seed: int) -> dict[str, Any]:
+def _verdicts(rows: Sequence[tuple[Decision, float]]) -> dict[str, Any]:
     """Approval, accuracy in hindsight, and selectivity: what was approved against what was vetoed."""
     net = np.array([r for _, r in rows])
     taken = np.array([d.approved for d, _ in rows], dtype=bool)
@@ -130,19 +131,19 @@ def _verdicts(rows: Sequence[tuple[Decision, float]], seed: int) -> dict[str, An
         "mean_r_approved": _mean(net[taken]) if rows else None,
         "mean_r_vetoed": _mean(net[~taken]) if rows else None,
         "selectivity_r": gap,
-        "selectivity_p": None if gap is None else _permutation_p(net, taken, gap, seed),
     }
 
 
-def _permutation_p(net: Floats, taken: NDArray[np.bool_], gap: float, seed: int, draws: int = 1999) -> float:
+def _permutation_p(rows: Sequence[tuple[Decision, float]], draws: int = 1999) -> float | None:
     """Return the share of random vetoes of the same rate, the arm itself counted, that select at least as well."""
-    rng = np.random.default_rng(seed)
-    size, total = int(taken.sum()), float(net.sum())
-    count = 1
-    for _ in range(draws):
-        part = float(net[rng.permutation(net.size)[:size]].sum())
-        count += part / size - (total - part) / (net.size - size) >= gap
-    return count / (1 + draws)
+    net = np.array([r for _, r in rows])
+    taken = np.array([d.approved for d, _ in rows], dtype=bool)
+    size = int(taken.sum())
+    if not 0 < size < net.size:
+        return None
+    rng, own = np.random.default_rng(0), float(net[taken].sum())
+    sums = np.array([net[rng.permutation(net.size)[:size]].sum() for _ in range(draws)])
+    return float((1 + (sums >= own - 1e-9).sum()) / (1 + draws))
 
 
 def _mean(values: Any) -> float | None:
@@ -179,7 +180,7 @@ def segments(events: Sequence[Event], records: Mapping[str, ArmRecord]) -> list[
 
 def _within(rows: Sequence[tuple[Decision, float]], start: datetime, until: datetime | None) -> dict[str, Any]:
     part = [row for row in rows if row[0].time_utc >= start and (until is None or row[0].time_utc < until)]
-    return _verdicts(part, seed=0)
+    return _verdicts(part)
 
 
 def years(records: Mapping[str, ArmRecord]) -> list[dict[str, Any]]:
@@ -190,7 +191,7 @@ def years(records: Mapping[str, ArmRecord]) -> list[dict[str, Any]]:
         {
             "year": year,
             "arms": {
-                name: _verdicts([row for row in rows if row[0].time_utc.year == year], seed=0)
+                name: _verdicts([row for row in rows if row[0].time_utc.year == year])
                 for name, rows in judgements.items()
             },
         }
