@@ -67,16 +67,16 @@ class LoopProofConfig:
 
     training_bars: int = 20_000
     lead_bars: int = 10_000
-    segment_bars: int = 24_000
+    segment_bars: int = 28_000
     shifts: int = 3
     profile: str = "balanced"
     context: str = "volatility"
-    win_good: float | None = None
+    win_good: float | None = 0.8
     training_tokens: int = 3_000_000
     threads: int = 1
     signal_confidence: float = 0.5
-    retrain_every: int = 300
-    window_decisions: int = 600
+    retrain_every: int = 250
+    window_decisions: int = 500
     holdout: int = 100
     overrides: tuple[str, ...] = ()
 

@@ -92,9 +92,7 @@ def loop_tasks(choice: Choice, config: LoopProofConfig | None = None) -> list[Lo
     if choice.has("eurusd"):
         tasks.append(_real(choice))
     if choice.has("shift"):
-        tasks += [
-            LoopTask(f"shift-seed{seed}", {"task": "shift", "seed": seed}, content_key("shift", seed)) for seed in seeds
-        ]
+        tasks += [_shift(seed) for seed in seeds]
     if choice.has("benches") and (root := checkout(Path.cwd())) is not None:
         for name in BENCHES:
             if (root / "tests" / "benchmarks" / name).is_file():
@@ -105,6 +103,12 @@ def loop_tasks(choice: Choice, config: LoopProofConfig | None = None) -> list[Lo
 def _cell(config: LoopProofConfig, variant: str, seed: int) -> LoopTask:
     spec = {"task": "cell", "config": config.to_json(), "variant": variant, "seed": seed}
     return LoopTask(f"{variant}-seed{seed}", spec, content_key(config.sha256, variant, seed))
+
+
+def _shift(seed: int) -> LoopTask:
+    from llm_plugin.proofs.shift_cell import ShiftConfig
+
+    return LoopTask(f"shift-seed{seed}", {"task": "shift", "seed": seed}, content_key(ShiftConfig().sha256, seed))
 
 
 def _real(choice: Choice) -> LoopTask:

@@ -51,6 +51,17 @@ def _cell(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
         return run_loop_cell(config, variant, int(spec["seed"]), work, kept, on_stage=report)
 
 
+def _shift(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
+    import shutil
+
+    from llm_plugin.proofs.shift_cell import ShiftConfig, run_shift
+
+    work = Path(spec["kept"]).parent / f"shift-work-seed{spec['seed']}"
+    result = run_shift(ShiftConfig(), int(spec["seed"]), work, on_stage=report)
+    shutil.rmtree(work, ignore_errors=True)
+    return result
+
+
 def _walkforward(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
     """A walk-forward of a project, as the command runs it."""
     from llm_plugin.runs.prepare import Preparation
@@ -104,6 +115,7 @@ def _benches(spec: dict[str, Any], report: Reporter) -> dict[str, Any]:
 
 PARTS: dict[str, Callable[[dict[str, Any], Reporter], dict[str, Any]]] = {
     "cell": _cell,
+    "shift": _shift,
     "walkforward": _walkforward,
     "benches": _benches,
 }
