@@ -234,7 +234,8 @@ def judge_challenger(bench: Bench, pairs: Mapping[str, Any], challenger: str) ->
     parts.registry.save_gate(challenger, decided, champion=known.champion)
     shown = ("outcomes", "days", "gain", "gain_low", "gain_high", "p_value", "level", "tried")
     figures = {name: getattr(decided, name) for name in shown}
-    return {"verdict": known.verdict, "reason": decided.reason(), "champion": known.champion, "figures": figures}
+    told = {"verdict": known.verdict, "reason": decided.reason(), "champion": known.champion}
+    return {**told, "challenger": challenger, "figures": figures}
 
 
 def _context(bench: Bench, split: Split) -> tuple[Sequence[MaturedDecision], str]:

@@ -20,6 +20,7 @@ def main() -> int:
     from llm_plugin.errors import LeanLlmError
     from llm_plugin.learning.database import LearningDatabase
     from llm_plugin.outcomes.store import OutcomeStore
+    from llm_plugin.registry.mirror import mirror_of
     from llm_plugin.registry.store import Registry
     from llm_plugin.settings import load_settings
 
@@ -31,7 +32,8 @@ def main() -> int:
     try:
         with OutcomeStore(spec["store_url"], "each") as store:
             registry = Registry(name=settings.learning.model)
-            parts = CycleParts(settings, [store], registry, database, on_stage=_tell)
+            mirror = mirror_of(settings, registry)
+            parts = CycleParts(settings, [store], registry, database, mirror=mirror, on_stage=_tell)
             result = run_cycle(CycleRequest(trigger="operator", holder="http"), parts)
     except LeanLlmError as error:
         print(f"{type(error).__name__}: {error}", flush=True)

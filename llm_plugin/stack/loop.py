@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from llm_plugin.stack.parts import CONFIG_VARIABLE
 
 if TYPE_CHECKING:
     from llm_plugin.cycle.words import CycleParts, OnStage
@@ -47,6 +50,7 @@ class Loop:
     def parts(self, on_stage: OnStage) -> CycleParts:
         """Return what a cycle works with."""
         from llm_plugin.cycle.words import CycleParts
+        from llm_plugin.registry.mirror import mirror_of
 
         return CycleParts(
             settings=self.settings,
@@ -54,6 +58,7 @@ class Loop:
             registry=self.registry,
             database=self.database,
             data_folder=self.data_folder,
+            mirror=mirror_of(self.settings, self.registry),
             on_stage=on_stage,
         )
 
@@ -88,7 +93,7 @@ def open_loop(config: Path | None = None, overrides: Sequence[str] = ()) -> Iter
     """Open the loop of a configuration; all of it is closed at the end.
 
     Args:
-        config: `llm_config.yaml`; None = the defaults and the environment.
+        config: `llm_config.yaml`; None = the one that LEAN_LLM_CONFIG names, else the defaults and the environment.
         overrides: `section.key=value`.
 
     Raises:
@@ -101,7 +106,7 @@ def open_loop(config: Path | None = None, overrides: Sequence[str] = ()) -> Iter
     from llm_plugin.service.build import service_store_url
     from llm_plugin.settings import resolve
 
-    settings = resolve(config, overrides).settings
+    settings = resolve(config or os.environ.get(CONFIG_VARIABLE) or None, overrides).settings
     url = service_store_url(settings)
     with ExitStack() as stack:
         store = stack.enter_context(OutcomeStore(url, "each"))
