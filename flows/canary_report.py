@@ -36,7 +36,7 @@ def canary_report(
     Args:
         questions: How many of the newest questions both versions are asked.
         service: Address of the validator service; None = LEAN_LLM_SERVICE_URL, else this home's own.
-        config: `llm_config.yaml`; None = the defaults and the worker's environment.
+        config: `llm_config.yaml`; None = the one of LEAN_LLM_CONFIG, else the defaults and the environment.
         overrides: `section.key=value`.
     """
     report = ask_canaries(questions, service, config, overrides or [])

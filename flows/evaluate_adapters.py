@@ -44,7 +44,7 @@ def evaluate_adapters(
         scheduler: Address of a Dask scheduler whose workers reach the database and the registry; None = the setting
             LEAN_LLM_DASK_ADDRESS, else a local cluster.
         workers: Processes of the local cluster, one thread each.
-        config: `llm_config.yaml`; None = the defaults and the worker's environment.
+        config: `llm_config.yaml`; None = the one of LEAN_LLM_CONFIG, else the defaults and the environment.
         overrides: `section.key=value`.
     """
     given = overrides or []

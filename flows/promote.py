@@ -43,7 +43,7 @@ def promote(config: Path | None = None, overrides: list[str] | None = None) -> S
     """Let champion and challenger answer the same fresh holdout; promote the challenger only if it is credibly better.
 
     Args:
-        config: `llm_config.yaml`; None = the defaults and the worker's environment.
+        config: `llm_config.yaml`; None = the one of LEAN_LLM_CONFIG, else the defaults and the environment.
         overrides: `section.key=value`.
     """
     result = judge(config, overrides or [])

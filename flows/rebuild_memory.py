@@ -36,7 +36,7 @@ def rebuild_memory(
 
     Args:
         runs: Run ids; None = all of the store.
-        config: `llm_config.yaml`; None = the defaults and the worker's environment.
+        config: `llm_config.yaml`; None = the one of LEAN_LLM_CONFIG, else the defaults and the environment.
         overrides: `section.key=value`.
     """
     done = rebuild(runs or [], config, overrides or [])

@@ -55,7 +55,7 @@ def retrain_validator(
         drift: Started by a drift event; whether drift lowers the bar is read from the recorded checks, not from here.
         force: Start whatever counts, interval and busy hours say, as an operator.
         judge: Go through to the gate and the promotion in this run.
-        config: `llm_config.yaml`; None = the defaults and the worker's environment.
+        config: `llm_config.yaml`; None = the one of LEAN_LLM_CONFIG, else the defaults and the environment.
         overrides: `section.key=value`.
     """
     trigger = "operator" if force else "drift" if drift else "schedule"

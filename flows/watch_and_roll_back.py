@@ -31,7 +31,7 @@ def watch_and_roll_back(config: Path | None = None, overrides: list[str] | None 
     """Compare the champion with the version before it on the same matured outcomes, by an e-process.
 
     Args:
-        config: `llm_config.yaml`; None = the defaults and the worker's environment.
+        config: `llm_config.yaml`; None = the one of LEAN_LLM_CONFIG, else the defaults and the environment.
         overrides: `section.key=value`.
     """
     seen = look_once(config, overrides or [])

@@ -24,12 +24,10 @@ def register(app: typer.Typer) -> None:
 
 def up(
     names: list[str] = typer.Argument(None, metavar="[PART]...", help=PARTS_HELP),
-    ports: list[str] = typer.Option(
-        [], "--port", metavar="PART=N", help="A part's port, 0 = any free one."
-    ),
+    ports: list[str] = typer.Option([], "--port", metavar="PART=N", help="A part's port, 0 = any free one."),
     flows: Path | None = typer.Option(None, help="Folder of prefect.yaml to deploy from. Default: the shipped one."),
-    config: Path | None = typer.Option(None, help="llm_config.yaml of the service."),
-    overrides: list[str] = typer.Option([], "--set", help="Override a value of the service: section.key=value."),
+    config: Path | None = typer.Option(None, help="llm_config.yaml of service and flows."),
+    overrides: list[str] = typer.Option([], "--set", help="Override a value for both: section.key=value."),
     install_only: bool = typer.Option(False, "--install-only", help="Obtain Weaviate's program, start nothing."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:

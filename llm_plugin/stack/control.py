@@ -104,7 +104,7 @@ def _start(
 
 def _launch(program: parts.Program, plan: parts.Plan) -> None:
     port = process.claim_port(plan.ports.get(program.name, program.port), program.name) if program.port else 0
-    environment = parts.child_environment()
+    environment = parts.child_environment(plan)
     facts: dict[str, str] = {}
     if program.name == "prefect":
         environment |= parts.prefect_environment(port)
@@ -151,7 +151,7 @@ def _start_weaviate(tell: Say) -> PartState:
 
 def _deploy(plan: parts.Plan, tell: Say) -> PartState:
     where = flows_folder(plan.flows)
-    environment = parts.child_environment()
+    environment = parts.child_environment(plan)
     tell(f"flows: deploying from {where}")
     parts.ensure_pool(environment)
     done = parts.run_prefect(["--no-prompt", "deploy", "--all"], environment, cwd=where)

@@ -16,6 +16,7 @@ from llm_plugin.stack import process
 from llm_plugin.stack.prefect_api import PrefectApi
 
 __all__ = [
+    "CONFIG_VARIABLE",
     "PARTS",
     "POOL",
     "Plan",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 POOL = "lean-llm"
+CONFIG_VARIABLE = "LEAN_LLM_CONFIG"
 PREFECT_PORT = 4200
 MLFLOW_PORT = 5000
 PARTS = ("weaviate", "mlflow", "prefect", "flows", "worker", "service")
@@ -49,8 +51,8 @@ class Plan:
     Attributes:
         ports: Part -> port, 0 for any free one; a part that is not named takes its usual one.
         flows: Folder of `prefect.yaml`; None = the checkout's or the shipped one.
-        config: `llm_config.yaml` of the service; None = the defaults.
-        overrides: `section.key=value` for the service.
+        config: `llm_config.yaml` of service and flows; None = the defaults.
+        overrides: `section.key=value` for both.
     """
 
     ports: Mapping[str, int] = field(default_factory=dict)
@@ -117,9 +119,9 @@ def service_url() -> str | None:
     return os.environ.get("LEAN_LLM_SERVICE_URL") or (own.url if own is not None else None)
 
 
-def child_environment() -> dict[str, str]:
-    """Return the environment of the stack's processes: this one's, and where the other parts are."""
-    environment = dict(os.environ)
+def child_environment(plan: Plan | None = None) -> dict[str, str]:
+    """Return the environment of the stack's processes: this one's, the configuration, and where the other parts are."""
+    environment = dict(os.environ) | _configured(plan or Plan())
     environment |= {
         "LEAN_LLM_HOME": str(home().resolve()),
         # A profile of the user's, a cloud key or a server of another project is not ours.
@@ -208,12 +210,24 @@ def _mlflow_command(plan: Plan, port: int) -> list[str]:
 
 
 def _service_command(plan: Plan, port: int) -> list[str]:
-    command = [sys.executable, "-c", "from llm_plugin.cli import main; main()", "serve", "--port", str(port)]
-    if plan.config is not None:
-        command += ["--config", str(plan.config.resolve())]
+    command = [sys.executable, "-c", "from llm_plugin.cli import main; main()", "serve"]
+    command += ["--host", process.HOST, "--port", str(port)]
+    return command if plan.config is None else [*command, "--config", str(plan.config.resolve())]
+
+
+def _configured(plan: Plan) -> dict[str, str]:
+    """Return the configuration as environment, the same for service and flows.
+
+    Raises:
+        ConfigError: An override is none.
+    """
+    found = {} if plan.config is None else {CONFIG_VARIABLE: str(plan.config.resolve())}
     for override in plan.overrides:
-        command += ["--set", override]
-    return command
+        key, equals, value = override.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {override!r}: write section.key=value, as learning.min_outcomes=300")
+        found[f"LEAN_LLM__{key.strip().replace('.', '__').upper()}"] = value
+    return found
 
 
 def _answers(path: str) -> Callable[[process.Running], bool]:
