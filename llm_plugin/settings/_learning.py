@@ -116,7 +116,10 @@ class GateSettings(Section):
     )
     any_approval_rate: bool = Field(default=False, description="the operator's leave to drop both bounds")
     selectivity_level: float = Field(
-        default=0.045, gt=0, lt=0.5, description="level of the first challenger against its own verdicts dealt at random"
+        default=0.045,
+        gt=0,
+        lt=0.5,
+        description="level of the first challenger against its own verdicts dealt at random",
     )
     seed: int = Field(default=0, ge=0, description="seed of permutations and bootstrap")
 
@@ -139,9 +142,16 @@ class DriftSettings(Section):
     statistic: Literal["ks", "psi"] = Field(default="ks", description="distance per feature")
     window_bars: int = Field(default=120, ge=20, le=100_000, description="newest bars compared with the history")
     false_alarms_per_month: float = Field(default=1.0, gt=0, le=1000, description="what thresholds are calibrated to")
-    history_windows: int = Field(default=200, ge=20, le=100_000, description="rolling windows of the calibration")
+    history_windows: int = Field(
+        default=200, ge=20, le=100_000, description="length of the history behind the thresholds, in windows"
+    )
     outcome_detector: Literal["adwin", "page_hinkley"] = Field(default="adwin", description="on replayed net R")
-    calibration_level: float = Field(default=0.001, gt=0, lt=0.5, description="level of the calibration test")
+    outcomes: int = Field(
+        default=2000, ge=100, le=100_000, description="newest matured decisions that outcomes and calibration look at"
+    )
+    calibration_level: float = Field(
+        default=0.0002, gt=0, lt=0.5, description="a right calibrator alarms once in 1 / this many decisions, at most"
+    )
 
 
 class RegistrySettings(Section):
