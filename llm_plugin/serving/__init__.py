@@ -4,7 +4,7 @@ What it does not do: start a server, train, or import a model library (merging a
 """
 
 from llm_plugin.serving.http import JsonClient
-from llm_plugin.serving.ollama import OllamaModel, OllamaSwapper
+from llm_plugin.serving.ollama import OllamaModel, OllamaSwapper, upload_model
 from llm_plugin.serving.openai import CompletionsModel, FixedSwapper, VllmSwapper
 from llm_plugin.serving.opening import open_generations, open_model
 
@@ -17,4 +17,5 @@ __all__ = [
     "VllmSwapper",
     "open_generations",
     "open_model",
+    "upload_model",
 ]

@@ -18,19 +18,21 @@ from llm_plugin.errors import BackendUnavailable, ModelError
 from llm_plugin.reasoning.base import ActionScores, LanguageModel, PromptText, make_scores
 from llm_plugin.reasoning.calibrator import Calibrator
 from llm_plugin.reasoning.generations import Promises
-from llm_plugin.reasoning.model_folder import ModelManifest, file_sha256
-from llm_plugin.serving.adapters import ADAPTER_FILES, AdapterFolder, LocalBase, Users, calibrator_of
+from llm_plugin.reasoning.model_folder import MANIFEST_NAME, ModelManifest, file_sha256
+from llm_plugin.serving.adapters import AdapterFolder, LocalBase, Users, calibrator_of
+from llm_plugin.serving.gguf import Heads, write_lora_gguf
 from llm_plugin.serving.http import JsonClient, ServerRefused
 from llm_plugin.serving.listing import forced_text, listed_actions, reason_of
 
-__all__ = ["OllamaModel", "OllamaSwapper"]
+__all__ = ["OllamaModel", "OllamaSwapper", "upload_model"]
 
 TOP = 20  # the most that the server lists
 LOAD_SECONDS = 300.0
 _NOTES = (
     "one runner per base: a swap holds new requests, waits for those in flight and loads the new generation",
     "the canary runs within that pause, and the previous generation cannot answer in shadow",
-    "weights are converted to 16 bits: log-probabilities differ in the third decimal",
+    "the base is converted to 16 bits: log-probabilities differ in the third decimal",
+    "a tokenizer whose rule of splitting llama.cpp does not know reads other tokens: recorded canary answers show it",
     "llama.cpp puts a BOS token before the prompt unless tokenizer_config.json says add_bos_token: false",
 )
 _MERGED_NOTES = (
@@ -125,7 +127,7 @@ class OllamaModel:
             listed = [(row["token"], row["logprob"]) for row in first["top_logprobs"]]
         except (KeyError, IndexError, TypeError) as error:
             raise BackendUnavailable(
-                f"{self.version} gave no log-probabilities; Ollama 0.12.11 or newer does"
+                f"{self.version} listed no tokens: its likeliest one is no whole text, or Ollama is older than 0.12.11"
             ) from error
         return make_scores(listed_actions(listed, legal, self.version), self.version, self.calibrator)
 
@@ -204,8 +206,7 @@ class OllamaSwapper:
         checked = self._local.check(adapter)
         name = checked.server_name(self.base, label)
         if self._merge is None:
-            files = {name: adapter / name for name in ADAPTER_FILES}
-            self._create(name, {"from": self.base, "adapters": self._upload(files)})
+            self._create_adapted(name, checked)
         else:
             self._create_merged(name, checked)
         self._users.add(name)
@@ -249,30 +250,31 @@ class OllamaSwapper:
             self._client, name, version=version, calibrator=calibrator, manifest=manifest, options=self._options
         )
 
+    def _create_adapted(self, name: str, checked: AdapterFolder) -> None:
+        with tempfile.TemporaryDirectory(prefix="lean-llm-adapter-") as place:
+            file = Path(place) / "adapter.gguf"
+            write_lora_gguf(checked.folder, file, self._heads())
+            adapters = _upload(self._client, {file.name: file})
+            _create(self._client, name, {"from": self.base, "adapters": adapters})
+
+    def _heads(self) -> Heads:
+        facts = self._client.post("/api/show", {"model": self.base}).get("model_info", {})
+        kind = facts.get("general.architecture")
+        try:
+            query = int(facts["llama.attention.head_count"])
+            return Heads(query, int(facts.get("llama.attention.head_count_kv") or query))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"{self.base} is of architecture {kind}; adapters are converted for llama only (Llama, CodeLlama, "
+                "Mistral); set llm_model.server.swap to merge"
+            ) from error
+
     def _create_merged(self, name: str, checked: AdapterFolder) -> None:
         if self._merge is None or self._local.folder is None:
             raise ModelError("there is no local base to merge into")
         with tempfile.TemporaryDirectory(prefix="lean-llm-merge-") as place:
             self._merge(self._local.folder, checked.folder, Path(place))
-            written = [path for path in sorted(Path(place).iterdir()) if path.suffix in (".json", ".safetensors")]
-            files = {path.name: path for path in written}
-            self._create(name, {"files": self._upload(files)})
-
-    def _upload(self, files: dict[str, Path]) -> dict[str, str]:
-        digests = {}
-        for name, path in files.items():
-            digest = f"sha256:{file_sha256(path)}"
-            if not self._client.exists(f"/api/blobs/{digest}"):
-                self._client.post_file(f"/api/blobs/{digest}", path)
-            digests[name] = digest
-        return digests
-
-    def _create(self, name: str, source: dict[str, Any]) -> None:
-        answer = self._client.post(
-            "/api/create", {"model": name, "stream": False, **source}, timeout_seconds=LOAD_SECONDS
-        )
-        if not isinstance(answer, dict) or answer.get("status") != "success":
-            raise ModelError(f"{self._client.url} did not make {name}: {str(answer)[:300]}")
+            upload_model(self._client, Path(place), name)
 
     def _digest(self, name: str) -> str:
         wanted = name if ":" in name else f"{name}:latest"
@@ -282,3 +284,31 @@ class OllamaSwapper:
                 return str(model["digest"]).removeprefix("sha256:")
         known = ", ".join(sorted(str(model.get("name")) for model in models)) or "none"
         raise ModelError(f"{self._client.url} has no model {name!r}; it has: {known}; make it with `ollama create`")
+
+
+def upload_model(client: JsonClient, folder: Path, name: str) -> None:
+    """Make a model on the server from a local folder of safetensors: a base, or one merged with an adapter.
+
+    Raises:
+        ModelError: The server cannot convert it.
+        BackendUnavailable: No answer.
+    """
+    paths = [path for path in sorted(folder.iterdir()) if path.suffix in (".json", ".safetensors")]
+    files = {path.name: path for path in paths if path.name != MANIFEST_NAME}
+    _create(client, name, {"files": _upload(client, files)})
+
+
+def _upload(client: JsonClient, files: dict[str, Path]) -> dict[str, str]:
+    digests = {}
+    for name, path in files.items():
+        digest = f"sha256:{file_sha256(path)}"
+        if not client.exists(f"/api/blobs/{digest}"):
+            client.post_file(f"/api/blobs/{digest}", path)
+        digests[name] = digest
+    return digests
+
+
+def _create(client: JsonClient, name: str, source: dict[str, Any]) -> None:
+    answer = client.post("/api/create", {"model": name, "stream": False, **source}, timeout_seconds=LOAD_SECONDS)
+    if not isinstance(answer, dict) or answer.get("status") != "success":
+        raise ModelError(f"{client.url} did not make {name}: {str(answer)[:300]}")

@@ -42,8 +42,16 @@ def write_adapter(folder: Path, seed: int) -> Path:
     (folder / "adapter_config.json").write_text(json.dumps(config))
     data = struct.pack("<8f", *(seed + i / 10 for i in range(8)))
     header = {
-        "base_model.model.q_proj.lora_A.weight": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]},
-        "base_model.model.q_proj.lora_B.weight": {"dtype": "F32", "shape": [2, 2], "data_offsets": [16, 32]},
+        "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight": {
+            "dtype": "F32",
+            "shape": [2, 2],
+            "data_offsets": [0, 16],
+        },
+        "base_model.model.model.layers.0.self_attn.q_proj.lora_B.weight": {
+            "dtype": "F32",
+            "shape": [2, 2],
+            "data_offsets": [16, 32],
+        },
     }
     lead = json.dumps(header).encode()
     (folder / "adapter_model.safetensors").write_bytes(struct.pack("<Q", len(lead)) + lead + data)

@@ -130,6 +130,7 @@ class OllamaStandIn(StandIn):
         ("GET", "/api/tags"): "tags",
         ("HEAD", "/api/blobs/"): "has_blob",
         ("POST", "/api/blobs/"): "put_blob",
+        ("POST", "/api/show"): "show",
         ("POST", "/api/create"): "create",
         ("POST", "/api/generate"): "generate",
         ("DELETE", "/api/delete"): "delete",
@@ -143,7 +144,7 @@ class OllamaStandIn(StandIn):
         self.in_flight: dict[str, int] = {}
         self.idle = threading.Condition(self.lock)
         self.wait_seconds = wait_seconds
-        self.shift = 0.0
+        self.architecture = "llama"
 
     def identity(self, name: str) -> str:
         return "|".join(self.models[name if ":" in name else f"{name}:latest"])
@@ -155,6 +156,12 @@ class OllamaStandIn(StandIn):
                 for name, parts in self.models.items()
             ]
         }
+
+    def show(self, _: str, body: Any) -> Any:
+        self.check(body, {"model": str})
+        self._parts(body["model"])
+        kind = self.architecture
+        return {"model_info": {"general.architecture": kind, f"{kind}.attention.head_count": 1}}
 
     def has_blob(self, digest: str, _: Any) -> Any:
         if digest not in self.blobs:
@@ -170,12 +177,13 @@ class OllamaStandIn(StandIn):
     def create(self, _: str, body: Any) -> Any:
         self.check(body, {"model": str, "stream": False}, {"from": str, "adapters": dict, "files": dict})
         files = body.get("adapters", body.get("files", {}))
-        wanted = {"adapter_config.json", "adapter_model.safetensors"} if "from" in body else {"config.json"}
-        if not wanted <= set(files):
+        if not ({"adapter.gguf"} if "from" in body else {"config.json"}) <= set(files):
             raise Refused(400, "no Modelfile or safetensors files found")
-        for digest in files.values():
+        for name, digest in files.items():
             if digest not in self.blobs:
                 raise Refused(400, f"blob {digest} not found")
+            if name.endswith(".gguf") and not self.blobs[digest].startswith(b"GGUF\x03"):
+                raise Refused(400, "supplied file was not in GGUF format")
         content = hashlib.sha256("".join(sorted(files.values())).encode()).hexdigest()
         base = self.models[f"{body['from']}:latest"][0] if "from" in body else content
         self.models[f"{body['model']}:latest"] = (base, content if "from" in body else "")
@@ -215,7 +223,7 @@ class OllamaStandIn(StandIn):
         top = sorted(listed.items(), key=lambda row: -row[1])[: body.get("top_logprobs", 0)]
         answer: dict[str, Any] = {"model": body["model"], "done": True}
         if body.get("logprobs"):
-            rows = [{"token": token, "logprob": value + self.shift} for token, value in top]
+            rows = [{"token": token, "logprob": value} for token, value in top]
             answer |= {"response": top[0][0], "logprobs": [{**rows[0], "top_logprobs": rows}]}
         else:
             answer["response"] = f" 0.7 | because of {identity[-8:]}\nmore"

@@ -56,7 +56,7 @@ def test_adapter_is_uploaded_once_and_changes_answers(ollama: OllamaStandIn, ada
     assert report.held_seconds > 0
     served.build(adapters[0], "again")
     uploads = [path for method, path, _ in ollama.requests if (method, path[:11]) == ("POST", "/api/blobs/")]
-    assert len(uploads) == 2
+    assert len(uploads) == 1
 
 
 def test_drained_swap_under_load_fails_and_mixes_nothing(ollama: OllamaStandIn, adapters: list[Path]) -> None:
@@ -187,10 +187,17 @@ def test_model_that_was_deleted_meanwhile_is_unavailable(ollama: OllamaStandIn, 
         reply(served, 0)
 
 
+def test_adapters_of_other_architectures_are_refused(ollama: OllamaStandIn, adapters: list[Path]) -> None:
+    served = served_by(ollama)
+    ollama.architecture = "phi3"
+    with pytest.raises(ModelError, match=r"lean is of architecture phi3; .*set llm_model.server.swap to merge"):
+        served.build(adapters[0], "v0001")
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b'{"model": "lean", "response": "x"}', "gave no log-probabilities"),
+        (b'{"model": "lean", "response": "x"}', "listed no tokens: .*older than 0.12.11"),
         (b'{"model": "other", "response": "x"}', "answered for another model"),
     ],
     ids=["old-server", "other-model"],
