@@ -291,7 +291,7 @@ def _config_json(config: SynthConfig) -> dict[str, Any]:
 def _content(config: SynthConfig, times: BarTimes, path: PlantedPath, outcomes: NDArray[np.float64]) -> dict[str, Any]:
     rule, profile = config.planted_rule(), PROFILES[config.profile]
     index = np.array([trade.event.index for trade in path.trades], dtype=np.int64)
-    win_good, win_bad = config.win_rates if config.rule else (profile.win_all, profile.win_all)
+    win_good, win_bad = config.win_rates if config.rule else (config.win_all, config.win_all)
     end = times.end_utc_us
     return {
         "schema_version": SCHEMA_VERSION,

@@ -79,8 +79,9 @@ class SynthConfig:
         signal: Base signal, key of `planted.SIGNALS`.
         context: What decides, key of `planted.CONTEXTS`.
         shifts: From each of these dates on, good and bad contexts change places.
-        win_good: Probability q that a trade in the good context wins; None takes the profile's. The bad context's
-            follows, so that the win rate of the signal alone stays.
+        win_good: Probability q that a trade in the good context wins; None takes the profile's.
+        win_bad: The same in the bad context; None lets it follow from `win_good`, so that the win rate of the signal
+            alone stays.
         spread_fraction: Bid-ask spread as a fraction of the price.
         volatility_fraction: Standard deviation of a bar's return in the calm regime; None takes a usual one.
         start_price: None takes 1.3 (forex) or 100 (equity).
@@ -99,6 +100,7 @@ class SynthConfig:
     context: str = "volatility"
     shifts: tuple[date, ...] = ()
     win_good: float | None = None
+    win_bad: float | None = None
     spread_fraction: float = 0.00008
     volatility_fraction: float | None = None
     start_price: float | None = None
@@ -130,7 +132,7 @@ class SynthConfig:
         if any(shift <= self.start for shift in self.shifts):
             problems.append(f"shifts {[str(day) for day in self.shifts]} must come after the start {self.start}")
         if not problems and not 0 <= self.win_rates[1] <= self.win_rates[0] <= 1:
-            problems.append(f"win_good is {self.win_good!r}: {self.profile} allows {self._win_good_range()}")
+            problems.append(self._win_problem())
         if problems:
             raise ConfigError(problems)
         self.planted_rule()
@@ -139,17 +141,29 @@ class SynthConfig:
     def _good_share(self) -> float:
         return PROFILES[self.profile].good_share
 
-    def _win_good_range(self) -> str:
+    def _win_problem(self) -> str:
+        if self.win_bad is not None:
+            good = self.win_rates[0]
+            return f"win_bad is {self.win_bad!r}: give 0 to {good:g}, what trades in the good context win (at most 1)"
         profile = PROFILES[self.profile]
-        return f"{profile.win_all:.3f} to {min(1.0, profile.win_all / profile.good_share):.3f}"
+        most = min(1.0, profile.win_all / profile.good_share)
+        return f"win_good is {self.win_good!r}: {self.profile} allows {profile.win_all:.3f} to {most:.3f}"
 
     @property
     def win_rates(self) -> tuple[float, float]:
         """Win probability in the good and in the bad context, before any shift and with the rule."""
         profile = PROFILES[self.profile]
         good = profile.win_good if self.win_good is None else self.win_good
+        if self.win_bad is not None:
+            return good, self.win_bad
         bad = (profile.win_all - profile.good_share * good) / (1 - profile.good_share)
         return good, round(bad, 12)
+
+    @property
+    def win_all(self) -> float:
+        """Win rate of the signal alone, before any shift: without the rule every trade wins with it."""
+        share, (good, bad) = self._good_share, self.win_rates
+        return PROFILES[self.profile].win_all if self.win_bad is None else share * good + (1 - share) * bad
 
     @property
     def lean_market(self) -> str:

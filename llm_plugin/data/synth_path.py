@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from llm_plugin.data.planted import PlantedEvent, PlantedSignal
 from llm_plugin.data.synth_calendar import BarTimes
-from llm_plugin.data.synth_config import PROFILES, SynthConfig
+from llm_plugin.data.synth_config import SynthConfig
 from llm_plugin.errors import DataError
 
 __all__ = ["PlannedTrade", "PlantedPath", "generate_path"]
@@ -161,7 +161,7 @@ class _Walk:
         flips = sum(event.time_utc >= shift for shift in self.shifts)
         good = event.context != bool(flips % 2)
         win_good, win_bad = self.config.win_rates
-        chance = PROFILES[self.config.profile].win_all if not self.config.rule else win_good if good else win_bad
+        chance = self.config.win_all if not self.config.rule else win_good if good else win_bad
         return good, bool(self.outcomes.random() < chance)
 
     def steer(self, event: PlantedEvent, win: bool) -> int:

@@ -12,12 +12,14 @@ from llm_plugin.domain import Action
 from llm_plugin.errors import TrainingFailed
 from llm_plugin.learning.types import MaturedDecision
 from llm_plugin.reasoning.calibrator import MIN_CALIBRATION_ROWS, Calibrator
+from llm_plugin.reasoning.canary import record_states
 from llm_plugin.reasoning.model_folder import ModelManifest, check_adapter, read_manifest, write_manifest
 from llm_plugin.training.fit import Fitted, local_base
 from llm_plugin.training.job import TrainingJob
 
 __all__ = ["finish"]
 
+CANARY_STATES = 32
 _PACKAGES = ("lean-llm-plugin", "torch", "transformers", "peft", "trl", "accelerate", "datasets", "bitsandbytes")
 
 
@@ -63,6 +65,7 @@ def finish(job: TrainingJob, fitted: Fitted) -> ModelManifest:
             "base": fitted.base.version,
             "counts": dataset.manifest.counts,
             "calibration": figures,
+            "canary": _canary(model, dataset.calibration),
             "versions": _versions(),
         },
     )
@@ -94,6 +97,12 @@ def _calibrate(model: Any, decisions: list[MaturedDecision]) -> tuple[Calibrator
     if len(known) < MIN_CALIBRATION_ROWS:
         return None, figures
     return Calibrator.fit(margins, [value > 0 for value in net]), figures
+
+
+def _canary(model: Any, decisions: list[MaturedDecision]) -> list[dict[str, Any]]:
+    """What the new generation answers to a few questions: whoever loads it, here or on a server, must get the same."""
+    asked = [d for d in decisions if d.prompt is not None][:CANARY_STATES]
+    return record_states(model, [d.prompt for d in asked if d.prompt], [(d.signal_action, Action.HOLD) for d in asked])
 
 
 def _versions() -> dict[str, str]:

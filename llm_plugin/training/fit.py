@@ -20,7 +20,7 @@ from llm_plugin.training.callbacks import Guard, Marks, Progress, TensorBoard, n
 from llm_plugin.training.job import TrainingJob, run_folder
 from llm_plugin.training.recipe import Recipe, choose_method, make_recipe
 
-__all__ = ["Fitted", "fit", "make_trainer"]
+__all__ = ["Fitted", "fit", "local_base", "make_trainer", "trainable", "training_rows_of"]
 
 Tell = Callable[..., None]
 ADAPTER = "default"
@@ -59,7 +59,7 @@ def fit(job: TrainingJob, tell: Tell, *, main: bool = True) -> Fitted:
         device=job.device,
         prompt_version=job.prompt_version or None,
     )
-    rows, method, too_long = _rows(dataset, base, job)
+    rows, method, too_long = training_rows_of(dataset, base, job)
     recipe = make_recipe(
         job.settings,
         method=method,
@@ -118,7 +118,7 @@ def _dataset(job: TrainingJob) -> Dataset:
     return dataset
 
 
-def _rows(dataset: Dataset, base: Base, job: TrainingJob) -> tuple[list[dict[str, Any]], Any, int]:
+def training_rows_of(dataset: Dataset, base: Base, job: TrainingJob) -> tuple[list[dict[str, Any]], Any, int]:
     """Return TRL's rows with weights of mean one, the method, and how many rows are too long for the base."""
     pairs, labels = dataset.pairs, dataset.kto
     method = choose_method(len(pairs), len(labels))
