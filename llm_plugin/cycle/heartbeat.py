@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -39,11 +40,8 @@ class Heartbeat:
     ) -> None:
         self._stop.set()
         self._thread.join()
-        try:
+        with suppress(LeanLlmError):  # a lease that cannot be given back ends by itself
             self._database.release(self.lease)
-        except LeanLlmError:
-            if value is None:  # the work is done and recorded; the lease ends by itself
-                return
 
     def check(self) -> None:
         """Do nothing while the lease is held.

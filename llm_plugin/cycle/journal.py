@@ -65,15 +65,21 @@ def tell_changes(registry: Registry, database: LearningDatabase) -> None:
     The pointer is moved first and told afterwards; whoever was killed between the two is made good here, and so are
     changes by the command line.
     """
-    for change in registry.history():
-        event = TOLD.get(change.what)
-        if event is not None:
-            payload = {
+    events = [
+        (
+            TOLD[change.what],
+            f"lean-llm.model.{registry.name}",
+            {
                 "sequence": change.sequence,
                 "champion": change.champion,
                 "previous": change.previous,
                 "reason": change.reason,
                 "forced": change.forced,
                 "changed_utc": change.changed_utc,
-            }
-            database.emit(event, f"lean-llm.model.{registry.name}", payload)
+            },
+        )
+        for change in registry.history()
+        if change.what in TOLD
+    ]
+    if events:
+        database.emit_all(events)

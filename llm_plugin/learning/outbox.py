@@ -107,8 +107,12 @@ class Outbox:
 
     def emit(self, event: str, resource_id: str, payload: Mapping[str, Any], *, fence: Lease | None = None) -> None:
         """Put an event into the outbox; the same event with the same payload is there once."""
+        self.emit_all([(event, resource_id, payload)], fence=fence)
+
+    def emit_all(self, events: Sequence[Event], *, fence: Lease | None = None) -> None:
+        """Put events into the outbox in one transaction; those that are there stay as they are."""
         with self._write(fence) as connection:
-            self._emit(connection, [(event, resource_id, payload)])
+            self._emit(connection, events)
 
     def pending_events(self, limit: int = 1000) -> list[OutboxEvent]:
         """Return what was not delivered yet, in the order in which it happened."""

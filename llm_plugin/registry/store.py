@@ -362,12 +362,17 @@ class Registry:
 
     def _require_pass(self, version: Version, gate: Judged | None, pointer: Pointer) -> None:
         remedy = "a version serves after the gate has passed it, or with --force and a reason"
-        verdict = gate.verdict if gate is not None else (version.gate or {}).get("verdict")
+        stored = version.gate or {}
+        verdict = gate.verdict if gate is not None else stored.get("verdict")
         if verdict is None:
             raise GateRefused(f"{version.id} was never judged: {remedy}")
         if verdict != "pass":
             raise GateRefused(f"the gate said {verdict} about {version.id}: {remedy}")
-        champion = (version.gate or {}).get("champion", pointer.champion)
+        judged = version.id if gate is None else str(getattr(gate, "challenger", version.id))
+        if judged != version.id:
+            raise GateRefused(f"the gate decision is about {judged}, not about {version.id}: {remedy}")
+        known = stored.get("champion", pointer.champion)
+        champion = str(getattr(gate, "champion", known)) if gate is not None else known
         if champion != pointer.champion:
             raise GateRefused(
                 f"{version.id} was compared with {champion}, but {pointer.champion} serves now: judge it again"

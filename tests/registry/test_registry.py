@@ -244,6 +244,23 @@ def test_a_pass_against_another_champion_counts_no_more(registry: Registry, make
         registry.promote(second, reason="passed")
 
 
+@dataclass(frozen=True)
+class SaidAbout(Said):
+    """A gate decision that names whom it is about."""
+
+    challenger: str = ""
+    champion: str = "base"
+
+
+def test_a_gate_decision_about_another_version_counts_not(registry: Registry, make_adapter: Any) -> None:
+    version = registered(registry, make_adapter(), verdict=None)
+    with pytest.raises(GateRefused, match="the gate decision is about v0009-x, not about v0001"):
+        registry.promote(version, reason="try", gate=SaidAbout(challenger="v0009-x"))
+    with pytest.raises(GateRefused, match="compared with v0007-y, but base serves now"):
+        registry.promote(version, reason="try", gate=SaidAbout(challenger=version, champion="v0007-y"))
+    assert registry.promote(version, reason="right", gate=SaidAbout(challenger=version)).champion == version
+
+
 def test_stages_follow_the_pointer(registry: Registry, make_adapter: Any) -> None:
     names = [registered(registry, make_adapter(30.0 + place), verdict=None) for place in range(3)]
     for name in names:
