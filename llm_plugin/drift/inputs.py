@@ -32,6 +32,7 @@ TOP = (12, 5)  # of the long and the short window: few features show a sharp cha
 USUAL, EXTREME = 0.5, 0.995
 LEAST_SCALE = 0.02
 LEAST_WINDOWS = 10
+MOST_SCORE = 20.0
 LEAST_KNOWN = 0.5  # share of known values that a window needs
 
 
@@ -214,8 +215,10 @@ def change_place(table: Floats, names: Sequence[str], top: Sequence[str], window
     left = np.arange(1, len(rows))
     for name in top:
         values = rows[:, list(names).index(name)]
-        ranks = np.argsort(np.argsort(np.where(np.isfinite(values), values, np.nanmedian(values)))).astype(np.float64)
-        total = np.cumsum(ranks)
+        middle = float(np.nanmedian(values))
+        usual = float(np.nanmedian(np.abs(values - middle))) or 1.0
+        scores = np.clip(np.nan_to_num((values - middle) / usual), -MOST_SCORE, MOST_SCORE)
+        total = np.cumsum(scores)
         means = total[:-1] / left, (total[-1] - total[:-1]) / (len(rows) - left)
         gain += np.abs(means[0] - means[1]) * np.sqrt(left * (len(rows) - left))
     return len(table) - len(rows) + int(np.argmax(gain)) + 1
