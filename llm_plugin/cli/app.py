@@ -11,6 +11,7 @@ from llm_plugin import __version__
 from llm_plugin.cli import (
     backtest,
     data,
+    drift,
     explain,
     gate,
     loop,
@@ -67,6 +68,7 @@ for _module in (
     loop,
     walkforward,
     pairs,
+    drift,
     serve,
     gate,
     versions,

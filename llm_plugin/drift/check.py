@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["INPUT_SHARE", "RENEWAL", "InputSource", "InputTable", "check_drift"]
 
-INPUT_SHARE = 0.15
+INPUT_SHARE = 0.2
 """Of the wanted rate of false alarms, what inputs are calibrated to: the future differs from the history more than the
 history from itself (measured: three to four times as many alarms), and outcomes and calibration need their part too."""
 RENEWAL = 12
