@@ -115,6 +115,7 @@ def test_schedules_and_triggers_are_as_written(up: dict[str, dict[str, Any]]) ->
     crons = {row["name"]: {s["schedule"]["cron"]: s["active"] for s in row["schedules"]} for row in rows}
     assert crons["retrain-validator"] == {"0 */4 * * *": True}
 
+    assert crons["check-drift"] == {"*/30 * * * *": True}
     assert crons["watch-and-roll-back"] == {"15,45 * * * *": True}
     assert crons["train-models"] == {"0 3 * * 6": False}
     names = {row["id"]: row["name"] for row in rows}
