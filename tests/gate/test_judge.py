@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from llm_plugin.domain import Action
 from llm_plugin.errors import DataError
 from llm_plugin.gate import GateDecision, ModelHealth, as_markdown, as_text, gate_id, judge, pair, utilities
+from llm_plugin.gate.checks import slice_check
 from llm_plugin.settings import GateSettings
 
 WRITES = ModelHealth(40, 40)
@@ -214,6 +215,26 @@ def test_a_slice_that_is_credibly_worse_refuses() -> None:
     assert decide(replace(trial, decisions=twin)).passed
     tolerant = decide(trial, GateSettings(repetitions=499, slice_tolerance_r=3.0))
     assert tolerant.check("slices").passed
+
+
+def test_the_bound_of_a_slice_counts_how_many_were_looked_at() -> None:
+    """Planted offender: without Bonferroni some slice of many is always bad by chance."""
+    trial = readers(np.random.default_rng(0), champion_skill=0.0, challenger_skill=0.0)
+    paired = pair(trial.champion, trial.challenger, trial.decisions, NOW)
+    masks = {f"slice {n}": np.arange(100) % 5 == n for n in range(5)}
+    samples = np.tile(np.linspace(-1, 0, 1001)[:, None], (1, 5))
+    _, five = slice_check(paired, masks, samples, GateSettings(level=0.1))
+    _, one = slice_check(paired, {"slice 0": masks["slice 0"]}, samples[:, :1], GateSettings(level=0.1))
+    assert [item.high for item in five] == pytest.approx([-0.02] * 5)
+    assert [item.high for item in one] == pytest.approx([-0.1])
+
+
+def test_equal_challengers_are_seldom_refused_for_a_slice() -> None:
+    refused = 0
+    for seed in range(60):
+        trial = readers(np.random.default_rng(seed), champion_skill=0.3, challenger_skill=0.3)
+        refused += decide(trial, GateSettings(repetitions=199)).check("slices").passed is False
+    assert refused <= 5
 
 
 def test_slices_that_are_too_small_are_pooled_and_the_whole_is_no_slice() -> None:
