@@ -1,4 +1,4 @@
-"""The compose file says what Docker needs to know: its documented keys and cross-references are checked, without Docker."""
+"""The compose file says what Docker needs: its documented keys and cross-references are checked, without Docker."""
 
 from __future__ import annotations
 
