@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import tempfile
 import urllib.error
 import urllib.request
@@ -32,6 +33,12 @@ __all__ = ["Mirror", "MirrorReport", "mirror_of", "mirror_uri"]
 HEALTH_SECONDS = 3.0
 ALIASES = ("champion", "previous", "challenger")
 ID_TAG = "lean_llm.version"
+QUIET = {  # what MLflow reads of the environment when it is used: nothing on standard output, no minutes of retries
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +126,8 @@ class Mirror:
             _require_health(self.uri)
         else:
             (home() / "mlflow" / "artifacts").mkdir(parents=True, exist_ok=True)
-        import os
-
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        for name, value in QUIET.items():
+            os.environ.setdefault(name, value)
         from mlflow.tracking import MlflowClient
 
         return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
@@ -153,7 +159,8 @@ class Mirror:
                 client.log_param(run_id, name, value)
         client.set_terminated(run_id, "FINISHED")
         source = f"{run.info.artifact_uri}/adapter"
-        return client.create_model_version(self.name, source, run_id=run_id, tags={ID_TAG: version.id})
+        tags = {ID_TAG: version.id}
+        return client.create_model_version(self.name, source, run_id=run_id, tags=tags, await_creation_for=0)
 
     def _experiment(self, client: Any) -> str:
         found = client.get_experiment_by_name(self.name)

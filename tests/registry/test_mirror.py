@@ -78,13 +78,14 @@ def test_versions_aliases_stages_gate_and_files_are_there(cycle: CycleParts, cli
     assert client.get_registered_model(mirror.name).tags["previous"] == "base"
 
 
-def test_telling_it_twice_changes_nothing(cycle: CycleParts, client: Any) -> None:
+def test_telling_it_twice_changes_nothing(cycle: CycleParts, client: Any, capfd: pytest.CaptureFixture[str]) -> None:
     mirror = Mirror(cycle.registry, str(mirror_uri(Settings())))
     assert mirror.reconcile().changed
     assert not mirror.reconcile().changed
     assert len(client.search_model_versions(f"name='{mirror.name}'")) == 1
     experiment = client.get_experiment_by_name(mirror.name)
     assert len(client.search_runs([experiment.experiment_id])) == 1
+    assert capfd.readouterr().out == ""  # commands print JSON there
 
 
 def test_a_rollback_moves_the_aliases(cycle: CycleParts, client: Any) -> None:
