@@ -46,10 +46,12 @@ def serve(
         run_stdio(open_service(settings))
         return
     from llm_plugin.service.server import run_server
+    from llm_plugin.stack.delivery import delivering
 
     sockets = open_sockets(addresses(settings.service, for_docker=for_docker), settings.service.port)
     service = open_service(settings)
-    run_server(service, sockets, _tell)
+    with delivering(settings):
+        run_server(service, sockets, _tell)
 
 
 def _tell(urls: list[str]) -> None:

@@ -2,73 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect_standin import Standin, prefect_standin
 
 from llm_plugin.errors import BackendUnavailable
 from llm_plugin.learning.database import LearningDatabase
 from llm_plugin.stack.events import LEASE, deliver_events, prefect_event
 
 
-class Standin(ThreadingHTTPServer):
-    """The three addresses of Prefect's API that are used; `broken` answers the next posts with 500."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.events: list[dict[str, Any]] = []
-        self.broken = False
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/api"
-
-    def handle_error(self, *_: Any) -> None:
-        """Stay silent about clients that went away."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Standin
-
-    def do_GET(self) -> None:
-        self._answer(200, True)
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if self.server.broken:
-            self._answer(500, {"detail": "database is locked"})
-        elif self.path == "/api/events":
-            self.server.events += body
-            self._answer(204, None)
-        else:
-            wanted = set(body["filter"]["id"]["id"])
-            self._answer(200, {"events": [row for row in self.server.events if row["id"] in wanted]})
-
-    def _answer(self, code: int, body: Any) -> None:
-        data = b"" if body is None else json.dumps(body).encode()
-        self.send_response(code)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_: Any) -> None:
-        """Stay silent."""
-
-
 @pytest.fixture
 def prefect() -> Iterator[Standin]:
-    server = Standin()
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with prefect_standin() as server:
+        yield server
 
 
 @pytest.fixture
@@ -159,3 +109,29 @@ def test_many_deliverers_at_once_send_each_event_once(prefect: Standin, database
 
 def _interrupted(*_: Any) -> None:
     raise KeyboardInterrupt
+
+
+def test_beside_a_service_the_outbox_is_emptied_and_an_outage_waited_out(
+    prefect: Standin, own_home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import time
+
+    from llm_plugin.service.build import service_store_url
+    from llm_plugin.settings import resolve
+    from llm_plugin.stack.delivery import delivering
+
+    settings = resolve(env={}).settings
+    prefect.broken = True
+    monkeypatch.setenv("PREFECT_API_URL", prefect.url)
+    with LearningDatabase(service_store_url(settings)) as outbox, delivering(settings, every_seconds=0.02):
+        emit(outbox, 3)
+        deadline = time.monotonic() + 20
+        while not caplog.messages and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert [message for message in caplog.messages if "events wait" in message]
+        assert len(outbox.pending_events()) == 3
+        prefect.broken = False
+        while outbox.pending_events() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert numbers(prefect) == [0, 1, 2]
+    assert str(own_home) in service_store_url(settings)
