@@ -11,14 +11,13 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from llm_plugin.domain import Action
 from llm_plugin.errors import BackendUnavailable, ConfigError, LeanLlmError, ModelError
-from llm_plugin.reasoning.base import ActionScores, LanguageModel, PromptText
+from llm_plugin.reasoning.base import ActionScores, PromptText
 from llm_plugin.reasoning.canary import (
     CanaryLimits,
     CanaryReport,
@@ -26,6 +25,7 @@ from llm_plugin.reasoning.canary import (
     check_generation,
     states_from_json,
 )
+from llm_plugin.reasoning.generation import Generation, Promises, Swapper, SwapReport
 
 if TYPE_CHECKING:
     from llm_plugin.reasoning.calibrator import Calibrator
@@ -34,130 +34,6 @@ __all__ = ["Generation", "Generations", "Promises", "SwapReport", "Swapper"]
 
 BASE = "base"
 RECENT_PROMPTS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Promises:
-    """What a back end can keep of the hot swap, said plainly.
-
-    Attributes:
-        no_pause: A swap holds no request back.
-        shadow: The previous generation can go on answering beside the new one.
-        canary_before_swap: The new generation is asked before it serves; else within the pause.
-        notes: What a person should know.
-    """
-
-    no_pause: bool = True
-    shadow: bool = True
-    canary_before_swap: bool = True
-    notes: tuple[str, ...] = ()
-
-
-class Swapper(Protocol):
-    """A back end's part of a swap."""
-
-    @property
-    def promises(self) -> Promises:
-        """What it can keep."""
-
-    def build(self, adapter: Path | None, label: str) -> LanguageModel:
-        """Make a generation: checked, loaded as far as it can be while another one serves.
-
-        Raises:
-            ModelError: The adapter is damaged, foreign or does not fit.
-            BackendUnavailable: The server did not answer.
-        """
-
-    def activate(self, new: LanguageModel, old: LanguageModel | None) -> None:
-        """Do what must happen before `new` serves; without `no_pause` nothing is in flight meanwhile."""
-
-    def retire(self, model: LanguageModel) -> None:
-        """Release what a generation holds; nothing of it is in flight any longer."""
-
-
-class Generation:
-    """One immutable generation; a `LanguageModel` of its own, for gates and shadows."""
-
-    def __init__(self, owner: Generations, model: LanguageModel, label: str, adapter: Path | None) -> None:
-        self._owner = owner
-        self.model = model
-        self.label = label
-        self.adapter = adapter
-        self.canary: CanaryReport | None = None
-        self.build_seconds = 0.0
-        self.in_flight = 0
-        self.retired = False
-
-    @property
-    def version(self) -> str:
-        """Name and content hash of what answers."""
-        return self.model.version
-
-    @property
-    def calibrator(self) -> Calibrator | None:
-        """The calibrator that was fitted with it."""
-        return self.model.calibrator
-
-    def score(self, prompts: Sequence[PromptText], legal: Sequence[tuple[Action, ...]]) -> list[ActionScores]:
-        """Score with this generation, whoever serves meanwhile.
-
-        Raises:
-            BackendUnavailable: It did not answer, or was released already.
-        """
-        with self._owner.pin(self):
-            answers = self.model.score(prompts, legal)
-        if prompts:
-            self._owner.recent.append((prompts[0], tuple(legal[0])))
-        return answers
-
-    def generate_reasons(
-        self, prompts: Sequence[PromptText], actions: Sequence[Action], max_new_tokens: int = 50
-    ) -> list[str]:
-        """Return this generation's reasons."""
-        with self._owner.pin(self):
-            return self.model.generate_reasons(prompts, actions, max_new_tokens)
-
-    def generate_reason(self, prompt: PromptText, action: Action, max_new_tokens: int = 50) -> str:
-        """Return one reason."""
-        return self.generate_reasons([prompt], [action], max_new_tokens)[0]
-
-    def complete(self, texts: Sequence[str], max_new_tokens: int = 50) -> list[str]:
-        """Continue texts freely; the gate's parse rate uses it.
-
-        Raises:
-            BackendUnavailable: The back end cannot, or did not answer.
-        """
-        complete = getattr(self.model, "complete", None)
-        if complete is None:
-            raise BackendUnavailable(f"{self.version}: this back end does not continue free text")
-        with self._owner.pin(self):
-            return list(complete(texts, max_new_tokens))
-
-    def __repr__(self) -> str:
-        return f"Generation({self.label!r}, {self.version!r}, in_flight={self.in_flight}, retired={self.retired})"
-
-
-@dataclass(frozen=True, slots=True)
-class SwapReport:
-    """One swap as it went.
-
-    Attributes:
-        label: Who serves now.
-        version: The same, as answers say it.
-        previous: Who served before; empty for the first.
-        seconds: From the call to the new reference.
-        held_seconds: How long new requests had to wait; 0 where the back end needs no pause.
-        waited_for: Requests in flight when the pause began.
-        at_utc_seconds: Unix time at which the new generation began to serve.
-    """
-
-    label: str
-    version: str
-    previous: str
-    seconds: float
-    held_seconds: float
-    waited_for: int
-    at_utc_seconds: float
 
 
 class Generations:
@@ -169,6 +45,7 @@ class Generations:
         *,
         states: Sequence[CanaryState] = (),
         limits: CanaryLimits | None = None,
+        recorded_states: int = 8,
         hold_seconds: float = 30.0,
     ) -> None:
         """Start with nobody serving; most callers want `load`.
@@ -177,12 +54,14 @@ class Generations:
             swapper: The back end.
             states: Questions that every generation is asked before it serves; those in its manifest come first.
             limits: When a generation is refused; None = the defaults.
+            recorded_states: Most states asked of those in a manifest.
             hold_seconds: Longest pause of a swap that needs one, and longest wait of a request in it.
         """
         self.swapper = swapper
         self.swaps: deque[SwapReport] = deque(maxlen=1000)
         self._states = tuple(states)
         self._limits = limits or CanaryLimits()
+        self._recorded_states = recorded_states
         self._hold_seconds = hold_seconds
         self._current: Generation | None = None
         self._previous: Generation | None = None
@@ -462,8 +341,8 @@ class Generations:
 
     def _ask_canary(self, generation: Generation) -> CanaryReport:
         manifest = getattr(generation.model, "manifest", None)
-        recorded: Mapping[str, Any] = manifest.training if manifest is not None else {}
-        states = [*states_from_json(recorded.get("canary", ())), *self._states]
+        training: Mapping[str, Any] = manifest.training if manifest is not None else {}
+        states = [*states_from_json(training.get("canary", ()))[: self._recorded_states], *self._states]
         # What is being asked just now also fills the prefix cache: the first requests after the swap wait for nothing.
         states += [CanaryState(prompt.prefix, prompt.suffix, actions) for prompt, actions in list(self.recent)]
         check_mass = generation.adapter is not None

@@ -240,6 +240,7 @@ def _load_adapter(model: Any, adapter: Path) -> Any:
         config: Any = PeftConfig.from_pretrained(str(adapter))
         _check_lora(config)
         config.inference_mode, config.init_lora_weights = True, False
+        config.base_model_name_or_path = getattr(model, "name_or_path", None)
         wrapped = get_peft_model(model, config)
         _fill(wrapped, load_file(str(adapter / "adapter_model.safetensors")))
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["PROVIDERS", "open_generations", "open_model"]
 
 PROVIDERS = ("ollama", "openai", "vllm")
+PARITY_STATES = 32
 SERVER_GAP = 0.1  # 16-bit weights and another program: log-probabilities agree to the first decimal, actions agree
 
 
@@ -58,7 +59,10 @@ def open_generations(
             seed=settings.validator.seed,
         )
     served = Generations(
-        _swapper(settings, prompt_version), limits=CanaryLimits(max_log_probability_gap=SERVER_GAP), hold_seconds=60.0
+        _swapper(settings, prompt_version),
+        limits=CanaryLimits(max_log_probability_gap=SERVER_GAP),
+        recorded_states=PARITY_STATES,
+        hold_seconds=60.0,
     )
     served.swap(served.build(adapter, label))
     return served
