@@ -58,11 +58,11 @@ class ScoringCache:
             version = model.version
             answers = self._known(version, keys)
             missing = list(dict.fromkeys(key for key in keys if key not in answers))
-            if missing:
-                first = {key: index for index, key in reversed(list(enumerate(keys)))}
-                rows = [first[key] for key in missing]
-                fresh = model.score([prompts[row] for row in rows], [legal[row] for row in rows])
-                answers.update(zip(missing, fresh, strict=True))
+            answers.update(_asked(model, missing, keys, prompts, legal))
+            if any(answers[key].model_version != version for key in missing) and len(missing) < len(answers):
+                # Somebody else serves by now: what the cache knew is of another generation than what was just asked.
+                missing = list(answers)
+                answers.update(_asked(model, missing, keys, prompts, legal))
         # A model that changed between the look-up and the answer must not be filed under the old version.
         own = {key: answers[key] for key in missing if answers[key].model_version == version}
         with self._lock:
@@ -120,6 +120,21 @@ class ScoringCache:
                 self._retired[-1].popitem()
             else:
                 self._retired.pop()
+
+
+def _asked(
+    model: LanguageModel,
+    wanted: Sequence[_Key],
+    keys: Sequence[_Key],
+    prompts: Sequence[PromptText],
+    legal: Sequence[tuple[Action, ...]],
+) -> dict[_Key, ActionScores]:
+    if not wanted:
+        return {}
+    first = {key: index for index, key in reversed(list(enumerate(keys)))}
+    rows = [first[key] for key in wanted]
+    fresh = model.score([prompts[row] for row in rows], [legal[row] for row in rows])
+    return dict(zip(wanted, fresh, strict=True))
 
 
 @contextmanager

@@ -26,6 +26,7 @@ pytestmark = pytest.mark.slow
 LEGAL = (Action.BUY, Action.HOLD)
 PREFIX = "Judge the signal: take it or HOLD.\n"
 CLIENTS, REQUESTS, SWAPS, PER_SECOND = 32, 20_000, 50, 100.0
+SETTLED = 4  # swaps until thread stacks and allocator pools have their size
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,9 @@ def ask(served: Generations, number: int) -> Reply:
     return Reply(score.model_version, tuple(score.log_probabilities[action] for action in LEGAL))
 
 
-def load_on(served: Generations, adapters: list[Path], requests_per_second: float | None) -> LoadResult:
+def load_on(
+    served: Generations, adapters: list[Path], requests_per_second: float | None, resident: list[float]
+) -> LoadResult:
     truth = {}
     for number, adapter in enumerate(adapters):
         served.swap(served.build(adapter, f"truth{number}"))
@@ -89,7 +92,9 @@ def load_on(served: Generations, adapters: list[Path], requests_per_second: floa
 
     def swap(number: int) -> float:
         served.swap(served.build(adapters[number % 2], f"v{number:04d}"))
-        return time.perf_counter()
+        at = time.perf_counter()
+        resident.append(resident_mib())
+        return at
 
     return run_load(
         lambda number: ask(served, number),
@@ -107,9 +112,9 @@ def test_swap_under_load(tmp_path: Path, record_figure: RecordFigure) -> None:
     served = Generations.load(base, device="cpu", threads=1, limits=CanaryLimits(min_action_mass=0.0))
     gc.collect()
     gc.freeze()
-    before = resident_mib()
-    result = load_on(served, adapters, PER_SECOND)
-    grown = resident_mib() - before
+    resident: list[float] = []
+    result = load_on(served, adapters, PER_SECOND, resident)
+    grown = resident[-1] - resident[SETTLED]
     builds = sorted(swap.served - swap.began for swap in result.swaps)
     print(
         f"{len(result.latencies)} answers, p99 near a swap {p99_seconds(result.near) * 1e3:.1f} ms "
@@ -124,5 +129,5 @@ def test_swap_under_load(tmp_path: Path, record_figure: RecordFigure) -> None:
     record_figure(
         "swap_pause_p99_ms_in_process", result.pause_p99_ms, "ms, p99 near a swap minus elsewhere", 50, "lower"
     )
-    record_figure("swap_memory_growth_mib", grown, "MiB resident after 50 swaps", 50, "lower")
+    record_figure("swap_memory_growth_mib", grown, "MiB resident, swap 5 to swap 50", 20, "lower")
     assert wrong == 0, (result.failed[:3], result.mixed[:3])

@@ -417,6 +417,36 @@ def test_cache_over_generations_answers_a_batch_by_one_of_them(served: Generatio
     assert {score.model_version for score in cache.score(PROMPTS, [ENTRY] * 6)} == {built.version}
 
 
+class Fronted:
+    """Something that hides who is current, as a queue in front of the model does."""
+
+    def __init__(self, served: Generations) -> None:
+        self.served = served
+        self.calibrator = None
+        self.before_score = lambda: None
+
+    @property
+    def version(self) -> str:
+        return self.served.version
+
+    def score(self, prompts: object, legal: object) -> object:
+        self.before_score()
+        return self.served.score(prompts, legal)  # type: ignore[arg-type]
+
+
+def test_cache_over_something_that_cannot_be_pinned_mixes_no_batch_either(
+    served: Generations, adapter_folder: Path
+) -> None:
+    front = Fronted(served)
+    cache = ScoringCache(front)  # type: ignore[arg-type]
+    cache.score(PROMPTS[:3], [ENTRY] * 3)
+    built = served.build(adapter_folder, "v0001")
+    front.before_score = lambda: None if served.current is built else served.swap(built)  # type: ignore[assignment]
+    scores = cache.score(PROMPTS, [ENTRY] * 6)
+    assert {score.model_version for score in scores} == {built.version}
+    assert [score.margin for score in scores] == margins(built)
+
+
 def test_cache_keeps_the_previous_generation_and_forgets_older_ones(
     served: Generations, adapter_folder: Path, other_adapter_folder: Path
 ) -> None:
