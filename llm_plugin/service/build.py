@@ -94,9 +94,7 @@ def _followers(
     def emit(event: str, version: str, payload: Mapping[str, Any]) -> None:
         database.emit(event, f"lean-llm.model.{registry.name}", {"version": version, **payload})
 
-    champion = Champion(
-        registry, front.model, metrics, emit, base=_base_folder(settings), prompt_version=renderer.version
-    )
+    champion = Champion(registry, front.model, metrics, emit, prompt_version=renderer.version)
     shadow = Shadow(
         settings,
         store,
@@ -115,36 +113,22 @@ def _load(settings: Settings, registry: Registry) -> LanguageModel | None:
         return None
     from llm_plugin.cycle.models import open_configured
     from llm_plugin.service.champion import first_version
+    from llm_plugin.serving import open_generations
+    from llm_plugin.serving.opening import PROVIDERS
 
     wanted = settings.llm_model
     adapter = None if wanted.adapter is None else Path(wanted.adapter)
-    if wanted.provider != "transformers" or adapter is not None:
+    if wanted.provider not in ("transformers", *PROVIDERS) or adapter is not None:
         if adapter is not None:
             _LOG.warning("llm_model.adapter is set: it serves for good, and no version of the registry replaces it")
         return open_configured(settings, adapter)
-    from llm_plugin.reasoning.generations import Generations
-
-    folder = _base_folder(settings)
+    folder, version = _base_folder(settings), _renderer(settings).version
     if folder is None and wanted.name == "bootstrap":
         raise ModelError("no bootstrap model is here; make one with `lean-llm model bootstrap`")
-    version = _renderer(settings).version
     label, path, reason = first_version(registry, folder, version)
     if reason:
         _LOG.error("%s serves in place of the champion: %s", label, reason)
-    return Generations.load(
-        folder if folder is not None else wanted.name,
-        adapter=path,
-        label=label,
-        quantization=wanted.quantization,
-        device=wanted.device,
-        max_memory=wanted.max_memory,
-        threads=settings.reasoning.threads,
-        prompt_version=version,
-        max_batch=settings.reasoning.batch_size,
-        temperature=wanted.temperature,
-        top_p=wanted.top_p,
-        seed=settings.validator.seed,
-    )
+    return open_generations(settings, adapter=path, label=label, prompt_version=version)
 
 
 def _renderer(settings: Settings) -> Any:

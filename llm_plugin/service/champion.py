@@ -38,7 +38,6 @@ class Champion:
         metrics: Metrics,
         emit: Emit,
         *,
-        base: Path | None,
         prompt_version: str | None,
     ) -> None:
         """Take what is followed and what follows.
@@ -48,7 +47,6 @@ class Champion:
             generations: Serve.
             metrics: Counters.
             emit: Takes an event, its resource and its payload.
-            base: The base model's folder, which adapters must fit; None where it has none.
             prompt_version: The prompt templates in use, which adapters must have been trained on.
         """
         self.refused: dict[str, str] = {}
@@ -56,7 +54,6 @@ class Champion:
         self._generations = generations
         self._metrics = metrics
         self._emit = emit
-        self._base = base
         self._prompt_version = prompt_version
         self._shadow: Generation | None = None
         self._sequence = -1
@@ -115,7 +112,8 @@ class Champion:
         living = self._generations.get(version)
         if living is not None:
             return living
-        found = self._registry.verify(version, base=self._base, prompt_version=self._prompt_version)
+        # Whether it fits the base is found out by `build`, which has the base's hashes at hand.
+        found = self._registry.verify(version, prompt_version=self._prompt_version)
         generation = self._generations.build(found.folder, version)
         self._metrics.build_seconds.observe(generation.build_seconds)
         return generation
@@ -148,8 +146,8 @@ def first_version(registry: Registry, base: Path | None, prompt_version: str | N
 
     Args:
         registry: Holds the pointer.
-        base: See `Champion`.
-        prompt_version: See `Champion`.
+        base: The base model's folder, which adapters must fit; None where it has none.
+        prompt_version: The prompt templates in use.
     """
     reason = ""
     try:
