@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["SAMPLE", "Completes", "ModelHealth", "measure_health"]
 
 SAMPLE = 40
-ANSWER_TOKENS = 40
+ANSWER_TOKENS = 60
 
 
 @runtime_checkable

@@ -25,11 +25,12 @@ def as_text(decision: GateDecision) -> str:
 def as_markdown(decision: GateDecision) -> str:
     """Return a decision as markdown with tables."""
     lines = [f"## {_headline(decision)}", "", *(f"- {fact}" for fact in _facts(decision)), ""]
-    lines += ["| check | result | measured | bar | what |", "|---|---|---:|---:|---|"]
+    lines += ["| check | result | measured | bar |", "|---|---|---:|---:|"]
     lines += [
-        f"| {check.name} | {_mark(check)} | {_number(check.value)} | {_number(check.bar)} | {_cell(check.text)} |"
+        f"| {_cell(check.name)} | {_mark(check)} | {_number(check.value)} | {_number(check.bar)} |"
         for check in decision.checks
     ]
+    lines += ["", *(f"- **{check.name}** {_mark(check)}: {check.text}" for check in decision.checks)]
     if decision.slices:
         lines += ["", "| slice | decisions | days | gain in R | upper bound |", "|---|---:|---:|---:|---:|"]
         lines += [

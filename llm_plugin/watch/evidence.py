@@ -5,15 +5,15 @@ probability of at most `level` over the whole watch, however often it is looked 
 
 Outcomes of one day move together, so a day is one bet: within it capital grows by sums, never by products of outcomes
 that know of each other. The stake of a day is fixed by the days before it, Kelly's for the mean and the variance of
-the newest of them, counted by day. Capital is split over several starts, so that a generation that was good for long
-can still be caught when it turns bad.
+the newest of them, counted by day. While the new generation looks better nothing is staked, so that capital is left
+when it turns bad.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 __all__ = ["CLIP_R", "Evidence"]
@@ -23,9 +23,8 @@ CAP = 0.9  # share of the capital that one outcome can cost at most
 PRIOR_WEIGHT = 20.0  # what is bet on before anything was seen, worth so many disagreements: half an R worse ...
 PRIOR_MEAN_R = -0.5
 PRIOR_SPREAD_R = 1.2  # ... with the spread of trades that stop at -1 R and reach their target at 1.5 R
+LEAST = 1e-300  # a thousand lucky outcomes of one day must not end in zero
 MEMORY = 60.0  # disagreements that the stake remembers: one that turns bad late is bet against soon
-FIRST_SHARE = 0.7
-STARTS = 10
 
 
 @dataclass
@@ -33,24 +32,20 @@ class Evidence:
     """Capital of the bet, and what its next stake is made of.
 
     Attributes:
-        step: Outcomes between two starts.
         count: Outcomes so far.
-        logs: Log capital of each start up to the last finished day.
-        factors: What the running day made of it.
-        started: How many starts are running.
+        log: Log capital up to the last finished day.
+        factor: What the running day made of it.
         stake: Stake of the running day.
-        total: Sum of differences of finished days, in units of the clip, with the prior's.
-        spread: Squared deviations of day sums from what the mean says, with the prior's.
-        weight: Disagreements of finished days, with the prior's.
+        total: Sum of the newest differences of finished days, in units of the clip, with the prior's.
+        spread: Squared deviations of their day sums from what the mean says, with the prior's.
+        weight: How many disagreements they are, with the prior's.
         day_total: Sum of the running day.
         day_count: Disagreements of the running day.
     """
 
-    step: int
     count: int = 0
-    logs: list[float] = field(default_factory=lambda: [0.0] * STARTS)
-    factors: list[float] = field(default_factory=lambda: [1.0] * STARTS)
-    started: int = 0
+    log: float = 0.0
+    factor: float = 1.0
     stake: float = 0.0
     total: float = PRIOR_WEIGHT * PRIOR_MEAN_R / CLIP_R
     spread: float = PRIOR_WEIGHT * (PRIOR_SPREAD_R / CLIP_R) ** 2
@@ -61,9 +56,7 @@ class Evidence:
     @property
     def value(self) -> float:
         """The e-value: 1 at the beginning, large where the new generation is worse."""
-        shares = [FIRST_SHARE] + [(1 - FIRST_SHARE) / (STARTS - 1)] * (STARTS - 1)
-        capital = zip(shares, self.logs, self.factors, strict=True)
-        return math.fsum(share * math.exp(min(log, 700.0)) * factor for share, log, factor in capital)
+        return math.exp(min(self.log, 700.0)) * self.factor
 
     def new_day(self) -> None:
         """Close the running day and fix the stake of the next one."""
@@ -73,19 +66,16 @@ class Evidence:
         self.weight += self.day_count
         forget = min(1.0, MEMORY / self.weight)
         self.total, self.spread, self.weight = self.total * forget, self.spread * forget, self.weight * forget
-        self.logs = [log + math.log(factor) for log, factor in zip(self.logs, self.factors, strict=True)]
-        self.factors = [1.0] * STARTS
+        self.log += math.log(self.factor)
+        self.factor = 1.0
         self.day_total, self.day_count = 0.0, 0
         mean = self.total / self.weight
         self.stake = min(CAP, max(0.0, -mean / (self.spread / self.weight + mean * mean)))
-        self.started = min(STARTS, 1 + self.count // self.step)
 
     def add(self, difference_r: float) -> None:
         """Take in one paired difference: new minus previous, in R, already clipped."""
         x = difference_r / CLIP_R
-        for number in range(self.started):
-            factor = self.factors[number]
-            self.factors[number] = factor - min(self.stake, CAP * factor) * x
+        self.factor = max(LEAST, self.factor - min(self.stake, CAP * self.factor) * x)
         self.count += 1
         self.day_total += x
         self.day_count += x != 0
@@ -102,9 +92,9 @@ class Evidence:
             ValueError: It is damaged.
         """
         rebuilt = cls(**data)
-        numbers = [rebuilt.stake, rebuilt.total, rebuilt.spread, rebuilt.weight, *rebuilt.logs, *rebuilt.factors]
-        if len(rebuilt.logs) != STARTS or len(rebuilt.factors) != STARTS or not all(map(math.isfinite, numbers)):
+        numbers = [rebuilt.stake, rebuilt.total, rebuilt.spread, rebuilt.weight, rebuilt.log, rebuilt.factor]
+        if not all(math.isfinite(number) for number in numbers):
             raise ValueError(f"the evidence of {rebuilt.count} outcomes is damaged")
-        if min(rebuilt.factors) <= 0 or not PRIOR_WEIGHT <= rebuilt.weight <= MEMORY * (1 + 1e-9) or rebuilt.step < 1:
+        if rebuilt.factor <= 0 or not PRIOR_WEIGHT <= rebuilt.weight <= MEMORY * (1 + 1e-9):
             raise ValueError(f"the evidence of {rebuilt.count} outcomes is impossible")
         return rebuilt

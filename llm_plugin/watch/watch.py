@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["Watch", "WatchStatus", "WatchVerdict"]
 
 SCHEMA_VERSION = "1"
-MOST_STARTS_STEP = 10
 
 WatchStatus = Literal["watching", "roll_back", "kept"]
 """`roll_back`: the previous generation shall serve again. `kept`: the watch has ended without that."""
@@ -88,7 +87,7 @@ class Watch:
             raise DataError(f"version {champion} cannot be watched against itself")
         self.champion, self.previous = champion, previous
         self._settings = settings
-        self._evidence = Evidence(step=max(1, settings.outcomes // MOST_STARTS_STEP))
+        self._evidence = Evidence()
         self._seen: dict[str, None] = {}
         self._day: date | None = None
         self._disagreements = 0

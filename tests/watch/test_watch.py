@@ -57,7 +57,7 @@ def test_an_inverted_generation_goes_back_and_its_healthy_twin_stays() -> None:
     assert found is not None
     assert found <= 120
     assert bad.rolled_back
-    assert bad.value >= bad.verdict.bar == 1 / SETTINGS.level
+    assert 2 * bad.verdict.bar > bad.value >= bad.verdict.bar == 1 / SETTINGS.level
     assert f"new is worse than old by 0.{str(-bad.verdict.mean_difference)[2]}" in bad.verdict.reason  # type: ignore[operator]
     assert feed(good, worse(np.random.default_rng(0), 300, 0.3, 0.6)) is None
     assert good.value < 1
@@ -82,6 +82,14 @@ def test_one_that_turns_bad_late_is_still_caught() -> None:
     rng = np.random.default_rng(3)
     assert feed(watched, worse(rng, 400, 0.25, 0.6)) is None
     assert feed(watched, worse(rng, 400, -0.6, 0.6), begin=400) is not None
+
+
+def test_a_day_of_a_thousand_outcomes_ends_in_numbers() -> None:
+    watched = watch(WatchSettings(outcomes=2000))
+    assert feed(watched, [3.0] * 999, per_day=10_000) is None
+    assert feed(watched, [3.0] * 999, per_day=1, begin=1001) is None
+    assert math.isfinite(watched.value)
+    assert watch(WatchSettings(outcomes=2000), json.loads(json.dumps(watched.state()))).value == watched.value
 
 
 def test_it_ends_after_its_outcomes_and_then_nothing_counts() -> None:
@@ -194,8 +202,8 @@ def test_a_stored_watch_goes_on_and_foreign_or_damaged_states_are_refused() -> N
     for broken in (
         {**state, "status": "maybe"},
         {**state, "seen": state["seen"][1:]},
-        {**state, "evidence": {**evidence, "factors": [0.0] * 10}},
-        {**state, "evidence": {**evidence, "logs": []}},
+        {**state, "evidence": {**evidence, "factor": 0.0}},
+        {**state, "evidence": {**evidence, "log": math.inf}},
         {**state, "evidence": {**evidence, "weight": math.nan}},
         {key: value for key, value in state.items() if key != "day"},
     ):
@@ -239,7 +247,7 @@ def test_the_expected_capital_does_not_grow_under_no_difference() -> None:
     sizes = [0.4, 1.45, 1.05, 0.9, 1.45, 2.0, 1.05, 1.45, 0.3, 1.05]
     values = []
     for signs in range(2**10):
-        evidence = Evidence(step=100)
+        evidence = Evidence()
         for number, size in enumerate(sizes):
             evidence.new_day()
             evidence.add(size if signs >> number & 1 else -size)
