@@ -38,6 +38,7 @@ def begin(parts: CycleParts, request: CycleRequest, rule: Due, lease: Lease) -> 
         "new_decisions": rule.count,
         "needed": rule.needed,
         "since_utc": rule.since_utc,
+        "drift_utc": rule.drift_utc,
         "run_ids": None if request.run_ids is None else sorted(request.run_ids),
         "holder": request.holder,
         "settings": settings,

@@ -13,11 +13,11 @@ from llm_plugin.cycle.words import Trigger
 from llm_plugin.learning.read import count_matured
 
 if TYPE_CHECKING:
-    from llm_plugin.learning.database import CycleRow, LearningDatabase
+    from llm_plugin.learning.database import LearningDatabase
     from llm_plugin.outcomes.store import OutcomeStore
     from llm_plugin.settings import LearningSettings
 
-__all__ = ["Due", "due", "last_learned"]
+__all__ = ["Due", "due"]
 
 LEARNED = ("promoted", "refused", "cannot_judge")
 """Ends that have used up their decisions; one that failed or had too few has not."""
@@ -35,6 +35,7 @@ class Due:
         needed: How many the rule wants.
         trigger: `drift` where drift lowered the bar.
         since_utc: Change point at which the window must begin, None without drift.
+        drift_utc: The drift check that it answers.
         wait_until_utc: When to look again, where the clock is what stands in the way.
     """
 
@@ -45,6 +46,7 @@ class Due:
     needed: int
     trigger: Trigger
     since_utc: datetime | None = None
+    drift_utc: datetime | None = None
     wait_until_utc: datetime | None = None
 
 
@@ -60,9 +62,9 @@ def due(
 ) -> Due:
     """Apply the retrain rule.
 
-    Counted is one per decision, by decision time, later than the newest one that the last finished cycle used. Drift
-    found since that cycle, and known by `as_of_utc`, lowers the bar, lets the interval go and moves the window's start
-    to the change point. An operator is held up by nothing.
+    Counted is one per decision, by decision time, later than the newest one that the last finished cycle used. After
+    drift that no cycle has answered yet, fewer are enough, counted from the change point, at which the window then
+    begins; the interval does not hold it up. An operator is held up by nothing.
 
     Args:
         settings: Section `learning`.
@@ -73,35 +75,39 @@ def due(
         run_ids: Only these runs.
         data_folder: LEAN's data, for the market calendar.
     """
-    last = last_learned(database, settings.model, as_of_utc)
-    count = count_matured(stores, as_of_utc=as_of_utc, run_ids=run_ids, after_utc=_newest(database, settings.model))
-    drift = _drift_since(database, last, as_of_utc)
-    why: Trigger = "operator" if trigger == "operator" else "drift" if drift is not None else "schedule"
-    needed = settings.min_outcomes_on_drift if drift is not None else settings.min_outcomes
-    since = _time(drift.get("change_point_utc")) if drift is not None else None
-    facts: dict[str, Any] = {"count": count, "needed": needed, "trigger": why, "since_utc": since}
+    newest = _newest(database, settings.model)
+
+    def counted(after: datetime | None) -> int:
+        return count_matured(stores, as_of_utc=as_of_utc, run_ids=run_ids, after_utc=after)
+
+    count, needed = counted(newest), settings.min_outcomes
+    drift = _unanswered(database, settings.model, as_of_utc)
+    facts: dict[str, Any] = {}
+    after = ""
+    if drift is not None:
+        change = _time(drift.get("change_point_utc"))
+        begin = None if change is None else change - timedelta(microseconds=1)
+        since_change = counted(max((time for time in (newest, begin) if time is not None), default=None))
+        if since_change >= settings.min_outcomes_on_drift:
+            facts = {"since_utc": change, "drift_utc": drift["checked_utc"]}
+        if facts or count < needed:
+            count, needed = since_change, settings.min_outcomes_on_drift
+            after = " after drift" if change is None else f" since the change at {change}"
+    why: Trigger = "operator" if trigger == "operator" else "drift" if facts else "schedule"
+    facts |= {"count": count, "needed": needed, "trigger": why}
     if why == "operator":
-        return Due(True, "", f"asked for by an operator, with {count} new matured decisions", **facts)
+        return Due(True, "", f"asked for by an operator, with {count} new matured decisions{after}", **facts)
     if count < needed:
-        after = " after drift" if drift is not None else ""
-        return Due(False, "count", f"{count} new matured decisions, {needed} are needed{after}", **facts)
+        return Due(False, "count", f"{count} new matured decisions{after}, {needed} are needed", **facts)
     started = _last_start(database, settings.model, as_of_utc)
     again = None if started is None else started + timedelta(hours=settings.interval_hours)
-    if drift is None and again is not None and as_of_utc < again:
+    if why == "schedule" and again is not None and as_of_utc < again:
         text = f"the last cycle began at {started}, the next look is at {again}"
         return Due(False, "interval", text, wait_until_utc=again, **facts)
     until = busy_until(as_of_utc, settings, data_folder)
     if until is not None:
         return Due(False, "busy", f"busy hours until {until}", wait_until_utc=until, **facts)
-    return Due(True, "", f"{count} new matured decisions, {needed} are needed ({why})", **facts)
-
-
-def last_learned(database: LearningDatabase, model: str, as_of_utc: datetime) -> CycleRow | None:
-    """Return the newest cycle until then that has used up its decisions, None where there is none."""
-    ended = [
-        row for row in database.cycles(model) if row.status in LEARNED and row.as_of_utc <= as_of_utc and row.facts
-    ]
-    return ended[-1] if ended else None
+    return Due(True, "", f"{count} new matured decisions{after}, {needed} are needed", **facts)
 
 
 def _newest(database: LearningDatabase, model: str) -> datetime | None:
@@ -116,12 +122,14 @@ def _last_start(database: LearningDatabase, model: str, as_of_utc: datetime) -> 
     return times[-1] if times else None
 
 
-def _drift_since(database: LearningDatabase, last: CycleRow | None, as_of_utc: datetime) -> dict[str, Any] | None:
-    since = last.as_of_utc if last is not None else None
+def _unanswered(database: LearningDatabase, model: str, as_of_utc: datetime) -> dict[str, Any] | None:
+    """The newest drift known by then that no finished cycle has begun its window at."""
+    answered = [_time(row.facts.get("drift_utc")) for row in database.cycles(model) if row.status in LEARNED]
+    last = max((time for time in answered if time is not None), default=None)
     found = [
         row
-        for row in database.drift_checks(since, found=True)
-        if row["checked_utc"] <= as_of_utc and (since is None or row["checked_utc"] > since)
+        for row in database.drift_checks(last, found=True)
+        if row["checked_utc"] <= as_of_utc and (last is None or row["checked_utc"] > last)
     ]
     return found[-1] if found else None
 

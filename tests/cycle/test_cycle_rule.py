@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 from cycle_world import at, fill_store, world_settings
+from questions import START
 
 from llm_plugin.cycle.hours import busy_until, parse_span
 from llm_plugin.cycle.rule import Due, due
 from llm_plugin.cycle.run import run_cycle
 from llm_plugin.cycle.words import CycleParts
 from llm_plugin.errors import ConfigError
+from llm_plugin.learning.dataset import read_dataset
 from llm_plugin.settings import LearningSettings
 
 World = tuple[CycleParts, datetime]
@@ -53,14 +55,47 @@ def test_a_cycle_that_failed_has_used_up_nothing(world: World) -> None:
     assert rule(parts, as_of + timedelta(hours=5)).start
 
 
+def drifted(parts: CycleParts, checked: datetime, change: datetime | None = None) -> None:
+    parts.database.save_drift({"change_point_utc": change}, found=True, checked_utc=checked)
+
+
 def test_drift_lowers_the_bar_and_moves_the_windows_start(world: World) -> None:
     parts, as_of = world
     change = as_of - timedelta(days=40)
-    report = {"kinds": ["outcomes"], "change_point_utc": change}
-    parts.database.save_drift(report, found=True, checked_utc=as_of - timedelta(hours=1))
-    found = rule(parts, as_of, min_outcomes=1000, min_outcomes_on_drift=300)
-    assert (found.start, found.needed, found.trigger, found.since_utc) == (True, 300, "drift", change)
-    assert not rule(parts, as_of, min_outcomes=1000, min_outcomes_on_drift=395).start
+    drifted(parts, as_of - timedelta(hours=1), change)
+    since = sum(START + timedelta(hours=3 * place) >= change for place in range(394))
+    found = rule(parts, as_of, min_outcomes=1000, min_outcomes_on_drift=since)
+    assert (found.start, found.count, found.needed, found.trigger) == (True, since, since, "drift")
+    assert (found.since_utc, found.drift_utc) == (change, as_of - timedelta(hours=1))
+    short = rule(parts, as_of, min_outcomes=1000, min_outcomes_on_drift=since + 1)
+    assert (short.start, short.why_not) == (False, "count")
+    assert f"{since} new matured decisions since the change at {change}, {since + 1} are needed" in short.reason
+
+
+def test_a_window_after_drift_begins_at_the_change(world: World) -> None:
+    parts, as_of = world
+    change = as_of - timedelta(days=40)
+    drifted(parts, as_of - timedelta(hours=1), change)
+    result = run_cycle(at(as_of, trigger="drift"), parts)
+    assert (result.status, result.facts["trigger"]) == ("promoted", "drift")
+    manifest = read_dataset(parts.cycles_folder / result.cycle_id / "dataset").manifest
+    assert manifest.since_utc == change
+    assert datetime.fromisoformat(manifest.ranges["train"][0]) >= change
+    assert rule(parts, as_of + timedelta(days=1)).drift_utc is None
+
+
+def test_where_too_little_came_after_the_change_the_ordinary_rule_holds_and_the_drift_waits(world: World) -> None:
+    parts, as_of = world
+    drifted(parts, as_of - timedelta(hours=1), as_of - timedelta(days=10))
+    found = rule(parts, as_of, min_outcomes=300)
+    assert (found.start, found.trigger, found.since_utc, found.needed) == (True, "schedule", None, 300)
+    forced = rule(parts, as_of, "operator", min_outcomes=1000)
+    assert (forced.start, forced.since_utc) == (True, None)
+    assert run_cycle(at(as_of), parts).promoted
+    later = fill_store(parts.stores[0], parts.settings, first=400, count=160)
+    parts.stores[0].flush()
+    waiting = rule(parts, later, min_outcomes=1000)
+    assert (waiting.start, waiting.trigger, waiting.count) == (True, "drift", 160)
 
 
 def test_drift_that_was_not_known_then_changes_nothing(world: World) -> None:
