@@ -199,7 +199,8 @@ def _run_rows(
 ) -> Iterator[MaturedRow]:
     longest_us = store.longest_holding(run_id, EPOCH + as_of_us * MICROSECOND) // MICROSECOND
     last_us = _last_sign(store, run_id, as_of_us)
-    facts = _outcome_facts(store, run_id, as_of_us)
+    first_us = None if since_us is None else since_us - longest_us  # whose data ended can lie so much earlier
+    facts = _outcome_facts(store, run_id, as_of_us, first_us)
     ends = _data_ends(facts.values())
     decided = schema.decisions
     query = sa.select(decided.c.decision_id, decided.c.symbol_id, decided.c.time_us, decided.c.prompt_hash)
@@ -232,7 +233,7 @@ def _last_sign(store: OutcomeStore, run_id: str, as_of_us: int) -> int:
     return max(last)
 
 
-def _outcome_facts(store: OutcomeStore, run_id: str, as_of_us: int) -> dict[str, list[Any]]:
+def _outcome_facts(store: OutcomeStore, run_id: str, as_of_us: int, first_us: int | None) -> dict[str, list[Any]]:
     """Return what is known by then of each decision's signal action; reasons without parsing the stored outcomes."""
     decided, closed = schema.decisions, schema.outcomes
     reasons = [
@@ -246,6 +247,8 @@ def _outcome_facts(store: OutcomeStore, run_id: str, as_of_us: int) -> dict[str,
         .where(closed.c.run_id == run_id, closed.c.closed_us < as_of_us, decided.c.kind == QuestionKind.ENTRY.value)
         .where(closed.c.action == decided.c.signal_action)
     )
+    if first_us is not None:
+        query = query.where(decided.c.time_us >= first_us)
     facts: dict[str, list[Any]] = {}
     for row in store.select(query):
         facts.setdefault(row.decision_id, []).append(row)

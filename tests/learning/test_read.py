@@ -146,6 +146,16 @@ def test_later_knowledge_changes_nothing_of_an_earlier_moment(store: OutcomeStor
     assert matured_decisions(store, as_of_utc=START + timedelta(hours=43, minutes=59)) == before[:20]
 
 
+def test_reading_from_a_moment_on_gives_the_same_rows(store: OutcomeStore) -> None:
+    store_series(store, [1.0, -1.0] * 60)
+    cut = matured(70, 0.3)
+    store.save_outcome(result(cut.request, 0.3, 1, OutcomeKind.REALISED, exit_reason=ExitReason.END_OF_DATA))
+    as_of, since = START + timedelta(days=60), START + timedelta(hours=71)
+    whole = matured_rows(store, as_of_utc=as_of).rows
+    assert matured_rows(store, as_of_utc=as_of, since_utc=since).rows == [r for r in whole if r.time_utc >= since]
+    assert len(whole) < 120, "the end of data at hour 71 must leave a gap"
+
+
 def test_time_without_a_zone_is_refused(store: OutcomeStore) -> None:
     with pytest.raises(DataError, match="has no zone"):
         matured_decisions(store, as_of_utc=START.replace(tzinfo=None))
