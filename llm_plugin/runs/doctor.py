@@ -13,7 +13,7 @@ from importlib import util
 from pathlib import Path
 from typing import Literal
 
-from llm_plugin.errors import DataError, LeanLlmError
+from llm_plugin.errors import ConfigError, DataError, LeanLlmError
 from llm_plugin.runs.locate import find_data_folder, home
 
 __all__ = ["Finding", "examine"]
@@ -145,6 +145,7 @@ def _project(project: Path) -> Iterator[Finding]:
     except DataError as error:
         yield Finding("market data", "broken", str(error), "name a LEAN data folder with LEAN_DATA_FOLDER")
     yield _configuration(folder)
+    yield from _service(folder)
     from llm_plugin.lean.vendor import check_vendored
 
     problems = check_vendored(folder)
@@ -153,6 +154,22 @@ def _project(project: Path) -> Iterator[Finding]:
     if not problems:
         there = (folder / "llm_plugin").exists()
         yield Finding("vendored copy", "ok", "up to date" if there else "none (only real LEAN needs one)")
+
+
+def _service(folder: Path) -> Iterator[Finding]:
+    """A project whose validator is a service has one to reach."""
+    from llm_plugin.settings import resolve
+
+    yaml = folder / "llm_config.yaml"
+    settings = resolve(yaml).settings if yaml.is_file() else None
+    if settings is None or settings.validator.mode != "service":
+        return
+    from llm_plugin.service.probe import probe
+
+    try:
+        yield Finding("service", "ok", probe(settings))
+    except ConfigError as error:
+        yield Finding("service", "broken", str(error), "start `lean-llm serve`, or set validator.url")
 
 
 def _configuration(folder: Path) -> Finding:
