@@ -11,13 +11,13 @@ from datetime import datetime
 from typing import Any
 
 from llm_plugin.domain import Decision, DecisionRequest, from_jsonable, to_jsonable
-from llm_plugin.errors import ConfigError, DataError
+from llm_plugin.errors import BackendUnavailable, ConfigError, DataError
 from llm_plugin.lean.bracket import Bracket
 from llm_plugin.lean.compat import each, number, utc_now
 from llm_plugin.lean.desk import Desk
 from llm_plugin.lean.features import Feed
 from llm_plugin.lean.ledger import Asked
-from llm_plugin.lean.positions import Fill, exit_tag
+from llm_plugin.lean.positions import Approval, Fill, exit_tag
 from llm_plugin.outcomes.exits import ManagedStop
 
 __all__ = ["POLICIES", "StateKeeper"]
@@ -49,6 +49,8 @@ class StateKeeper:
         if enabled if enabled is not None else always or bool(desk.algorithm.live_mode):
             if desk.algorithm.object_store.contains_key(self.key):
                 self.restore(str(desk.algorithm.object_store.read(self.key)))
+            elif hasattr(desk.backend, "open_decisions"):
+                desk.before_first = self._recover
             desk.on_change = self.save
 
     def save(self) -> None:
@@ -104,6 +106,31 @@ class StateKeeper:
 
     # -- reconciliation ----------------------------------------------------------------------------------------------
 
+    def _recover(self) -> None:
+        """The saved state is gone, but a service knows what this run has asked: a holding finds its decision again.
+
+        It is the newest open one of that side. Of what is not held, only the service's record remains: nothing is
+        replayed from a time that nobody watched. Protective orders are not known, and none is sent.
+        """
+        try:
+            known = self.desk.backend.open_decisions()  # type: ignore[attr-defined]
+        except BackendUnavailable as error:
+            self._note(f"open decisions are not known ({error})")
+            known = []
+        for security in list(each(self.desk.algorithm.securities.values())):
+            held = float(self.desk.algorithm.portfolio[security.symbol].quantity)
+            symbol_id = str(security.symbol.id)
+            fitting = [
+                (request, decision)
+                for request, decision in known
+                if request.market.symbol_id == symbol_id and decision.action.side * held > 0
+            ]
+            if fitting:
+                self._expect(symbol_id, *fitting[-1])
+        if known:
+            self._note(f"the saved state is gone; the service knows {len(known)} open decisions")
+        self._reconcile({"books": {}, "brackets": {}})
+
     def _reconcile(self, state: dict[str, Any]) -> None:
         algorithm = self.desk.algorithm
         self.desk.ledger.orders.start_from_now()
@@ -115,6 +142,15 @@ class StateKeeper:
                 feed = self.desk.hub.get(security.symbol)
                 self._match_holding(feed, held)
                 self._match_orders(feed, state["brackets"].get(identifier))
+
+    def _expect(self, symbol_id: str, request: DecisionRequest, decision: Decision) -> None:
+        """Let a decision wait for the fill that is found as a holding."""
+        risk = 0.0 if request.exit is None else request.exit.stop_distance(request.market.price)
+        atr = risk / float(self.desk.config.get("outcomes.exit.stop_atr"))
+        self.desk.ledger.asked[request.decision_id] = Asked(request, decision, atr)
+        bars = int(self.desk.config.get("outcomes.match_bars"))
+        approval = Approval(decision.decision_id, decision.action, request.signal.time_utc, bars)
+        self.desk.ledger.book(symbol_id).approve(approval)
 
     def _match_holding(self, feed: Feed, held: float) -> None:
         book = self.desk.ledger.book(feed.symbol_id)

@@ -8,7 +8,7 @@ import lean_fakes as fakes
 import pytest
 
 from llm_plugin.domain import Action, ExitReason, OutcomeKind, QuestionKind
-from llm_plugin.errors import ConfigError, DataError
+from llm_plugin.errors import BackendUnavailable, ConfigError, DataError
 from llm_plugin.lean import LLMPlugin
 
 CONFIG = {"validator": {"mode": "none"}}
@@ -217,3 +217,42 @@ def test_an_event_that_holdings_contain_already_counts_once(start):
     for event in algorithm.tickets[1].order_events:
         again.on_order_event(event)
     assert again.desk.ledger.book("EURUSD 8G").net == 10_000
+
+
+def test_without_a_saved_state_a_holding_finds_its_decision_by_the_service(start, scripted):
+    """The object store is lost; the service still knows what was asked, and which of it is open."""
+    algorithm, plugin, _ = start()
+    older = plugin.validate("EURUSD", Action.BUY, 0.7)
+    algorithm.bar(1.2999, 1.3002, 1.3)
+    newer = plugin.validate("EURUSD", Action.BUY, 0.7)
+    other = plugin.validate("EURUSD", Action.SELL, 0.7)
+    known = [(asked.request, asked.decision) for asked in plugin.desk.ledger.asked.values()]
+    assert [decision.decision_id for _, decision in known] == [d.decision_id for d in (older, newer, other)]
+    run_id = plugin.desk.identity.run_id
+    algorithm.object_store.texts.clear()
+    algorithm.parameters["llm-run-id"] = run_id
+    algorithm.portfolio.fill(algorithm.symbol, 10_000, 1.3002)
+    service = scripted()
+    service.open_decisions = lambda: known
+    algorithm, again, backend = start(algorithm, backend=service)
+    (lot,) = again.desk.ledger.book("EURUSD 8G").lots
+    assert lot.decision_id == newer.decision_id
+    assert any("the service knows 3 open decisions" in message for message in algorithm.messages)
+    algorithm.market_order(algorithm.symbol, -10_000)
+    algorithm.finish()
+    assert [outcome.decision_id for outcome in realised(backend)] == [newer.decision_id]
+
+
+def test_a_service_that_is_gone_does_not_stop_a_restart(start, scripted):
+    algorithm, _, _ = start()
+    algorithm.object_store.texts.clear()
+    algorithm.portfolio.fill(algorithm.symbol, 10_000, 1.3002)
+    service = scripted()
+
+    def gone():
+        raise BackendUnavailable("nobody answers")
+
+    service.open_decisions = gone
+    algorithm, again, _ = start(algorithm, backend=service)
+    assert any("open decisions are not known (nobody answers)" in message for message in again.state.mismatches)
+    assert any("10000 held, 0 known" in message for message in again.state.mismatches)
