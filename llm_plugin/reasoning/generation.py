@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+from weakref import finalize
 
 from llm_plugin.domain import Action
 from llm_plugin.errors import BackendUnavailable
@@ -80,6 +81,7 @@ class Generation:
         self.build_seconds = 0.0
         self.in_flight = 0
         self.retired = False
+        self.forgotten: finalize[..., Generation] | None = None
 
     @property
     def version(self) -> str:

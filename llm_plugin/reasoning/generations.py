@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
+from weakref import WeakValueDictionary, finalize
 
 from llm_plugin.domain import Action
 from llm_plugin.errors import BackendUnavailable, ConfigError, LeanLlmError, ModelError
-from llm_plugin.reasoning.base import ActionScores, PromptText
+from llm_plugin.reasoning.base import ActionScores, LanguageModel, PromptText
 from llm_plugin.reasoning.canary import (
     CanaryLimits,
     CanaryReport,
@@ -215,7 +215,10 @@ class Generations:
             raise ConfigError("a generation needs a label: its registry version")
         start = time.perf_counter()
         path = None if adapter is None else Path(adapter)
-        generation = Generation(self, self.swapper.build(path, label), label, path)
+        model = self.swapper.build(path, label)
+        generation = Generation(self, model, label, path)
+        generation.forgotten = finalize(generation, _retire_forgotten, self.swapper, model)
+        generation.forgotten.atexit = False
         try:
             if self.promises.canary_before_swap:
                 generation.canary = self._ask_canary(generation)
@@ -355,6 +358,18 @@ class Generations:
         return report
 
     def _release(self, generation: Generation) -> None:
+        if generation.forgotten is not None:
+            generation.forgotten.detach()
         # A server that does not answer just now must not turn a finished swap into a failed one.
         with suppress(LeanLlmError):
             self.swapper.retire(generation.model)
+
+
+def _retire_forgotten(swapper: Swapper, model: LanguageModel) -> None:
+    """A generation that nobody swapped in or discarded is gone: its adapter must not stay on a server for ever."""
+
+    def retire() -> None:
+        with suppress(LeanLlmError):
+            swapper.retire(model)
+
+    threading.Thread(target=retire, daemon=True).start()

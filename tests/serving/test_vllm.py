@@ -114,6 +114,22 @@ def test_pinned_generation_is_unloaded_when_it_is_left(vllm: VllmStandIn, adapte
     assert first.model.name not in vllm.adapters
 
 
+def test_generation_that_nobody_swapped_in_is_unloaded_when_it_is_forgotten(
+    vllm: VllmStandIn, adapters: list[Path]
+) -> None:
+    served = served_by(vllm)
+    built = served.build(adapters[0], "v0001")
+    assert list(vllm.adapters) == [built.model.name]
+    del built
+    for _ in range(200):
+        if not vllm.adapters:
+            break
+        time.sleep(0.01)
+    assert not vllm.adapters
+    served.discard(served.build(adapters[1], "v0002"))
+    assert not vllm.adapters
+
+
 def test_names_begin_like_no_other(vllm: VllmStandIn, adapters: list[Path]) -> None:
     served = served_by(vllm)
     names = [served.build(adapters[0], "v1").model.name, served.build(adapters[1], "v10").model.name]
