@@ -27,7 +27,7 @@ def ask_canaries(questions: int, service: str | None, config: Path | None, overr
     return report
 
 
-@flow(name="canary-report", timeout_seconds=3600)
+@flow(name="canary-report", flow_run_name="report the promotion", timeout_seconds=3600)
 def canary_report(
     questions: int = 32, service: str | None = None, config: Path | None = None, overrides: list[str] | None = None
 ) -> State[str]:

@@ -30,7 +30,7 @@ def check(config: Path | None, overrides: list[str]) -> dict[str, Any]:
     return {"found": report.found, "kinds": list(report.kinds), "since": report.change_point_utc, "text": report.text}
 
 
-@flow(name="check-drift", timeout_seconds=1700)
+@flow(name="check-drift", flow_run_name="look for drift", timeout_seconds=1700)
 def check_drift(config: Path | None = None, overrides: list[str] | None = None) -> State[Any]:
     """Compare the newest bars and decisions with what is usual; drift lowers the bar of the next retrain at once.
 

@@ -25,7 +25,7 @@ def evaluate_one(version: str, window: Window, config: Path | None, overrides: l
     return evaluate(config, overrides, version, window)
 
 
-@flow(name="evaluate-adapters", timeout_seconds=8 * 3600)
+@flow(name="evaluate-adapters", flow_run_name="evaluate {windows} windows", timeout_seconds=8 * 3600)
 def evaluate_adapters(
     versions: list[str] | None = None,
     windows: int = 4,
@@ -83,6 +83,7 @@ def _row(item: Evaluation) -> dict[str, Any]:
     return {
         "version": item.version,
         "window": f"{item.window}: {item.from_utc:%Y-%m-%d} to {item.to_utc + timedelta(days=1):%Y-%m-%d}",
+        "trained on it": "yes" if item.trained_on else "",
         "decisions": item.decisions,
         "utility R": item.utility_r,
         "all signals R": item.all_signals_r,
@@ -90,7 +91,6 @@ def _row(item: Evaluation) -> dict[str, Any]:
         "Brier": item.brier,
         "legal action": item.action_mass,
         "ms per answer": item.milliseconds,
-        "trained on it": "yes" if item.trained_on else "",
     }
 
 

@@ -38,7 +38,7 @@ def judge(config: Path | None, overrides: list[str]) -> CycleResult:
     return result
 
 
-@flow(name="promote", timeout_seconds=2 * 3600)
+@flow(name="promote", flow_run_name="judge the challenger", timeout_seconds=2 * 3600)
 def promote(config: Path | None = None, overrides: list[str] | None = None) -> State[Any]:
     """Let champion and challenger answer the same fresh holdout; promote the challenger only if it is credibly better.
 

@@ -26,7 +26,7 @@ def rebuild(runs: list[str], config: Path | None, overrides: list[str]) -> list[
     return done
 
 
-@flow(name="rebuild-memory", timeout_seconds=5 * 3600)
+@flow(name="rebuild-memory", flow_run_name="rebuild the memory", timeout_seconds=5 * 3600)
 def rebuild_memory(
     runs: list[str] | None = None, config: Path | None = None, overrides: list[str] | None = None
 ) -> State[int]:

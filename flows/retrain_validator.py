@@ -8,13 +8,14 @@ from typing import Any
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from flows.shared import RETRIES, Progress, cycle_report, opened
 from llm_plugin.cycle.run import run_cycle
 from llm_plugin.cycle.words import CycleRequest, CycleResult
 from llm_plugin.errors import LeaseHeld
-from llm_plugin.stack.reports import cycle_title
+from llm_plugin.stack.reports import cycle_reason, cycle_title
 
 __all__ = ["retrain_validator"]
 
@@ -34,11 +35,18 @@ def learn(trigger: str, judge: bool, config: Path | None, overrides: list[str]) 
             return CycleResult("held", str(error), champion=loop.registry.pointer().champion)  # type: ignore[arg-type]
         progress(cycle_title(result.status), 1.0)
         text = cycle_report(loop, result)
-    create_markdown_artifact(text, key="retrain-cycle", description=f"{cycle_title(result.status)}: {result.reason}")
+    title = f"{cycle_title(result.status)}: {cycle_reason(result)}"
+    create_markdown_artifact(text, key="retrain-cycle", description=title)
     return result
 
 
-@flow(name="retrain-validator", timeout_seconds=3 * LONGEST_SECONDS)
+def run_name() -> str:
+    """Name a run by what started it."""
+    given = flow_run.parameters
+    return "retrain, asked for" if given.get("force") else "retrain after drift" if given.get("drift") else "retrain"
+
+
+@flow(name="retrain-validator", flow_run_name=run_name, timeout_seconds=3 * LONGEST_SECONDS)
 def retrain_validator(
     drift: bool = False,
     force: bool = False,
@@ -62,7 +70,7 @@ def retrain_validator(
     result = learn(trigger, judge, config, overrides or [])
     if result.status == "failed":
         return Failed(message=result.reason)
-    return Completed(name=cycle_title(result.status), message=result.reason, data=result.status)
+    return Completed(name=cycle_title(result.status), message=cycle_reason(result), data=result.status)
 
 
 if __name__ == "__main__":

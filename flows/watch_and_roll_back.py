@@ -26,7 +26,7 @@ def look_once(config: Path | None, overrides: list[str]) -> WatchLook:
     return seen
 
 
-@flow(name="watch-and-roll-back", timeout_seconds=1800)
+@flow(name="watch-and-roll-back", flow_run_name="watch the champion", timeout_seconds=1800)
 def watch_and_roll_back(config: Path | None = None, overrides: list[str] | None = None) -> State[str | None]:
     """Compare the champion with the version before it on the same matured outcomes, by an e-process.
 

@@ -141,13 +141,12 @@ def _differences(
     answered = sorted(zip(ours, theirs, strict=False), key=lambda pair: -abs(pair[0].margin - pair[1].margin))
     return tuple(
         {
-            "decision": one.decision_id[:12],
+            "decision": one.decision_id[:8],
             "time": asked[one.decision_id].time_utc,
             "symbol": asked[one.decision_id].request.market.symbol_id,
-            "signal": asked[one.decision_id].signal_action.value,
             "champion": _told(one),
             "previous": _told(two),
-            "change in log-odds": one.margin - two.margin,
+            "log-odds": one.margin - two.margin,
             "net R": asked[one.decision_id].net_r,
         }
         for one, two in answered[:most]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,17 @@ if TYPE_CHECKING:
     from llm_plugin.registry.store import Registry
     from llm_plugin.stack.canary_report import CanaryComparison, ServiceView
 
-__all__ = ["canary_markdown", "cycle_facts", "cycle_markdown", "cycle_title", "facts_markdown", "version_rows"]
+__all__ = [
+    "canary_markdown",
+    "cycle_facts",
+    "cycle_markdown",
+    "cycle_reason",
+    "cycle_title",
+    "facts_markdown",
+    "version_rows",
+]
 
+HASH = re.compile(r"[0-9a-f]{40,64}")
 TITLES = {
     "promoted": "Promoted",
     "refused": "Refused by the gate",
@@ -31,6 +41,13 @@ def cycle_title(status: str) -> str:
     return TITLES.get(status, status.replace("_", " ").capitalize())
 
 
+def cycle_reason(result: CycleResult) -> str:
+    """Return why a cycle ended as it did, or what it waits for."""
+    if result.status == "waiting" and result.challenger is not None:
+        return f"{result.challenger} is registered and waits for the gate; {result.champion} serves"
+    return result.reason
+
+
 def cycle_facts(database: LearningDatabase, result: CycleResult) -> dict[str, Any]:
     """Return what is known of a cycle, also of one that is not at its end: request, stages, result."""
     row, stages = database.cycle(result.cycle_id), database.stages(result.cycle_id)
@@ -42,10 +59,10 @@ def cycle_facts(database: LearningDatabase, result: CycleResult) -> dict[str, An
 
 def cycle_markdown(result: CycleResult, facts: Mapping[str, Any], links: Mapping[str, str]) -> str:
     """Return how a cycle ended, what it learned from, how long each stage took, and where to look further."""
-    lines = [f"## {cycle_title(result.status)}", "", result.reason, ""]
+    lines = [f"## {cycle_title(result.status)}", "", cycle_reason(result), ""]
     rows = {
         "cycle": result.cycle_id or "none was begun",
-        "went on after an interruption": "yes" if result.resumed else "no",
+        "went on with an open cycle": "yes" if result.resumed else "no",
         "champion": result.champion,
         "challenger": result.challenger or "–",
         "started by": facts.get("trigger"),
@@ -61,8 +78,9 @@ def cycle_markdown(result: CycleResult, facts: Mapping[str, Any], links: Mapping
         ("gate", facts.get("figures")),
         ("seconds", facts.get("seconds")),
     ):
-        if isinstance(values, Mapping) and values:
-            lines += ["", f"### {title[0].upper()}{title[1:]}", "", *_pairs(values)]
+        flat = _flat(values) if isinstance(values, Mapping) else {}
+        if flat:
+            lines += ["", f"### {title[0].upper()}{title[1:]}", "", *_pairs(flat)]
     if links:
         lines += ["", *(f"- [{name}]({url})" for name, url in links.items())]
     return "\n".join(lines) + "\n"
@@ -129,7 +147,7 @@ def _service(report: CanaryComparison, service: ServiceView | None) -> str:
 
 def _pairs(values: Mapping[str, Any]) -> list[str]:
     shown: Sequence[tuple[str, Any]] = [(key, value) for key, value in values.items() if value is not None]
-    return ["| | |", "|---|---|", *(f"| {key.replace('_', ' ')} | {_cell(value)} |" for key, value in shown)]
+    return ["| what | value |", "|---|---|", *(f"| {key.replace('_', ' ')} | {_cell(value)} |" for key, value in shown)]
 
 
 def _cell(value: Any) -> str:
@@ -137,6 +155,8 @@ def _cell(value: Any) -> str:
         return f"{value:.4g}"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M} UTC"
+    if isinstance(value, str) and HASH.fullmatch(value):
+        return value[:12]
     return "–" if value is None else str(value).replace("|", "\\|").replace("\n", " ")
 
 
@@ -146,6 +166,17 @@ def _number(value: float | None) -> str:
 
 def _percent(value: float | None) -> str:
     return "–" if value is None else f"{value:.0%}"
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested counts as `outer: inner`, without what is empty."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{key}: {inner}": number for inner, number in value.items()}
+        else:
+            flat[key] = value
+    return flat
 
 
 def _short(text: Any) -> str | None:

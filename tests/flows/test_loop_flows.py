@@ -269,3 +269,51 @@ def test_events_that_cannot_be_delivered_stop_no_flow(world: World, monkeypatch:
     monkeypatch.undo()
     with open_loop(world.config) as loop:
         assert loop.database.pending_events()
+
+
+def test_a_drift_check_records_what_it_saw_and_tells_a_finding(world: World) -> None:
+    from flows.check_drift import check_drift
+    from llm_plugin.stack.drifting import LEASE, check_once
+
+    state = check_drift(config=world.config, return_state=True)
+    assert state.is_completed()
+    rows = yaml.safe_load(artifact("drift").data)
+    assert {row["what"] for row in rows} >= {"outcomes", "calibration"}
+    with open_loop(world.config) as loop:
+        checks = loop.database.drift_checks()
+        assert len(checks) == 1
+        told = [row.event for row in loop.database.events()].count("lean-llm.drift.found")
+        assert told == (1 if checks[0]["found"] else 0)
+        assert (state.name == "Drift found") == checks[0]["found"]
+        assert check_once(loop).found is False
+        loop.database.acquire(f"{LEASE}:validator", "another-check", 600.0)
+    state = check_drift(config=world.config, return_state=True)
+    assert state.name == "Another check runs"
+    assert "another-check" in state.message
+
+
+def test_outcomes_that_turn_round_are_found_with_the_time_of_the_change(world: World) -> None:
+    from datetime import timedelta
+
+    from flows.check_drift import check_drift
+
+    url = yaml.safe_load(world.config.read_text())["learning"]["store_url"]
+    import sqlalchemy as sa
+
+    from llm_plugin.outcomes import schema
+
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        rows = connection.execute(sa.select(schema.outcomes).order_by(schema.outcomes.c.closed_us)).all()
+        change = rows[len(rows) // 2].closed_us
+        for row in rows:
+            worth = 1.5 if row.closed_us < change else -1.0
+            same = (schema.outcomes.c.decision_id == row.decision_id) & (schema.outcomes.c.kind == row.kind)
+            connection.execute(schema.outcomes.update().where(same).values(r_multiple=worth))
+    engine.dispose()
+    state = check_drift(config=world.config, return_state=True)
+    assert state.name == "Drift found"
+    seen = state.result()
+    assert "outcomes" in seen["kinds"]
+    assert abs(seen["since"].timestamp() - change / 1e6) < timedelta(days=3).total_seconds()
+    assert "lean-llm.drift.found" in events(world)

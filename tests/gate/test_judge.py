@@ -423,7 +423,8 @@ def test_it_is_told_in_words_and_as_tables() -> None:
     few = decide(better(count=20))
     assert "cannot be judged" in as_text(few)
     assert "too few" in as_text(few)
-    assert all(line.count("|") == 6 for line in page.splitlines() if line.startswith("| gain"))
+    assert all(line.count("|") == 5 for line in page.splitlines() if line.startswith("| gain"))
+    assert all(f"**{check.name}**" in page for check in decision.checks)
 
 
 def test_nothing_at_all_cannot_be_judged() -> None:
