@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +42,6 @@ def begin(parts: CycleParts, request: CycleRequest, rule: Due, lease: Lease) -> 
         "holder": request.holder,
         "settings": settings,
     }
-    shutil.rmtree(cycle_folder(parts, cycle_id), ignore_errors=True)  # of a database that is gone
     return parts.database.begin_cycle(
         cycle_id, model=model, number=number, as_of_utc=request.as_of_utc, request=asked, fence=lease
     )

@@ -7,6 +7,7 @@ is journaled is not done again; what was done and not journaled gives the same r
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -116,7 +117,8 @@ def make_pairs(bench: Bench) -> dict[str, Any]:
     if usable < MIN_PAIRS:
         raise InsufficientData(usable, MIN_PAIRS, "pairs outside the noise band")
     facts = {"cycle_id": bench.row.cycle_id, "parent": champion, "trigger": request["trigger"]}
-    bench.folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(bench.folder, ignore_errors=True)  # of a start that was killed, or of a database that is gone
+    bench.folder.mkdir(parents=True)
     manifest = write_dataset(bench.folder / "dataset", split, pairs, facts)
     return {
         "champion": champion,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -194,6 +195,33 @@ def test_of_two_cycles_started_together_one_is_refused_by_name(world: World) -> 
     first.join()
     assert results[0].status == "promoted"
     assert len(parts.database.cycles()) == 1
+
+
+def test_a_long_stage_keeps_its_lease(world: World) -> None:
+    parts, as_of = world
+    refused: list[str] = []
+
+    def slow(task: TrainerTask, on_progress: Callable[[float], None]) -> None:
+        until = time.monotonic() + 2.5
+        while time.monotonic() < until:
+            with pytest.raises(LeaseHeld, match="held by cycle ") as held:
+                parts.database.acquire("cycle:validator", "another", 60)
+            refused.append(held.value.holder)
+            time.sleep(0.3)
+        train_threshold(task, on_progress)
+
+    short = replace(parts, settings=world_settings(lease_seconds=1.0), train=slow)
+    assert run_cycle(at(as_of), short).promoted
+    assert len(refused) >= 5
+    assert parts.database.acquire("cycle:validator", "another", 60).holder == "another"  # given back at once
+
+
+def test_what_lies_in_the_folder_from_before_is_not_believed(world: World) -> None:
+    parts, as_of = world
+    stale = parts.cycles_folder / f"validator-c0001-{as_of:%Y%m%dT%H%M%S}"
+    write_adapter(stale / "adapter", 99.0, "e" * 64, "templates")
+    result = run_cycle(at(as_of), parts)
+    assert (result.status, result.cycle_id) == ("promoted", stale.name)
 
 
 def test_a_cycle_that_lost_its_lease_writes_nothing_more(world: World) -> None:
