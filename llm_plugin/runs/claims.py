@@ -60,12 +60,14 @@ def paired_gain(
     return _interval(a - b, level, repetitions, seed)
 
 
-def pooled_gain(differences: Sequence[NDArray[np.float64]], *, level: float = 0.95, seed: int = 0) -> Interval:
+def pooled_gain(
+    differences: Sequence[NDArray[np.float64]], *, level: float = 0.95, repetitions: int = 2000, seed: int = 0
+) -> Interval:
     """Return the interval of daily differences pooled over seeds; blocks never cross from one seed to another.
 
     Each repetition resamples every seed's series by itself and averages the means weighted by length.
     """
-    repetitions, weights = 2000, [len(d) for d in differences]
+    weights = [len(d) for d in differences]
     if not weights or min(weights) < MINIMUM_DAYS:
         return Interval(None, None, None, sum(weights), level, reason=f"fewer than {MINIMUM_DAYS} days in a seed")
     samples = [_resample_means(d, repetitions, seed + i)[0] for i, d in enumerate(differences)]

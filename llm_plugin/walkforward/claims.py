@@ -95,7 +95,7 @@ def gain_over(arm: str, treated: Floats, control: str, other: Floats, *, seed: i
     Raises:
         DataError: The series differ in length.
     """
-    net = paired_gain(treated, other, seed=seed)
+    net = paired_gain(treated, other, repetitions=REPETITIONS, seed=seed)
     return Gain(arm, control, net, _sharpe_interval([(treated, other)], seed))
 
 
@@ -109,7 +109,7 @@ def pooled_over(arm: str, control: str, pairs: Sequence[tuple[Floats, Floats]], 
         seed: Of the resampling.
     """
     with np.errstate(invalid="ignore", divide="ignore"):  # no difference at all has no autocorrelation
-        net = pooled_gain([treated - other for treated, other in pairs], seed=seed)
+        net = pooled_gain([treated - other for treated, other in pairs], repetitions=REPETITIONS, seed=seed)
     return Gain(arm, control, net, _sharpe_interval(pairs, seed))
 
 
@@ -137,12 +137,17 @@ def _resampled(treated: Floats, other: Floats, seed: int) -> Floats:
     with np.errstate(invalid="ignore", divide="ignore"):
         length = float(optimal_block_length(treated - other)["stationary"].iloc[0])
     block = min(max(1.0, length if math.isfinite(length) else 1.0), treated.size / 3)
-    sampler = StationaryBootstrap(block, np.column_stack([treated, other]), seed=seed)
+    moments = np.column_stack([treated, treated**2, other, other**2])
+    sampler = StationaryBootstrap(block, moments, seed=seed)
+    means = np.asarray(sampler.apply(lambda rows: rows.mean(axis=0), REPETITIONS))
+    ratios = [_ratio(means[:, place], means[:, place + 1], treated.size) for place in (0, 2)]
+    return np.asarray(ratios[0] - ratios[1], dtype=np.float64)
 
-    def difference(both: Floats) -> float:
-        return sharpe(both[:, 0]) - sharpe(both[:, 1])
 
-    return np.asarray(sampler.apply(difference, REPETITIONS)).ravel()
+def _ratio(mean: Floats, square: Floats, days: int) -> Floats:
+    """Return Sharpe ratios from first and second moments, 0 where nothing moves."""
+    spread = np.sqrt(np.maximum(square - mean**2, 0.0) * days / (days - 1))
+    return np.divide(mean, spread, out=np.zeros_like(mean), where=spread > 1e-12)
 
 
 def effective_trials(series: Mapping[str, Floats]) -> int:

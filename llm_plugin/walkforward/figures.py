@@ -190,9 +190,9 @@ def _status(event: Event) -> str:
 def _layout(figure: Any, height: int, y_title: str) -> Any:
     figure.update_layout(
         height=height,
-        margin={"l": 56, "r": 12, "t": 12, "b": 36},
+        margin={"l": 56, "r": 12, "t": 12, "b": 70},
         template="plotly_white",
-        legend={"orientation": "h", "y": 1.12, "x": 0},
+        legend={"orientation": "h", "y": -0.14, "x": 0, "yanchor": "top"},
         hovermode="closest",
         hoverlabel={"align": "left"},
         yaxis_title=y_title,

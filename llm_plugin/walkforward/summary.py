@@ -226,7 +226,8 @@ def words(summary: Mapping[str, Any]) -> list[str]:
     titles = {name: arm["title"].split(":")[0] for name, arm in summary["arms"].items()}
     told = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in sorted(counts.items()))
     cycles = f"{len(summary['cycles'])} cycles ran ({told})" if counts else "no cycle ran: too few decisions matured"
-    lines = [f"{cycles}; {rollbacks} roll-backs." if rollbacks else f"{cycles}; nothing was rolled back."]
+    back = f"{rollbacks} roll-back{'s' if rollbacks > 1 else ''}" if rollbacks else "nothing was rolled back"
+    lines = [f"{cycles}; {back}."]
     if counts and not counts.get("promoted"):
         lines.append("Nothing was promoted, so the learning arm decided as the frozen one did.")
     lines += [f"learning {gain_words(claim, titles)}." for claim in summary["claims"]]

@@ -15,6 +15,7 @@ from llm_plugin.errors import ConfigError, ModelError
 from llm_plugin.runs.backtest import ArmFailed
 from llm_plugin.runs.prepare import Prepared
 from llm_plugin.runs.worker import WorkerSpec
+from llm_plugin.walkforward import claims
 from llm_plugin.walkforward import run as module
 from llm_plugin.walkforward.finish import finish
 from llm_plugin.walkforward.plan import ARMS, WalkForwardOptions
@@ -56,6 +57,7 @@ class Workers:
 @pytest.fixture
 def workers(monkeypatch: pytest.MonkeyPatch) -> Workers:
     made = Workers()
+    monkeypatch.setattr(claims, "REPETITIONS", 200)
     monkeypatch.setattr(module, "start_worker", made)
     monkeypatch.setattr("llm_plugin.walkforward.tabular.first_meta_label", lambda settings: None)
     return made
@@ -200,7 +202,7 @@ def test_the_summary_says_what_the_record_says(
     assert made["arms"]["learning"]["selectivity_p"] == pytest.approx(1 / 2000)
     assert made["arms"]["none"]["selectivity_r"] is None
     assert made["deflated_sharpe"]["trials"] == 5
-    assert made["words"][0] == "3 cycles ran (1 insufficient data, 1 promoted, 1 refused); 1 roll-backs."
+    assert made["words"][0] == "3 cycles ran (1 insufficient data, 1 promoted, 1 refused); 1 roll-back."
 
 
 def test_words_claim_nothing_that_the_interval_does_not_show(workers: Workers, options: WalkForwardOptions) -> None:
