@@ -104,7 +104,7 @@ def _check_inputs(
         text = f"{len(newest.times_us)} bars are too few: the window has {settings.window_bars}"
         return Finding("inputs", name, "cannot_judge", text), state
     baseline = state.baselines.get(name)
-    if baseline is None or _outdated(baseline, newest, settings):
+    if baseline is None or _outdated(baseline, newest, settings, share):
         history = source.newest((settings.history_windows + 1) * settings.window_bars)
         try:
             baseline = _calibrate(history, settings, share)
@@ -143,8 +143,9 @@ def _calibrate(history: InputTable, settings: DriftSettings, share: float) -> In
     )
 
 
-def _outdated(baseline: InputBaseline, newest: InputTable, settings: DriftSettings) -> bool:
-    if baseline.statistic != settings.statistic or baseline.windows[0] != settings.window_bars:
+def _outdated(baseline: InputBaseline, newest: InputTable, settings: DriftSettings, share: float) -> bool:
+    made_for = (baseline.statistic, baseline.windows[0], baseline.alarms_per_month)
+    if made_for != (settings.statistic, settings.window_bars, share):
         return True
     if not set(baseline.names) <= set(newest.names):
         return True

@@ -49,6 +49,7 @@ class InputBaseline:
         usual: Median distance of the history's windows, [windows][features].
         scale: What lies between it and the 99.5th percentile, [windows][features].
         thresholds: Height of the figure that alarms, per window.
+        alarms_per_month: What the thresholds are calibrated to.
         start_us: First bar of the history.
         end_us: Last bar of the history.
         bars: Bars of the history.
@@ -62,6 +63,7 @@ class InputBaseline:
     usual: tuple[tuple[float, ...], ...]
     scale: tuple[tuple[float, ...], ...]
     thresholds: tuple[float, ...]
+    alarms_per_month: float
     start_us: int
     end_us: int
     bars: int
@@ -151,6 +153,7 @@ def calibrate_inputs(
         usual=tuple(usual),
         scale=tuple(scale),
         thresholds=tuple(thresholds),
+        alarms_per_month=alarms_per_month,
         start_us=int(times_us[0]),
         end_us=int(times_us[-1]),
         bars=len(times_us),

@@ -107,6 +107,26 @@ def test_too_little_history_cannot_be_judged() -> None:
     assert not state.baselines
 
 
+def test_more_symbols_share_the_wanted_rate_of_alarms() -> None:
+    bars = Bars(3300)
+    _, one = check_drift(as_of_utc=end_of(3200), settings=SMALL, inputs={"X": bars.at(3200)})
+    both = {"X": bars.at(3200), "Y": Bars(3300, seed=1).at(3200)}
+    _, two = check_drift(as_of_utc=end_of(3201), settings=SMALL, inputs=both, state=one)
+    assert two.baselines["X"].alarms_per_month == one.baselines["X"].alarms_per_month / 2
+    pairs = zip(two.baselines["X"].thresholds, one.baselines["X"].thresholds, strict=True)
+    assert all(strict > usual for strict, usual in pairs)
+
+
+def test_other_settings_make_a_new_baseline() -> None:
+    bars = Bars(3300)
+    _, before = check_drift(as_of_utc=end_of(3200), settings=SMALL, inputs={"X": bars.at(3200)})
+    _, same = check_drift(as_of_utc=end_of(3201), settings=SMALL, inputs={"X": bars.at(3201)}, state=before)
+    psi = SMALL.model_copy(update={"statistic": "psi"})
+    _, other = check_drift(as_of_utc=end_of(3201), settings=psi, inputs={"X": bars.at(3201)}, state=before)
+    assert same.baselines == before.baselines
+    assert other.baselines["X"].statistic == "psi"
+
+
 def test_bar_of_the_future_is_refused() -> None:
     with pytest.raises(DataError, match="X: a bar ends at"):
         check_drift(as_of_utc=end_of(100), settings=SMALL, inputs={"X": Bars(3000)})
