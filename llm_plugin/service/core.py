@@ -172,6 +172,7 @@ class ValidatorService:
             return Recorded("duplicate", self.buffer_size(), outcome.r_multiple)
         _check_times(outcome, stored)
         with self.runs.use(outcome.run_id) as run:
+            run.parts.ledger.drain()  # it may wait there since the store did not answer
             if self._known_outcome(outcome):
                 return Recorded("duplicate", self.buffer_size(), outcome.r_multiple)
             run.validator.record_outcome(outcome)
