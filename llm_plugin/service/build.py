@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from llm_plugin.registry.store import Registry
     from llm_plugin.service.champion import Champion
     from llm_plugin.service.loop import Loop
+    from llm_plugin.service.reasons import ReasonQueue
     from llm_plugin.service.shadow import Shadow
     from llm_plugin.settings import Settings
 
 __all__ = ["open_service", "service_store_url"]
 
 _LOG = logging.getLogger("llm_plugin.service")
+QUIET_SECONDS = 1.0
 
 
 def service_store_url(settings: Settings) -> str:
@@ -69,8 +71,18 @@ def open_service(
     served = model if model is not None else _load(settings, followed)
     front = None if served is None else BatchedModel(served, settings.reasoning.batch_size, metrics.passed)
     champion, shadow = _followers(settings, store, database, followed, metrics, front)
+    reasons = _reasons(settings, store, front)
     loop: Loop = Loop(
-        settings, store, database, followed, metrics, front, champion=champion, shadow=shadow, launch=launch
+        settings,
+        store,
+        database,
+        followed,
+        metrics,
+        front,
+        champion=champion,
+        shadow=shadow,
+        reasons=reasons,
+        launch=launch,
     )
     return ValidatorService(settings, store, front, signals=lambda: _signals(settings), metrics=metrics, learner=loop)
 
@@ -105,6 +117,16 @@ def _followers(
         renderer.template.system,
     )
     return champion, shadow
+
+
+def _reasons(settings: Settings, store: OutcomeStore, front: BatchedModel | None) -> ReasonQueue | None:
+    from llm_plugin.service.reasons import ReasonQueue
+
+    if front is None or settings.reasoning.reasons == "never":
+        return None
+    prefix = _renderer(settings).template.system
+    tokens = settings.llm_model.max_new_tokens
+    return ReasonQueue(store, front, lambda: front.quiet_seconds > QUIET_SECONDS, prefix, tokens)
 
 
 def _load(settings: Settings, registry: Registry) -> LanguageModel | None:

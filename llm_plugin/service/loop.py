@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from llm_plugin.service.champion import Champion
     from llm_plugin.service.metrics import Metrics
     from llm_plugin.service.model import BatchedModel
+    from llm_plugin.service.reasons import ReasonQueue
     from llm_plugin.service.shadow import Shadow
     from llm_plugin.settings import Settings
 
@@ -51,6 +52,7 @@ class Loop(Learner):
         *,
         champion: Champion | None = None,
         shadow: Shadow | None = None,
+        reasons: ReasonQueue | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         launch: Any = None,
     ) -> None:
@@ -65,6 +67,7 @@ class Loop(Learner):
             model: The model in front of the generations, asked for its health.
             champion: Follows the pointer; None where the back end cannot swap.
             shadow: Answers of the previous generation; None without a champion.
+            reasons: Writes reasons while nobody asks; None writes none.
             clock: Now.
             launch: Starts a cycle's process; None starts a real one.
         """
@@ -76,6 +79,7 @@ class Loop(Learner):
         self._model = model
         self._champion = champion
         self._shadow = shadow
+        self._reasons = reasons
         self._clock = clock
         self._watchman = Watchman(settings.watch, store, database, registry)
         self._retraining = Retraining(settings, store, self.rule, launch)
@@ -92,11 +96,15 @@ class Loop(Learner):
         self._thread.start()
         if self._shadow is not None:
             self._shadow.start()
+        if self._reasons is not None:
+            self._reasons.start()
 
     def answered(self, request: DecisionRequest, decision: Decision) -> None:
         """Let the previous version answer too, later."""
         if self._shadow is not None:
             self._shadow.add(request, decision.prompt_hash)
+        if self._reasons is not None:
+            self._reasons.add(decision)
 
     def matured(self, outcome: Outcome) -> None:
         """Look at the watch soon."""
@@ -119,6 +127,8 @@ class Loop(Learner):
             self._thread.join()
         if self._shadow is not None:
             self._shadow.close()
+        if self._reasons is not None:
+            self._reasons.close()
         self._retraining.close()
         self._database.close()
 

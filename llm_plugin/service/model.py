@@ -60,6 +60,7 @@ class BatchedModel:
         self._lock = threading.Lock()
         self._waiting: deque[_Job] = deque()
         self._busy = False
+        self._used = time.monotonic()
 
     @property
     def version(self) -> str:
@@ -76,6 +77,11 @@ class BatchedModel:
         """Whether no question is being scored."""
         return not self._busy
 
+    @property
+    def quiet_seconds(self) -> float:
+        """How long nobody has asked; 0 while a question is being scored."""
+        return 0.0 if self._busy else time.monotonic() - self._used
+
     def score(self, prompts: Sequence[PromptText], legal: Sequence[tuple[Action, ...]]) -> list[ActionScores]:
         """Score, together with whatever else waits.
 
@@ -83,6 +89,7 @@ class BatchedModel:
             Exception: What the model raised about these very questions.
         """
         job = _Job(prompts, legal)
+        self._used = time.monotonic()
         with self._lock:
             leads = not self._busy
             if leads:

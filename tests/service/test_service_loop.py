@@ -292,3 +292,20 @@ def test_an_idle_service_knows_when_the_next_retrain_is_due(make_service: Any) -
     stats = service.stats()
     assert "at 0." in stats["next_retrain"]
     assert stats["next_retrain_utc"] > now.isoformat()
+
+
+def test_reasons_are_written_while_nobody_asks_and_change_no_decision(service: Any, registry: Any) -> None:
+    first = service.validate(question())
+    assert first.reason == ""
+    assert service.learner._reasons.write_some() == 1
+    stored = service.store.decision(first.decision_id).decision
+    assert stored.reason.startswith("fake reason for BUY")
+    assert service.learner._reasons.write_some() == 0
+    service.validate(question(hours=1))
+    promote(registry, registry.add(1))
+    service.learner.turn()
+    assert service.learner._reasons.write_some() == 0  # another version has nothing to say about it
+
+
+def test_reasons_can_be_switched_off(make_service: Any) -> None:
+    assert make_service("reasoning.reasons=never").learner._reasons is None
