@@ -18,7 +18,7 @@ from llm_plugin.drift.frequency import market_volatility, training_frequency
 from llm_plugin.drift.points import of_newest_version, outcome_points
 from llm_plugin.drift.run import run_drift_check, state_path
 from llm_plugin.drift.sources import MarketInputs, compared_features
-from llm_plugin.errors import DataError
+from llm_plugin.errors import ConfigError, DataError
 from llm_plugin.learning.read import matured_decisions
 from llm_plugin.outcomes.store import OutcomeStore
 from llm_plugin.proofs.planted_cell import proof_settings
@@ -112,18 +112,21 @@ def test_features_of_the_clock_are_not_compared(live: Live) -> None:
     assert table.times_us[-1] == live.market.bars.end_us[2000]
 
 
-def test_command_checks_and_remembers(live: Live, tmp_path: Path) -> None:
-    arguments = ["drift", "check", "--store", str(live.folder), "--as-of", "2030-01-01", "--json"]
-    result: Any = runner.invoke(app, arguments)
+def test_command_checks_and_leaves_the_loops_state_alone(live: Live, tmp_path: Path) -> None:
+    arguments = ["drift", "check", "--store", str(live.folder), "--as-of", "2030-01-01"]
+    result: Any = runner.invoke(app, [*arguments, "--json"])
     assert result.exit_code == 0, result.output
     shown = json.loads(result.stdout)
     assert {finding["kind"] for finding in shown["findings"]} == {"inputs", "outcomes", "calibration"}
-    assert json.loads(state_path().read_text(encoding="utf-8"))["checked_utc"] == "2030-01-01T00:00:00Z"
-    dry = tmp_path / "dry.json"
-    result = runner.invoke(app, [*arguments[:-1], "--dry-run", "--state", str(dry)])
+    assert not state_path().exists()
+    kept = tmp_path / "kept.json"
+    result = runner.invoke(app, [*arguments, "--keep", "--state", str(kept)])
     assert result.exit_code == 0, result.output
     assert "UTC: " in result.stdout
-    assert not dry.exists()
+    assert json.loads(kept.read_text(encoding="utf-8"))["checked_utc"] == "2030-01-01T00:00:00Z"
+    refused = runner.invoke(app, [*arguments, "--keep"])
+    assert isinstance(refused.exception, ConfigError)
+    assert "name it with --state" in str(refused.exception)
 
 
 def test_store_that_is_not_there_is_named(tmp_path: Path) -> None:
