@@ -34,6 +34,7 @@ __all__ = ["Generation", "Generations", "Promises", "SwapReport", "Swapper"]
 
 BASE = "base"
 RECENT_PROMPTS = 8
+RECENT_STATES = 4
 
 
 class Generations:
@@ -346,8 +347,14 @@ class Generations:
         manifest = getattr(generation.model, "manifest", None)
         training: Mapping[str, Any] = manifest.training if manifest is not None else {}
         states = [*states_from_json(training.get("canary", ()))[: self._recorded_states], *self._states]
-        # What is being asked just now also fills the prefix cache: the first requests after the swap wait for nothing.
-        states += [CanaryState(prompt.prefix, prompt.suffix, actions) for prompt, actions in list(self.recent)]
+        # One question of each prefix that is asked just now fills the prefix cache: nobody waits for it after the swap.
+        # More of them would only take the time of those who are being answered.
+        recent = [CanaryState(prompt.prefix, prompt.suffix, actions) for prompt, actions in list(self.recent)]
+        states = states or recent[-RECENT_STATES:]
+        cold = {state.prefix: state for state in recent}
+        for state in states:
+            cold.pop(state.prefix, None)
+        states += cold.values()
         check_mass = generation.adapter is not None
         return check_generation(generation.model, states, self._limits, check_mass=check_mass)
 

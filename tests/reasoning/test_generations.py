@@ -295,6 +295,21 @@ def test_prefix_cache_belongs_to_its_generation(served: Generations, adapter_fol
     assert built.model._prefixes._caches, "the canary asks what was asked last, so that the first request finds it"
 
 
+def test_canary_asks_few_of_the_last_questions_but_every_prefix(
+    served: Generations, model_folder: Path, adapter_folder: Path, tmp_path: Path
+) -> None:
+    for index in range(6):
+        served.score([prompt_of(index)], [ENTRY])
+    built = served.build(adapter_folder, "v0001")
+    assert built.canary is not None
+    assert built.canary.states == 4
+    served.score([prompt_of(0, "Another prefix. ")], [ENTRY])
+    recorded = served.build(recorded_adapter(model_folder, adapter_folder, tmp_path / "v2"), "v0002")
+    assert recorded.canary is not None
+    assert (recorded.canary.compared, recorded.canary.states) == (6, 7)
+    assert len(recorded.model._prefixes._caches) == 2
+
+
 def test_adapter_of_another_base_is_refused_and_the_champion_serves(
     served: Generations, tmp_path: Path, adapter_folder: Path
 ) -> None:
