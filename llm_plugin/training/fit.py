@@ -13,9 +13,11 @@ from typing import Any
 
 import torch
 
+from llm_plugin.domain import Action
 from llm_plugin.errors import ModelError, TrainingFailed
 from llm_plugin.learning.dataset import Dataset, read_dataset
 from llm_plugin.reasoning.loading import Base, load_base
+from llm_plugin.reasoning.scoring import action_token_ids
 from llm_plugin.training.callbacks import Guard, Marks, Progress, TensorBoard, newest_checkpoint
 from llm_plugin.training.job import TrainingJob, run_folder
 from llm_plugin.training.recipe import Recipe, choose_method, make_recipe
@@ -208,6 +210,7 @@ def make_trainer(
         "train_dataset": table,
         "processing_class": tokenizer,
         "peft_config": lora if job.parent_adapter is None else None,
+        "actions": list(action_token_ids(tokenizer, tuple(Action)).values()),
     }
     if recipe.method == "kto":
         wanted = sum(row["label"] for row in rows)

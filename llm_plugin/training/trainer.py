@@ -2,13 +2,17 @@
 
 TRL has no weight column. Here the weight scales the gradient that reaches a row's log-probabilities: that is exactly
 the gradient of the loss whose terms, the sft term included, are weighted so. The logged loss stays TRL's own.
+
+The preference is about the action, which is all that serving reads; the words behind it are learned by the sft term
+only. Left to the whole answer, DPO finds its margin in the words: they carry the old model's belief, which tells
+chosen from rejected without the action changing at all.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -18,9 +22,9 @@ from trl import DPOTrainer, KTOTrainer
 from llm_plugin.errors import TrainingFailed
 from llm_plugin.training.forward import packed_forward, packs
 
-__all__ = ["WeightedDPOTrainer", "WeightedKTOTrainer", "weigh"]
+__all__ = ["WeightedDPOTrainer", "WeightedKTOTrainer", "decide_by", "weigh"]
 
-WEIGHT = "weight"
+WEIGHT, DECISION = "weight", "decision_tokens"
 _EXACT_TOLERANCE = 1e-4
 _HALF_TOLERANCE = 0.05
 
@@ -45,27 +49,61 @@ def weigh(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     return weighed
 
 
-class _Collator:
-    """TRL's collator plus the weights."""
+def decide_by(log_probs: torch.Tensor, answered: torch.Tensor, decisions: torch.Tensor) -> torch.Tensor:
+    """Return log-probabilities whose sum over a row is that of its action alone.
 
-    def __init__(self, inner: Any) -> None:
+    TRL sums whole rows for the preference and averages the answer's places for the sft term. What follows the action is
+    taken off again at the first place, which is no answer's: the sum loses it, the average does not.
+
+    Args:
+        log_probs: [N, L - 1]; 0 outside the answers.
+        answered: [N, L - 1]; true at the answer's places.
+        decisions: [N]; how many of them are the action.
+    """
+    behind = answered & (answered.cumsum(1) > decisions[:, None].to(answered.device))
+    taken_off = -(log_probs * behind).sum(1, keepdim=True)
+    return torch.cat([log_probs[:, :1] + taken_off, log_probs[:, 1:]], dim=1)
+
+
+class _Collator:
+    """TRL's collator plus weights, and how many tokens of each answer are the action."""
+
+    def __init__(self, inner: Any, actions: Sequence[Sequence[int]]) -> None:
         self._inner = inner
+        self._actions = [list(tokens) for tokens in actions]
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         batch: dict[str, Any] = self._inner(rows)
         batch[WEIGHT] = torch.tensor([float(row[WEIGHT]) for row in rows], dtype=torch.float32)
+        answers = [
+            row[name] for name in ("chosen_ids", "rejected_ids", "completion_ids") if name in rows[0] for row in rows
+        ]
+        batch[DECISION] = torch.tensor([self._length(answer) for answer in answers])
         return batch
+
+    def _length(self, answer: list[int]) -> int:
+        known = [len(tokens) for tokens in self._actions if answer[: len(tokens)] == tokens]
+        return max(known, default=len(answer))
 
 
 class _Weighted:
     """What both trainers share; mixed in before TRL's class."""
 
-    def __init__(self, *args: Any, packing: bool = True, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, actions: Sequence[Sequence[int]] = (), packing: bool = True, **kwargs: Any) -> None:
         self._packing: bool | None = None if packing else False
         self._checked = False
+        self._actions = actions
         super().__init__(*args, **kwargs)
+
+    def _precompute_ref_logps(self, *args: Any, **kwargs: Any) -> Any:
+        self._wrap_collator()  # TRL scores the reference while it is being made
+        trainer: Any = super()
+        return trainer._precompute_ref_logps(*args, **kwargs)
+
+    def _wrap_collator(self) -> None:
         trainer: Any = self
-        trainer.data_collator = _Collator(trainer.data_collator)
+        if not isinstance(trainer.data_collator, _Collator):
+            trainer.data_collator = _Collator(trainer.data_collator, self._actions)
 
     def _set_signature_columns_if_needed(self) -> None:
         trainer: Any = super()
@@ -124,10 +162,10 @@ class WeightedDPOTrainer(_Weighted, DPOTrainer):  # type: ignore[misc]
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
         inputs = dict(inputs)
-        weights = torch.cat([inputs.pop(WEIGHT)] * 2)
+        weights, decisions = torch.cat([inputs.pop(WEIGHT)] * 2), inputs.pop(DECISION)
 
         def forward(**kwargs: Any) -> Any:
-            outputs = self._forward(model, **kwargs)
+            outputs = self._forward(model, decisions, **kwargs)
             outputs.log_probs = weigh(outputs.log_probs, weights)
             return outputs
 
@@ -136,15 +174,20 @@ class WeightedDPOTrainer(_Weighted, DPOTrainer):  # type: ignore[misc]
 
     def compute_ref_log_probs(self, model: Any, inputs: dict[str, Any]) -> Any:
         """Score a batch by the reference."""
-        inputs = {name: value for name, value in inputs.items() if name != WEIGHT}
+        inputs = dict(inputs)
+        del inputs[WEIGHT]
+        decisions = inputs.pop(DECISION)
         if self._packing is None:
             self._packing = packs(self._causal(), inputs, self.model)
-        return super().compute_ref_log_probs(lambda **kwargs: self._forward(model, **kwargs), inputs)
+        return super().compute_ref_log_probs(lambda **kwargs: self._forward(model, decisions, **kwargs), inputs)
 
-    def _forward(self, model: Any, **kwargs: Any) -> Any:
-        if not self._packing:
-            return model(**kwargs)
-        return packed_forward(self._causal(), kwargs["input_ids"], kwargs["labels"])
+    def _forward(self, model: Any, decisions: torch.Tensor, **kwargs: Any) -> Any:
+        if self._packing:
+            outputs: Any = packed_forward(self._causal(), kwargs["input_ids"], kwargs["labels"])
+        else:
+            outputs = model(**kwargs)
+        outputs.log_probs = decide_by(outputs.log_probs, kwargs["labels"][:, 1:] != -100, decisions)
+        return outputs
 
     def _causal(self) -> Any:
         model = self.accelerator.unwrap_model(self.model)
@@ -161,11 +204,11 @@ class WeightedKTOTrainer(_Weighted, KTOTrainer):  # type: ignore[misc]
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
         inputs = dict(inputs)
-        weights = inputs.pop(WEIGHT)
+        weights, decisions = inputs.pop(WEIGHT), inputs.pop(DECISION)
         seen: list[torch.Tensor] = []
 
         def forward(**kwargs: Any) -> Any:
-            outputs = model(**kwargs)
+            outputs = _decided(model, decisions, kwargs)
             if torch.is_grad_enabled():
                 outputs.log_probs = weigh(outputs.log_probs, weights)
                 seen.append(outputs.log_probs)
@@ -180,4 +223,14 @@ class WeightedKTOTrainer(_Weighted, KTOTrainer):  # type: ignore[misc]
 
     def compute_ref_log_probs(self, model: Any, inputs: dict[str, Any]) -> Any:
         """Score a batch by the reference."""
-        return super().compute_ref_log_probs(model, {name: v for name, v in inputs.items() if name != WEIGHT})
+        inputs = dict(inputs)
+        del inputs[WEIGHT]
+        decisions = inputs.pop(DECISION)
+        return super().compute_ref_log_probs(lambda **kwargs: _decided(model, decisions, kwargs), inputs)
+
+
+def _decided(model: Any, decisions: torch.Tensor, kwargs: dict[str, Any]) -> Any:
+    """Score the action of each row; KTO's mismatched answers are those of the row before, in the same batch."""
+    outputs = model(**kwargs)
+    outputs.log_probs = decide_by(outputs.log_probs, kwargs["labels"][:, 1:] != -100, decisions)
+    return outputs
