@@ -43,7 +43,7 @@ def serve(
     if mcp_stdio:
         from llm_plugin.service.mcp import run_stdio
 
-        run_stdio(open_service(settings))
+        run_stdio(settings)
         return
     from llm_plugin.service.server import run_server
     from llm_plugin.stack.delivery import delivering

@@ -119,7 +119,9 @@ def outcomes(body: AnyOutcome, service: Service, most: MostQuestions) -> Respons
         check_batch("outcomes", len(body.outcomes), most)
         return JSONResponse({"outcomes": [_one_of_many(service, one) for one in body.outcomes]})
     if isinstance(body, ResultBody):
-        return JSONResponse(_recorded(record_result(service, body)))
+        if body.decision_id is None:
+            return JSONResponse(_recorded(service.report(body.report())))
+        return JSONResponse(_recorded(service.record_result(body.decision_id, body.result())))
     return JSONResponse(_recorded(service.record(body.domain())))
 
 
@@ -190,13 +192,6 @@ def readyz(service: Service) -> Response:
 def metrics(service: Service) -> Response:
     """Return Prometheus' text format."""
     return Response(service.metrics_text(), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-
-def record_result(service: ValidatorService, body: ResultBody) -> Recorded:
-    """Record an outcome in the words of `record_outcome`."""
-    if body.decision_id is None:
-        return service.report(body.report())
-    return service.record_result(body.decision_id, body.result())
 
 
 def _recorded(recorded: Recorded) -> dict[str, Any]:

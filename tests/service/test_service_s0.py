@@ -212,3 +212,23 @@ def test_the_operations_over_stdio(tmp_path: Path) -> None:
             return await every_operation(client)
 
     check(anyio.run(ask))
+
+
+@pytest.mark.integration
+def test_stdio_hands_on_to_a_service_that_runs_already(make_service: Any, serve: Callable[..., str]) -> None:
+    """One memory, one session: what is recorded over stdio is what the running service knows."""
+    from mcp import Client, StdioServerParameters, stdio_client
+
+    service = make_service("service.api_key=secret")
+    port = serve(service).rsplit(":", 1)[1]
+    arguments = ["-c", "from llm_plugin.cli.app import run; run()", "serve", "--mcp-stdio", "--port", port]
+    environment = {**os.environ, "LEAN_LLM__SERVICE__API_KEY": "secret"}
+    server = StdioServerParameters(command=sys.executable, args=arguments, env=environment)
+
+    async def ask() -> dict[str, dict[str, Any]]:
+        async with Client(stdio_client(server)) as client:
+            return await every_operation(client)
+
+    check(anyio.run(ask))
+    with service.runs.use("reports") as run:
+        assert len(run.parts.tracker.state()["trades"]) == 1
