@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from llm_plugin.cli.console import emit, err, key_values, out, table
 
 if TYPE_CHECKING:
     from llm_plugin.registry.compare import Difference
-    from llm_plugin.registry.words import Pointer, Version
+    from llm_plugin.registry.words import Change, Pointer, Version
     from llm_plugin.stack.loop import Loop
 
 __all__ = ["register", "tell_mirror"]
@@ -60,7 +60,8 @@ def list_versions(config: Path | None = CONFIG, as_json: bool = JSON) -> None:
         table(
             f"{registry.name}", ("version", "alias", "stage", "parent", "gate", "gain", "registered"), rows, right=(5,)
         )
-        out.print(_sentence(pointer), markup=False)
+        changes = [row for row in registry.history() if row.what in ("promoted", "rolled-back")]
+        out.print(_sentence(replace(pointer, reason=changes[-1].reason) if changes else pointer), markup=False)
         for problem in problems:
             err.print(f"[bold red]unusable[/]: {problem}")
 
@@ -72,7 +73,7 @@ def show_version(version: str = VERSION, config: Path | None = CONFIG, as_json: 
     """Show one version: lineage, training, gate, and what was done with it. Its files are checked by hash."""
     registry = _registry(config)
     found = registry.verify(version)
-    changes = [row for row in registry.history() if found.id in (row.version, row.champion)]
+    changes = _about(registry.history(), found.id)
 
     def show(_: Any) -> None:
         facts = {"stage": found.stage, "parent": found.parent or "–", "folder": found.folder or "–", **found.facts}
@@ -184,12 +185,22 @@ def _pointer_facts(pointer: Pointer) -> dict[str, Any]:
 def _sentence(pointer: Pointer) -> str:
     forced = ", past the gate" if pointer.forced else ""
     behind = f"; {pointer.previous} is the one to go back to" if pointer.previous else ""
-    return f"{pointer.champion} serves (change {pointer.sequence}{forced}: {pointer.reason}){behind}"
+    return f"{pointer.champion} serves ({pointer.reason}{forced}){behind}"
 
 
 def _gain(version: Version) -> str:
     gain = ((version.gate or {}).get("decision") or {}).get("gain")
     return f"{gain:+.3f} R" if isinstance(gain, int | float) else "–"
+
+
+def _about(history: Sequence[Change], version: str) -> list[Change]:
+    """Return the changes that were made to a version, and those that took its place from it."""
+    found, serving = [], "base"
+    for row in history:
+        if version == row.version or (serving == version != row.champion):
+            found.append(row)
+        serving = row.champion
+    return found
 
 
 def _why(row: Any) -> str:

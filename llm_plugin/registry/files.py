@@ -14,9 +14,19 @@ from typing import Any
 from llm_plugin.errors import ModelError, StoreUnavailable
 from llm_plugin.reasoning.model_folder import MANIFEST_NAME, ModelManifest
 
-__all__ = ["RECORD_NAME", "append_line", "clear_drafts", "locked", "publish", "replace_file"]
+__all__ = [
+    "RECORD_NAME",
+    "RECORD_VERSION",
+    "append_line",
+    "clear_drafts",
+    "locked",
+    "publish",
+    "read_record",
+    "replace_file",
+]
 
 RECORD_NAME = "version.json"
+RECORD_VERSION = "1"
 DRAFT = ".draft-"
 Check = Callable[[Path], object]
 SAFE_ENDINGS = (".safetensors", ".json", ".jsonl", ".md", ".txt", ".jinja", ".model")
@@ -96,6 +106,23 @@ def replace_file(path: Path, text: str) -> None:
         raise StoreUnavailable(
             f"cannot write {path}: {error.strerror or error}; nothing was changed: free space and run again"
         ) from error
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Return what the registry wrote beside a version's files.
+
+    Raises:
+        ModelError: It is damaged.
+    """
+    path = folder / RECORD_NAME
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if record["schema_version"] != RECORD_VERSION:
+            raise ValueError(f"schema {record['schema_version']!r}")
+        _ = record["parent"], record["created_utc"], record["manifest_sha256"], record["facts"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path} is damaged ({error}): remove the folder, the version cannot be used") from error
+    return record
 
 
 def append_line(path: Path, row: Mapping[str, Any]) -> None:

@@ -24,13 +24,20 @@ from llm_plugin.domain import to_jsonable
 from llm_plugin.errors import GateRefused, ModelError, did_you_mean
 from llm_plugin.files import home
 from llm_plugin.reasoning.model_folder import MANIFEST_NAME, ModelManifest, check_adapter, file_sha256, read_manifest
-from llm_plugin.registry.files import RECORD_NAME, clear_drafts, locked, publish, replace_file
+from llm_plugin.registry.files import (
+    RECORD_NAME,
+    RECORD_VERSION,
+    clear_drafts,
+    locked,
+    publish,
+    read_record,
+    replace_file,
+)
 from llm_plugin.registry.pointers import PointerFile
 from llm_plugin.registry.words import BASE, START, Change, Pointer, Stage, Version
 
 __all__ = ["Judged", "Registry"]
 
-RECORD_VERSION = "1"
 NEEDED = ("adapter_config.json", "adapter_model.safetensors")
 
 
@@ -42,7 +49,7 @@ class Judged(Protocol):
         """Only `pass` promotes."""
 
     def to_json(self) -> Any:
-        """All its numbers as JSON types, or as JSON text."""
+        """All its numbers as JSON."""
 
 
 class Registry:
@@ -81,7 +88,7 @@ class Registry:
         return self._listed()[1]
 
     def get(self, version: str) -> Version:
-        """Return a version by its id or alias (champion, previous, challenger).
+        """Return a version by its id, its number (`v0001`) or an alias (champion, previous, challenger).
 
         Raises:
             ModelError: Unknown, or its record is damaged.
@@ -90,7 +97,8 @@ class Registry:
         name = pointer.aliases.get(version, version)
         if name == BASE:
             return self._base(pointer)
-        folder = self._versions / name
+        numbered = [item for item in self._folders() if item.name.partition("-")[0] == name]
+        folder = numbered[0] if numbered else self._versions / name
         if name.startswith(".") or Path(name).name != name or not (folder / RECORD_NAME).is_file():
             known = [BASE, *(item.name for item in self._folders()), *pointer.aliases]
             raise ModelError(
@@ -112,7 +120,7 @@ class Registry:
         found = self.get(version)
         if found.folder is not None:
             check_adapter(found.folder, base, prompt_version=prompt_version)
-            record = _read_record(found.folder)
+            record = read_record(found.folder)
             if file_sha256(found.folder / MANIFEST_NAME) != record["manifest_sha256"]:
                 raise ModelError(
                     f"{found.folder / MANIFEST_NAME} is not the manifest that was registered: the version was changed "
@@ -153,7 +161,7 @@ class Registry:
         with locked(self.folder):
             clear_drafts(self._versions)
             for known in self._folders():
-                if known.name.endswith(f"-{digest[:8]}") and _read_record(known)["manifest_sha256"] == digest:
+                if known.name.endswith(f"-{digest[:8]}") and read_record(known)["manifest_sha256"] == digest:
                     return self.verify(known.name)
             number = 1 + max((int(item.name[1:5]) for item in self._folders()), default=0)
             record = {
@@ -229,8 +237,7 @@ class Registry:
             LeaseLost: `fence` is older than one that wrote before.
             ModelError: Unknown or damaged; the champion stays.
         """
-        if not reason.strip():
-            raise ModelError(f"promoting {version} needs a reason: it stays in the journal")
+        _require_reason(f"promoting {version}", reason)
         found = self.verify(version)
 
         def change(old: Pointer, stages: dict[str, Stage]) -> Pointer:
@@ -260,8 +267,7 @@ class Registry:
         Raises:
             ModelError: There is nothing to go back to, or it is damaged.
         """
-        if not reason.strip():
-            raise ModelError("a rollback needs a reason: it stays in the journal")
+        _require_reason("a rollback", reason)
         current = self._pointers.recovered()
         if of is not None and current.champion != of:
             return current
@@ -330,7 +336,7 @@ class Registry:
         return Version(BASE, None, None, pointer.stages.get(BASE, "retired"), START, None)
 
     def _read(self, folder: Path, pointer: Pointer) -> Version:
-        record = _read_record(folder)
+        record = read_record(folder)
         gate = self._gate_path(folder.name)
         return Version(
             id=folder.name,
@@ -388,13 +394,6 @@ class Registry:
         return name
 
 
-def _read_record(folder: Path) -> dict[str, Any]:
-    path = folder / RECORD_NAME
-    try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if record["schema_version"] != RECORD_VERSION:
-            raise ValueError(f"schema {record['schema_version']!r}")
-        _ = record["parent"], record["created_utc"], record["manifest_sha256"], record["facts"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{path} is damaged ({error}): remove the folder, the version cannot be used") from error
-    return record
+def _require_reason(what: str, reason: str) -> None:
+    if not reason.strip():
+        raise ModelError(f"{what} needs a reason: it stays in the journal")

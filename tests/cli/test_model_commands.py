@@ -57,7 +57,7 @@ def told_json(config: Path, *arguments: str) -> Any:
 def test_list_shows_stage_alias_and_parent(config: Path, versions: list[str]) -> None:
     shown = told(config, "models", "list").stdout
     assert all(version in shown for version in versions)
-    assert "base serves (change 0" in shown
+    assert "base serves (nothing was promoted yet)" in shown
     data = told_json(config, "models", "list")
     assert [(row["id"], row["stage"], row["parent"]) for row in data["versions"]] == [
         ("base", "production", None),
@@ -75,7 +75,7 @@ def test_promotion_without_a_pass_is_refused(config: Path, versions: list[str]) 
 
 def test_a_forced_promotion_is_recorded_and_told(config: Path, versions: list[str]) -> None:
     result = told(config, "models", "promote", versions[0], "--reason", "a test", "--force")
-    assert f"{versions[0]} serves (change 1, past the gate: a test); base is the one to go back to" in _line(result)
+    assert f"{versions[0]} serves (a test, past the gate); base is the one to go back to" in _line(result)
     assert Registry().pointer().forced
     from llm_plugin.settings import Settings
 
@@ -97,10 +97,16 @@ def test_rollback_goes_back_and_says_so(config: Path, versions: list[str]) -> No
 
 def test_show_tells_lineage_and_what_was_done(config: Path, versions: list[str]) -> None:
     told(config, "models", "promote", versions[1], "--reason", "a test", "--force")
+    Registry().set_challenger(versions[0])
+    assert f"{versions[1]} serves (a test, past the gate)" in _line(told(config, "models", "list"))
     data = told_json(config, "models", "show", "champion")
+    assert told_json(config, "models", "show", "v0002") == data
     assert (data["id"], data["parent"], data["stage"]) == (versions[1], versions[0], "production")
     assert [row["what"] for row in data["history"]] == ["promoted"]
     assert "a test (forced)" in told(config, "models", "show", versions[1]).stdout
+    told(config, "models", "rollback", "--reason", "worse")
+    history = told_json(config, "models", "show", versions[1])["history"]
+    assert [row["what"] for row in history] == ["promoted", "rolled-back"]
 
 
 def test_show_refuses_a_damaged_version(config: Path, versions: list[str]) -> None:
