@@ -31,7 +31,7 @@ class TrainingSettings(Section):
         default="auto", description="attention = q, k, v, o; auto = attention from 1B parameters on, else all-linear"
     )
     beta: float = Field(default=0.1, gt=0, le=10, description="DPO's beta")
-    sft_weight: float = Field(default=0.2, ge=0, le=10, description="weight of the sft term that keeps the format")
+    sft_weight: float = Field(default=1.0, ge=0, le=10, description="weight of the sft term that keeps the format")
     learning_rate: float | None = Field(
         default=None, gt=0, le=1, description="peak learning rate; null = by model size: 2e-3 small, 5e-5 from 1B on"
     )
