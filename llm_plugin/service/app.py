@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 __all__ = ["create_app"]
 
 _LOG = logging.getLogger("llm_plugin.service")
-DESCRIPTION = "Validates trading signals, records what became of them, and learns from it. Times are UTC, R is the "
-"profit in units of the initial stop distance, null is a number that is not known."
+DESCRIPTION = (
+    "Validates trading signals, records what became of them, and learns from it. Times are UTC, R is the profit in "
+    "units of the initial stop distance, null is a number that is not known."
+)
 
 
 def create_app(service: ValidatorService) -> FastAPI:

@@ -13,7 +13,7 @@ from llm_plugin.outcomes import schema
 if TYPE_CHECKING:
     from llm_plugin.outcomes.store import OutcomeStore
 
-__all__ = ["newcombe", "win_rate_change"]
+__all__ = ["decided_by", "newcombe", "win_rate_change"]
 
 Z = 1.959964
 LEAST_TRADES = 20
@@ -52,6 +52,12 @@ def newcombe(own: tuple[int, int], other: tuple[int, int]) -> tuple[float, float
     return p1 - p2 - below, p1 - p2 + above
 
 
+def decided_by(model_version: str) -> sa.ColumnElement[bool]:
+    """Return the condition that a version gave a stored decision."""
+    escaped = model_version.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return schema.decisions.c.decision.like(f'%"model_version":"{escaped}"%', escape="\\")
+
+
 def _wilson(wins: int, trades: int) -> tuple[float, float]:
     share, z2 = wins / trades, Z * Z
     middle = share + z2 / (2 * trades)
@@ -61,8 +67,7 @@ def _wilson(wins: int, trades: int) -> tuple[float, float]:
 
 def _counts(store: OutcomeStore, model_version: str) -> tuple[tuple[int, int], tuple[int, int]]:
     decided, closed = schema.decisions, schema.outcomes
-    escaped = model_version.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    own = decided.c.decision.like(f'%"model_version":"{escaped}"%', escape="\\")
+    own = decided_by(model_version)
     won = sa.case((closed.c.r_multiple > 0, 1), else_=0)
     query = (
         sa.select(own.label("own"), sa.func.count(), sa.func.sum(won))

@@ -86,6 +86,7 @@ class Loop(Learner):
         self._stop = threading.Event()
         self._news = threading.Event()
         self._thread = threading.Thread(target=self._work, name="registry", daemon=True)
+        self._caught_up = False
         self._counted: tuple[float, float, int] | None = None
         self._counting = threading.Lock()
 
@@ -137,12 +138,19 @@ class Loop(Learner):
     def turn(self) -> None:
         """Follow the pointer, see to health and watch, once."""
         if self._champion is not None:
-            self._champion.follow()
+            if self._champion.follow() or not self._caught_up:
+                self._catch_up(self._champion)
             self._check_health()
         if self._news.is_set():
             self._news.clear()
             self._look()
             self.buffer_size()
+
+    def _catch_up(self, champion: Champion) -> None:
+        """Shadow answers that a restart or a full queue cost are asked for again."""
+        self._caught_up = True
+        if self._shadow is not None:
+            self._shadow.catch_up(champion.model_version)
 
     def rule(self) -> Due:
         """Apply the retrain rule as of now."""

@@ -88,6 +88,22 @@ class Shadow:
             self._metrics.shadows_waiting.set(len(self._waiting))
             self._awake.set()
 
+    def catch_up(self, model_version: str) -> int:
+        """Remember what the serving version has decided and the one before has not answered yet; return how many.
+
+        Args:
+            model_version: What the serving version's decisions call it.
+        """
+        generation = self._generation()
+        if generation is None:
+            return 0
+        waiting = {item.decision_id for item in self._waiting}
+        missing = [name for name in unanswered(self._store, model_version, generation.label) if name not in waiting]
+        self._waiting.extend(_Waiting(name, time.monotonic()) for name in missing)
+        self._metrics.shadows_waiting.set(len(self._waiting))
+        self._awake.set()
+        return len(missing)
+
     def flush(self) -> int:
         """Answer everything that waits, now; return how many."""
         done = 0
@@ -145,3 +161,28 @@ class Shadow:
     def _prompt(self, text: str, prompt_hash: str) -> StoredPrompt:
         prefix = self._prefix if text.startswith(self._prefix) else ""
         return StoredPrompt(prefix, text.removeprefix(prefix), prompt_hash)
+
+
+def unanswered(store: OutcomeStore, model_version: str, shadow: str) -> list[str]:
+    """Return the entry questions that one version decided and another has no stored answer to, oldest first.
+
+    Args:
+        store: Questions; shadow answers lie in the same database.
+        model_version: Who decided, as decisions say it.
+        shadow: Who shall answer beside it, by its registry version.
+    """
+    import sqlalchemy as sa
+
+    from llm_plugin.learning import schema as learning
+    from llm_plugin.outcomes import schema
+    from llm_plugin.service.figures import decided_by
+
+    decided = schema.decisions
+    known = sa.select(learning.shadows.c.decision_id).where(learning.shadows.c.version == shadow)
+    query = (
+        sa.select(decided.c.decision_id)
+        .where(decided.c.kind == QuestionKind.ENTRY.value, decided.c.prompt_hash.is_not(None))
+        .where(decided_by(model_version), decided.c.decision_id.not_in(known))
+        .order_by(decided.c.time_us, decided.c.decision_id)
+    )
+    return [row[0] for row in store.select(query)]

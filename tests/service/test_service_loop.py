@@ -309,3 +309,21 @@ def test_reasons_are_written_while_nobody_asks_and_change_no_decision(service: A
 
 def test_reasons_can_be_switched_off(make_service: Any) -> None:
     assert make_service("reasoning.reasons=never").learner._reasons is None
+
+
+def test_shadow_answers_that_a_kill_cost_are_given_after_the_restart(make_service: Any, registry: Any) -> None:
+    new = registry.add(1)
+    promote(registry, new)
+    first = make_service()
+    first.learner.turn()
+    requests = [question(hours=hour) for hour in range(4)]
+    for request in requests:
+        first.validate(request)
+    database = LearningDatabase(first.store.url)
+    assert database.shadows("base") == []
+    first.close()
+    second = make_service()
+    second.learner.turn()
+    second.learner._shadow.flush()
+    assert {answer.decision_id for answer in database.shadows("base")} == {r.decision_id for r in requests}
+    assert second.learner._shadow.catch_up(f"fake+{new}") == 0
