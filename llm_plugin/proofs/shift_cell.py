@@ -87,8 +87,11 @@ class ShiftConfig:
 
     @property
     def sha256(self) -> str:
-        """Names the configuration: results of another one are not its results."""
-        text = json.dumps([SCHEMA_VERSION, asdict(self)], sort_keys=True)
+        """Names the configuration and the recipe: results of another one are not its results."""
+        from llm_plugin.settings import LearningSettings
+
+        recipe = LearningSettings().model_dump(mode="json")
+        text = json.dumps([SCHEMA_VERSION, asdict(self), recipe], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def market(self, seed: int) -> SynthConfig:

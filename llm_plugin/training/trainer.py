@@ -24,7 +24,7 @@ from llm_plugin.training.forward import packed_forward, packs
 
 __all__ = ["WeightedDPOTrainer", "WeightedKTOTrainer", "decide_by", "weigh"]
 
-WEIGHT, DECISION = "weight", "decision_tokens"
+WEIGHT = "weight"
 _EXACT_TOLERANCE = 1e-4
 _HALF_TOLERANCE = 0.05
 
@@ -49,7 +49,7 @@ def weigh(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     return weighed
 
 
-def decide_by(log_probs: torch.Tensor, answered: torch.Tensor, decisions: torch.Tensor) -> torch.Tensor:
+def decide_by(log_probs: torch.Tensor, labels: torch.Tensor, actions: Sequence[Sequence[int]]) -> torch.Tensor:
     """Return log-probabilities whose sum over a row is that of its action alone.
 
     TRL sums whole rows for the preference and averages the answer's places for the sft term. What follows the action is
@@ -57,33 +57,30 @@ def decide_by(log_probs: torch.Tensor, answered: torch.Tensor, decisions: torch.
 
     Args:
         log_probs: [N, L - 1]; 0 outside the answers.
-        answered: [N, L - 1]; true at the answer's places.
-        decisions: [N]; how many of them are the action.
+        labels: [N, L - 1]; the predicted tokens, -100 outside the answers.
+        actions: Tokens of each action as an answer begins with them; an answer that begins otherwise counts whole.
     """
-    behind = answered & (answered.cumsum(1) > decisions[:, None].to(answered.device))
+    answered = labels != -100
+    lengths = [_action_length(row[known].tolist(), actions) for row, known in zip(labels, answered, strict=True)]
+    behind = answered & (answered.cumsum(1) > torch.tensor(lengths, device=labels.device)[:, None])
     taken_off = -(log_probs * behind).sum(1, keepdim=True)
     return torch.cat([log_probs[:, :1] + taken_off, log_probs[:, 1:]], dim=1)
 
 
-class _Collator:
-    """TRL's collator plus weights, and how many tokens of each answer are the action."""
+def _action_length(answer: list[int], actions: Sequence[Sequence[int]]) -> int:
+    return max((len(tokens) for tokens in actions if answer[: len(tokens)] == list(tokens)), default=len(answer))
 
-    def __init__(self, inner: Any, actions: Sequence[Sequence[int]]) -> None:
+
+class _Collator:
+    """TRL's collator plus the weights."""
+
+    def __init__(self, inner: Any) -> None:
         self._inner = inner
-        self._actions = [list(tokens) for tokens in actions]
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         batch: dict[str, Any] = self._inner(rows)
         batch[WEIGHT] = torch.tensor([float(row[WEIGHT]) for row in rows], dtype=torch.float32)
-        answers = [
-            row[name] for name in ("chosen_ids", "rejected_ids", "completion_ids") if name in rows[0] for row in rows
-        ]
-        batch[DECISION] = torch.tensor([self._length(answer) for answer in answers])
         return batch
-
-    def _length(self, answer: list[int]) -> int:
-        known = [len(tokens) for tokens in self._actions if answer[: len(tokens)] == tokens]
-        return max(known, default=len(answer))
 
 
 class _Weighted:
@@ -94,16 +91,12 @@ class _Weighted:
         self._checked = False
         self._actions = actions
         super().__init__(*args, **kwargs)
-
-    def _precompute_ref_logps(self, *args: Any, **kwargs: Any) -> Any:
-        self._wrap_collator()  # TRL scores the reference while it is being made
-        trainer: Any = super()
-        return trainer._precompute_ref_logps(*args, **kwargs)
-
-    def _wrap_collator(self) -> None:
         trainer: Any = self
-        if not isinstance(trainer.data_collator, _Collator):
-            trainer.data_collator = _Collator(trainer.data_collator, self._actions)
+        trainer.data_collator = _Collator(trainer.data_collator)
+
+    def _decided(self, outputs: Any, labels: torch.Tensor) -> Any:
+        outputs.log_probs = decide_by(outputs.log_probs, labels[:, 1:], self._actions)
+        return outputs
 
     def _set_signature_columns_if_needed(self) -> None:
         trainer: Any = super()
@@ -162,10 +155,10 @@ class WeightedDPOTrainer(_Weighted, DPOTrainer):  # type: ignore[misc]
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
         inputs = dict(inputs)
-        weights, decisions = torch.cat([inputs.pop(WEIGHT)] * 2), inputs.pop(DECISION)
+        weights = torch.cat([inputs.pop(WEIGHT)] * 2)
 
         def forward(**kwargs: Any) -> Any:
-            outputs = self._forward(model, decisions, **kwargs)
+            outputs = self._forward(model, **kwargs)
             outputs.log_probs = weigh(outputs.log_probs, weights)
             return outputs
 
@@ -174,20 +167,17 @@ class WeightedDPOTrainer(_Weighted, DPOTrainer):  # type: ignore[misc]
 
     def compute_ref_log_probs(self, model: Any, inputs: dict[str, Any]) -> Any:
         """Score a batch by the reference."""
-        inputs = dict(inputs)
-        del inputs[WEIGHT]
-        decisions = inputs.pop(DECISION)
+        inputs = {name: value for name, value in inputs.items() if name != WEIGHT}
         if self._packing is None:
             self._packing = packs(self._causal(), inputs, self.model)
-        return super().compute_ref_log_probs(lambda **kwargs: self._forward(model, decisions, **kwargs), inputs)
+        return super().compute_ref_log_probs(lambda **kwargs: self._forward(model, **kwargs), inputs)
 
-    def _forward(self, model: Any, decisions: torch.Tensor, **kwargs: Any) -> Any:
+    def _forward(self, model: Any, **kwargs: Any) -> Any:
         if self._packing:
             outputs: Any = packed_forward(self._causal(), kwargs["input_ids"], kwargs["labels"])
         else:
             outputs = model(**kwargs)
-        outputs.log_probs = decide_by(outputs.log_probs, kwargs["labels"][:, 1:] != -100, decisions)
-        return outputs
+        return self._decided(outputs, kwargs["labels"])
 
     def _causal(self) -> Any:
         model = self.accelerator.unwrap_model(self.model)
@@ -204,11 +194,11 @@ class WeightedKTOTrainer(_Weighted, KTOTrainer):  # type: ignore[misc]
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
         inputs = dict(inputs)
-        weights, decisions = inputs.pop(WEIGHT), inputs.pop(DECISION)
+        weights = inputs.pop(WEIGHT)
         seen: list[torch.Tensor] = []
 
         def forward(**kwargs: Any) -> Any:
-            outputs = _decided(model, decisions, kwargs)
+            outputs = self._decided(model(**kwargs), kwargs["labels"])
             if torch.is_grad_enabled():
                 outputs.log_probs = weigh(outputs.log_probs, weights)
                 seen.append(outputs.log_probs)
@@ -223,14 +213,5 @@ class WeightedKTOTrainer(_Weighted, KTOTrainer):  # type: ignore[misc]
 
     def compute_ref_log_probs(self, model: Any, inputs: dict[str, Any]) -> Any:
         """Score a batch by the reference."""
-        inputs = dict(inputs)
-        del inputs[WEIGHT]
-        decisions = inputs.pop(DECISION)
-        return super().compute_ref_log_probs(lambda **kwargs: _decided(model, decisions, kwargs), inputs)
-
-
-def _decided(model: Any, decisions: torch.Tensor, kwargs: dict[str, Any]) -> Any:
-    """Score the action of each row; KTO's mismatched answers are those of the row before, in the same batch."""
-    outputs = model(**kwargs)
-    outputs.log_probs = decide_by(outputs.log_probs, kwargs["labels"][:, 1:] != -100, decisions)
-    return outputs
+        inputs = {name: value for name, value in inputs.items() if name != WEIGHT}
+        return super().compute_ref_log_probs(lambda **kwargs: self._decided(model(**kwargs), kwargs["labels"]), inputs)

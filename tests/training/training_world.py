@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -96,16 +97,24 @@ def decisions(
 
 
 def _later(hours: int) -> datetime:
-    return START + timedelta(hours=hours + 48)
+    later: datetime = START + timedelta(hours=hours + 48)
+    return later
 
 
 def make_dataset(
-    folder: Path, results: Sequence[float | None], *, seen: Callable[[int], int] = lambda i: 10 + i % 50
+    folder: Path,
+    results: Sequence[float | None],
+    *,
+    seen: Callable[[int], int] = lambda i: 10 + i % 50,
+    weighted: bool = True,
 ) -> Path:
-    """Write a dataset of these results."""
+    """Write a dataset of these results; unweighted, every pair counts the same."""
     rows = decisions(results, seen)
     split = split_window(rows, LEARNING, as_of_utc=_later(len(rows)))
-    write_dataset(folder, split, build_pairs(training_rows(split, LEARNING), LEARNING))
+    pairs = build_pairs(training_rows(split, LEARNING), LEARNING)
+    if not weighted:
+        pairs = replace(pairs, rows=[replace(row, weight=1.0) for row in pairs.rows])
+    write_dataset(folder, split, pairs)
     return folder
 
 
