@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import date
 from typing import Any
 
@@ -56,10 +56,12 @@ class LoopProofConfig:
         profile: Payoff of the signal, key of `PROFILES`.
         context: What decides, key of `planted.CONTEXTS`.
         win_good: Probability that a trade in the good context wins; None takes the profile's.
+        win_bad: The same in the bad context; None keeps the win rate of the signal alone.
         training_tokens: Effort of the base model.
         threads: Threads of a cell; part of what makes it repeatable.
         signal_confidence: Confidence of the planted signal.
         retrain_every: New matured decisions before a cycle.
+        retrain_on_drift: The same after drift was found, counted from the change.
         window_decisions: Newest matured decisions to learn from.
         holdout: Newest of them, which only the gate sees.
         overrides: Settings beyond the defaults, as `--set` takes them.
@@ -67,16 +69,18 @@ class LoopProofConfig:
 
     training_bars: int = 20_000
     lead_bars: int = 10_000
-    segment_bars: int = 28_000
+    segment_bars: int = 36_000
     shifts: int = 3
     profile: str = "balanced"
     context: str = "volatility"
-    win_good: float | None = 0.8
+    win_good: float | None = 0.9
+    win_bad: float | None = 0.1
     training_tokens: int = 3_000_000
     threads: int = 1
     signal_confidence: float = 0.5
-    retrain_every: int = 250
-    window_decisions: int = 500
+    retrain_every: int = 800
+    retrain_on_drift: int = 400
+    window_decisions: int = 800
     holdout: int = 100
     overrides: tuple[str, ...] = ()
 
@@ -92,6 +96,7 @@ class LoopProofConfig:
                 ("training_tokens", 1),
                 ("threads", 1),
                 ("retrain_every", 1),
+                ("retrain_on_drift", 1),
                 ("window_decisions", 1),
                 ("holdout", 20),
             )
@@ -123,7 +128,7 @@ class LoopProofConfig:
         """The loop's own settings, as `--set` takes them."""
         return (
             f"learning.min_outcomes={self.retrain_every}",
-            f"learning.min_outcomes_on_drift={self.retrain_every}",
+            f"learning.min_outcomes_on_drift={self.retrain_on_drift}",
             f"learning.window_decisions={self.window_decisions}",
             f"learning.holdout={self.holdout}",
             "learning.context_rows=0",  # a bar without a signal has no planted outcome: nothing is to be learned there
@@ -137,19 +142,16 @@ class LoopProofConfig:
     def market(self, seed: int) -> SynthConfig:
         """Return the market of a seed; shifts stand on the dates of their bars."""
         plain = SynthConfig(
-            seed=seed, bars=self.bars, context=self.context, profile=self.profile, win_good=self.win_good
-        )
-        start_us = bar_times(plain).end_utc_us
-        places = [self.training_bars + self.lead_bars + n * self.segment_bars for n in range(self.shifts)]
-        days = tuple(_day_after(int(start_us[place])) for place in places)
-        return SynthConfig(
             seed=seed,
             bars=self.bars,
             context=self.context,
             profile=self.profile,
             win_good=self.win_good,
-            shifts=days,
+            win_bad=self.win_bad,
         )
+        start_us = bar_times(plain).end_utc_us
+        places = [self.training_bars + self.lead_bars + n * self.segment_bars for n in range(self.shifts)]
+        return replace(plain, shifts=tuple(_day_after(int(start_us[place])) for place in places))
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""

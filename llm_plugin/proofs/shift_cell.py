@@ -208,6 +208,7 @@ def _settings(market: PlantedMarket, config: ShiftConfig, seed: int, model: Path
         f"learning.training.threads={config.threads}",
         f"learning.training.seed={seed}",
         f"gate.seed={seed}",
+        "gate.max_latency_ratio=1000",  # a shared machine's clock decides nothing here
         "registry.mirror=false",
     )
     return resolve(overrides=[*chosen, *market.overrides, *config.overrides], env={}).settings

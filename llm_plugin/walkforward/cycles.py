@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_plugin.reasoning.model_folder import MANIFEST_NAME, file_sha256
 from llm_plugin.registry.words import BASE
+from llm_plugin.walkforward.drifting import STEP
 from llm_plugin.walkforward.loop import CycleReport, Rule, Served
 from llm_plugin.walkforward.plan import content_key
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from llm_plugin.outcomes.store import OutcomeStore
     from llm_plugin.registry.store import Registry
     from llm_plugin.settings import Settings
+    from llm_plugin.walkforward.drifting import SimulatedDrift
 
 __all__ = ["KeptTraining", "SimulatedClock", "SimulatedCycles"]
 
@@ -97,6 +99,7 @@ class SimulatedCycles:
         base_cutoff_utc: Data cutoff of the base model.
         run_cycle: The cycle; None takes `cycle.run.run_cycle`.
         after: Called after a cycle that had data; what it returns joins the figures.
+        drift: Checked whenever the rule is asked; None = not at all.
     """
 
     def __init__(
@@ -112,6 +115,7 @@ class SimulatedCycles:
         base_cutoff_utc: datetime | None,
         run_cycle: RunCycle | None = None,
         after: AfterCycle | None = None,
+        drift: SimulatedDrift | None = None,
     ) -> None:
         self.settings, self.store, self.run_id = settings, store, run_id
         self.registry, self.database = registry, database
@@ -119,6 +123,7 @@ class SimulatedCycles:
         self._base_cutoff = base_cutoff_utc
         self._run_cycle = run_cycle
         self._after = after
+        self._drift = drift
 
     @property
     def stores(self) -> Sequence[OutcomeStore]:
@@ -130,6 +135,7 @@ class SimulatedCycles:
         from llm_plugin.cycle.rule import due
 
         self._clock.now = now
+        report = self._drift.check(now) if self._drift is not None else None
         parts = self._parts()
         found = due(
             self.settings.learning,
@@ -139,7 +145,12 @@ class SimulatedCycles:
             run_ids=[self.run_id],
             data_folder=parts.data_folder,
         )
-        return Rule(found.start, found.count, max(0, found.needed - found.count))
+        missing = max(0, found.needed - found.count)
+        if report is None:
+            return Rule(found.start, found.count, missing)
+        since = report.change_point_utc if report.found else None
+        told = "; ".join(item.text for item in report.findings if item.standing == "drift")
+        return Rule(found.start, found.count, min(missing, STEP), told, since)
 
     def run(self, now: datetime, number: int) -> CycleReport:
         """Run one cycle on what is known at this moment."""
@@ -159,6 +170,7 @@ class SimulatedCycles:
             served=self.served(),
             cycle_id=result.cycle_id,
             used_until_utc=_moment(newest) if newest is not None else None,
+            missing=max(0, int(result.facts.get("needed") or 0) - int(result.facts.get("count") or 0)),
             figures={**_figures(result.facts), "challenger": result.challenger, "gate": self._gate(result), **extra},
             seconds=round(time.perf_counter() - begun, 2),
         )

@@ -27,6 +27,7 @@ STATUS = {
     "insufficient_data": ("#8b949e", "circle-open", "too few outcomes yet"),
     "failed": ("#82071e", "cross", "training failed"),
     "rollback": ("#cf222e", "triangle-left", "rolled back"),
+    "drift": ("#8250df", "triangle-down-open", "drift found"),
 }
 FONT = {"family": "system-ui, sans-serif", "size": 13}
 WINDOW = 60
@@ -184,7 +185,9 @@ def _wrapped(text: str, width: int = 70) -> list[str]:
 
 
 def _status(event: Event) -> str:
-    return event.status if event.kind == "cycle" else event.kind if event.kind == "rollback" else ""
+    if event.kind == "cycle":
+        return event.status
+    return event.kind if event.kind in ("rollback", "drift") else ""
 
 
 def _layout(figure: Any, height: int, y_title: str) -> Any:

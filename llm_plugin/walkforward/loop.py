@@ -48,6 +48,7 @@ class CycleReport:
         served: Who serves after it.
         cycle_id: Its id.
         used_until_utc: Time of the newest decision it could use; the rule counts from there. None: nothing was used.
+        missing: How many more decisions it would have needed; 0 where that is not known.
         figures: Numbers for the time axis.
         seconds: Real time it took.
     """
@@ -57,6 +58,7 @@ class CycleReport:
     served: Served
     cycle_id: str = ""
     used_until_utc: datetime | None = None
+    missing: int = 0
     figures: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -68,12 +70,16 @@ class Rule:
     Attributes:
         fires: A cycle starts.
         matured: New matured decisions.
-        missing: How many more it wants; 0 where the clock is in the way.
+        missing: How many more questions to wait before it is asked again; 0 where the clock is in the way.
+        drift: What a drift check has found on this occasion, in words; empty where nothing.
+        drift_since_utc: Since when.
     """
 
     fires: bool
     matured: int
     missing: int = 0
+    drift: str = ""
+    drift_since_utc: datetime | None = None
 
 
 class Cycles(Protocol):
@@ -150,6 +156,7 @@ class Loop:
         models: Swaps.
         watcher: Watches swaps.
         timeline: Where events are written.
+        step: Ask the rule from so many new questions on, for what lowers its bar; 0 = not before `retrain_every`.
     """
 
     def __init__(
@@ -161,6 +168,7 @@ class Loop:
         models: Models,
         watcher: Watcher,
         timeline: Timeline,
+        step: int = 0,
     ) -> None:
         self.timeline = timeline
         self._served = first
@@ -168,7 +176,8 @@ class Loop:
         self._cycles, self._models, self._watcher = cycles, models, watcher
         self._asked: list[datetime] = []
         self._used_until: datetime | None = None
-        self._look_at = retrain_every
+        self._step = step
+        self._look_at = min(retrain_every, step or retrain_every)
         self._number = 0
 
     @property
@@ -201,6 +210,9 @@ class Loop:
         if fresh < self._look_at:
             return None
         rule = self._cycles.due(now)
+        if rule.drift:
+            since = {"change_point_utc": rule.drift_since_utc and rule.drift_since_utc.isoformat()}
+            self._add("drift", now, rule.matured, reason=rule.drift, figures=since)
         if rule.fires:
             return rule.matured
         self._look_at = fresh + rule.missing
@@ -214,11 +226,12 @@ class Loop:
     def _cycle(self, now: datetime, matured: int) -> None:
         self._number += 1
         report = self._cycles.run(now, self._number)
-        self._look_at = self._retrain_every
+        self._look_at = min(self._retrain_every, self._step or self._retrain_every)
         if report.used_until_utc is not None:
             self._used_until = report.used_until_utc
         else:
-            self._look_at += self._fresh
+            wait = max(report.missing, self._step) if report.missing else self._retrain_every
+            self._look_at = self._fresh + wait
         swapped = report.served.version != self._served.version
         before = self._served
         if swapped:

@@ -13,6 +13,7 @@ from llm_plugin.domain import Decision
 from llm_plugin.validator import Validator
 from llm_plugin.walkforward.backend import ArmSpec, LoopBackend
 from llm_plugin.walkforward.cycles import AfterCycle, KeptTraining, RunCycle, SimulatedClock, SimulatedCycles
+from llm_plugin.walkforward.drifting import STEP, SimulatedDrift
 from llm_plugin.walkforward.loop import Loop, Served
 from llm_plugin.walkforward.timeline import TIMELINE_NAME, Timeline
 from llm_plugin.walkforward.watching import SimulatedWatch
@@ -77,6 +78,7 @@ class LoopParts:
         stores: Stores that a cycle learns from; None takes the run's own.
         after: Called after a cycle that had data.
         run_cycle: The cycle; None takes the real one.
+        drift: Whether drift is looked for.
     """
 
     settings: Settings
@@ -93,6 +95,7 @@ class LoopParts:
     stores: Callable[[], Sequence[OutcomeStore]] | None = None
     after: AfterCycle | None = None
     run_cycle: RunCycle | None = None
+    drift: bool = True
 
 
 def make_loop(parts: LoopParts) -> tuple[Loop, SimulatedCycles, Callable[[], None]]:
@@ -136,11 +139,13 @@ def make_loop(parts: LoopParts) -> tuple[Loop, SimulatedCycles, Callable[[], Non
         base_cutoff_utc=parts.base_cutoff_utc,
         run_cycle=parts.run_cycle,
         after=parts.after,
+        drift=SimulatedDrift(settings, parts.store, parts.run_id, database) if parts.drift else None,
     )
     prefix = PromptRenderer(settings.prompts, settings.features.user).template.system
     loop = Loop(
         cycles.served(),
-        retrain_every=min(settings.learning.min_outcomes, settings.learning.min_outcomes_on_drift),
+        retrain_every=settings.learning.min_outcomes,
+        step=STEP if parts.drift else 0,
         cycles=cycles,
         models=swaps,
         watcher=SimulatedWatch(settings, parts.store, parts.run_id, swaps.model_of, prefix=prefix),

@@ -16,7 +16,7 @@ from llm_plugin.errors import RecordError
 __all__ = ["TIMELINE_NAME", "Event", "EventKind", "Timeline", "read_timeline", "serving_at"]
 
 TIMELINE_NAME = "timeline.jsonl"
-EventKind = Literal["start", "cycle", "swap", "rollback", "watch_end"]
+EventKind = Literal["start", "drift", "cycle", "swap", "rollback", "watch_end"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class Event:
     """One thing that happened.
 
     Attributes:
-        kind: `start` names the first version; `cycle` ended in some way; `swap` and `rollback` changed who answers;
-            `watch_end`: the previous version needs no longer answer in shadow.
+        kind: `start` names the first version; `drift` was found; `cycle` ended in some way; `swap` and `rollback`
+            changed who answers; `watch_end`: the previous version needs no longer answer in shadow.
         time_utc: Simulated time.
         decision: Entry questions asked before it.
         matured: Matured decisions at that time.

@@ -54,11 +54,24 @@ def test_every_cycle_stands_on_the_time_axis_with_its_numbers(honest: dict[str, 
     assert [event["cycle"] for event in cycles] == list(range(1, len(cycles) + 1))
     assert {event["status"] for event in cycles} >= {"promoted", "refused", "insufficient_data"}
     for event in cycles:
-        judged = event["status"] in ("promoted", "refused")
+        judged = event["status"] != "insufficient_data"
         assert (event["figures"]["gate"] is not None) is judged
         assert event["reason"]
     too_few = next(event for event in cycles if event["status"] == "insufficient_data")
     assert "49 matured and replayed decisions before the embargo are known, 50 are needed" in too_few["reason"]
+
+
+def test_drift_is_found_soon_after_the_shift_and_the_window_begins_there(honest: dict[str, Any]) -> None:
+    found = events(honest, "drift")
+    assert found
+    shift = honest["shifts"][0]
+    assert found[0]["time_utc"] > shift
+    first = np.array([time >= shift for time in honest["decisions"]["time_utc"]]).argmax()
+    assert found[0]["decision"] - first < 80
+    since = datetime.fromisoformat(found[0]["figures"]["change_point_utc"])
+    assert abs(since - datetime.fromisoformat(shift.replace("Z", "+00:00"))) < timedelta(days=14)
+    promoted = next(event for event in events(honest, "cycle") if event["status"] == "promoted")
+    assert promoted["figures"]["counts"]["older"] > 0
 
 
 def test_no_version_answers_before_the_end_of_its_data(honest: dict[str, Any]) -> None:
@@ -70,8 +83,12 @@ def test_no_version_answers_before_the_end_of_its_data(honest: dict[str, Any]) -
 
 
 def test_the_tabular_arm_is_refitted_at_the_same_moments(honest: dict[str, Any], kept: Path) -> None:
-    fits = [event["figures"]["meta_label"] for event in events(honest, "cycle") if "meta_label" in event["figures"]]
-    assert len(fits) == len(events(honest, "cycle")) - 1
+    cycles = [event for event in events(honest, "cycle") if event["status"] != "insufficient_data"]
+    fits = [event["figures"]["meta_label"] for event in cycles if "meta_label" in event["figures"]]
+    assert len(fits) > 3
+    for event in cycles:
+        told = event["figures"].get("tabular", "")
+        assert "meta_label" in event["figures"] or "training rows of the tabular arm are known, 40 are needed" in told
     assert all((kept / name / "manifest.json").is_file() for name in fits)
     assert right(honest, "tabular", 1) > 0.4
 
@@ -102,7 +119,7 @@ def test_a_killed_run_goes_on_at_the_cycle_that_it_had_not_finished(honest: dict
     with pytest.raises(KeyboardInterrupt):
         learning(tmp_path, tmp_path / "kept", dies)
     resumed = learning(tmp_path, tmp_path / "kept", counts)
-    trained = sum(event["status"] in ("promoted", "refused") for event in events(resumed, "cycle"))
+    trained = sum(event["status"] != "insufficient_data" for event in events(resumed, "cycle"))
     assert len(done) == len(set(done)) == trained
     assert resumed["arms"]["learning"] == honest["arms"]["learning"]
 
@@ -117,7 +134,8 @@ def test_an_adapter_that_knows_the_future_ends_the_run(tmp_path: Path) -> None:
         write_threshold(task, 0.98, -1.0, late.isoformat())
 
     with pytest.raises(
-        LookaheadError, match=r"v0\d+-\w+ was made from data up to 2007-12-26.*it is 2007-11-26.*must not answer yet"
+        LookaheadError,
+        match=r"v0\d+-\w+ was made from data up to 200.*in simulated time it is 200.*must not answer yet",
     ):
         learning(tmp_path, tmp_path / "kept", sees_the_future)
 
