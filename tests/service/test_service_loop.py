@@ -327,3 +327,18 @@ def test_shadow_answers_that_a_kill_cost_are_given_after_the_restart(make_servic
     second.learner._shadow.flush()
     assert {answer.decision_id for answer in database.shadows("base")} == {r.decision_id for r in requests}
     assert second.learner._shadow.catch_up(f"fake+{new}") == 0
+
+
+@pytest.mark.integration
+def test_a_cycle_runs_in_a_process_of_its_own_and_ends_in_the_journal(make_service: Any, own_home: Path) -> None:
+    service = make_service("learning.busy_hours=[]", "registry.mirror=false", "service.api_key=secret")
+    lose(service, 3)
+    started = service.trigger_retrain(force=True)
+    assert started["status"] == "started"
+    assert service.learner._retraining._process.wait(120) == 0
+    last = service.stats()["last_retrain"]
+    assert last["status"] == "insufficient_data"
+    folder = own_home / "service" / "tasks" / started["task_id"]
+    assert "insufficient_data" in (folder / "cycle.log").read_text()
+    assert all("secret" not in path.read_text() for path in folder.iterdir())
+    assert service.stats()["retrain_running"] is None

@@ -22,7 +22,7 @@ from llm_plugin.lean.service import ServiceBackend
 from llm_plugin.outcomes.store import OutcomeStore
 from llm_plugin.registry.store import Registry
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 SETTINGS = (
     "memory.backend=local",
     "signals.kind=none",
