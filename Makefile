@@ -71,10 +71,14 @@ bench: $(VENV)/.dev ## benchmarks; figures in .bench/results.json
 proof-planted: $(VENV)/.run ## the validator on markets with a planted rule, 20 cells; can be resumed (about an hour)
 	@$(RUN) prove planted-rule $(ARGS)
 
+proof-loop: $(VENV)/.dev ## what the closed loop learns and what not, kills, gate, watch, drift, swaps; can be resumed (under three hours)
+	@$(RUN) up weaviate --install-only
+	@$(RUN) prove loop $(ARGS)
+
 lock: $(UV) ## resolve the lock files anew
 	@for e in run dev; do $(UV) pip compile -q --generate-hashes --universal --no-header --python-version 3.11 --extra $$e pyproject.toml -o requirements/$$e.lock; done
 
 clean: ## remove what the project made inside the checkout (models under LEAN_LLM_HOME stay)
 	rm -rf $(VENV) .venvs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .bench
 
-.PHONY: help setup install-run install-dev backtest test check floors fix bench proof-planted lock clean
+.PHONY: help setup install-run install-dev backtest test check floors fix bench proof-planted proof-loop lock clean
