@@ -13,6 +13,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -110,11 +111,13 @@ def stop(name: str, seconds: float = STOP_SECONDS) -> bool:
     """End the part's process and all that it started; False if none ran. A deaf one is killed."""
     known = read(name)
     if known is not None:
+        below = _descendants(known.pid)  # flow runs have sessions of their own: the group is not all of it
         for sign in (signal.SIGTERM, signal.SIGKILL):
             _signal_group(known.pid, sign)
             if _ended(known, seconds):
                 break
         _signal_group(known.pid, signal.SIGKILL)  # children that outlived their parent
+        _end_all({**below, **_descendants(known.pid)}, seconds / 4)
     _file(name).unlink(missing_ok=True)
     return known is not None
 
@@ -164,6 +167,35 @@ def _signal_group(pid: int, sign: signal.Signals) -> None:
         os.killpg(pid, sign)
     except (ProcessLookupError, PermissionError):
         return
+
+
+def _descendants(pid: int) -> dict[int, str]:
+    """Return children, their children and so on: process id -> birth."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=False).stdout  # noqa: S607
+    children: dict[int, list[int]] = {}
+    for line in listed.splitlines():
+        child, parent = line.split()
+        children.setdefault(int(parent), []).append(int(child))
+    found: dict[int, str] = {}
+    waiting = list(children.get(pid, ()))
+    while waiting:
+        one = waiting.pop()
+        if one not in found:
+            found[one] = _born(one)
+            waiting += children.get(one, ())
+    return {one: born for one, born in found.items() if born}
+
+
+def _end_all(processes: Mapping[int, str], seconds: float) -> None:
+    """End processes by id and birth: asked first, killed where they do not listen."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        deadline = time.monotonic() + seconds
+        living = {pid for pid, born in processes.items() if _born(pid) == born}
+        for pid in living:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, sign)
+        while any(_born(pid) == processes[pid] for pid in living) and time.monotonic() < deadline:
+            time.sleep(0.05)
 
 
 def _born(pid: int) -> str:

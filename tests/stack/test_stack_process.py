@@ -17,7 +17,7 @@ from llm_plugin.stack import process
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 WITH_CHILD = """
 import subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session={})
 print("child", child.pid, flush=True)
 time.sleep(60)
 """
@@ -53,8 +53,9 @@ def test_a_started_process_is_found_again_and_stopped_once() -> None:
     assert not process.stop("sleeper")
 
 
-def test_its_children_end_with_it() -> None:
-    process.start("parent", [sys.executable, "-c", WITH_CHILD])
+@pytest.mark.parametrize("own_session", [False, True], ids=["same session", "own session"])
+def test_its_children_end_with_it(own_session: bool) -> None:
+    process.start("parent", [sys.executable, "-c", WITH_CHILD.format(own_session)])
     child = int(told("parent", "child").split()[1])
     assert runs(child)
     process.stop("parent")
