@@ -99,11 +99,7 @@ class ServiceBackend:
         return None if found is None else from_jsonable(Signal, found)
 
     def validate(self, request: DecisionRequest) -> Decision:
-        """Answer one question; where the service does not, `on_failure` decides.
-
-        Raises:
-            ConfigError: The key is wrong.
-        """
+        """Answer one question; where the service does not, `on_failure` decides."""
         if len(self._outbox):
             self.deliver(self._delivery_seconds)
         try:
