@@ -273,6 +273,7 @@ def test_events_that_cannot_be_delivered_stop_no_flow(world: World, monkeypatch:
 
 def test_a_drift_check_records_what_it_saw_and_tells_a_finding(world: World) -> None:
     from flows.check_drift import check_drift
+    from llm_plugin.drift.run import state_path
     from llm_plugin.stack.drifting import LEASE, check_once
 
     state = check_drift(config=world.config, return_state=True)
@@ -285,6 +286,11 @@ def test_a_drift_check_records_what_it_saw_and_tells_a_finding(world: World) -> 
         told = [row.event for row in loop.database.events()].count("lean-llm.drift.found")
         assert told == (1 if checks[0]["found"] else 0)
         assert (state.name == "Drift found") == checks[0]["found"]
+        assert check_once(loop).found is False
+        state_file = state_path("validator")
+        state_file.write_text('{"baselines": {"EURUSD": {}}}')
+        assert len(check_once(loop).findings) == len(rows)
+        assert state_file.with_suffix(".damaged.json").is_file()
         assert check_once(loop).found is False
         loop.database.acquire(f"{LEASE}:validator", "another-check", 600.0)
     state = check_drift(config=world.config, return_state=True)
