@@ -68,8 +68,8 @@ class LoopProofConfig:
     """
 
     training_bars: int = 20_000
-    lead_bars: int = 10_000
-    segment_bars: int = 36_000
+    lead_bars: int = 4_500
+    segment_bars: int = 18_000
     shifts: int = 3
     profile: str = "balanced"
     context: str = "volatility"
