@@ -12,6 +12,7 @@ from typing import Literal
 
 from llm_plugin.errors import BackendUnavailable, ConfigError, LeanLlmError
 from llm_plugin.stack import parts, process
+from llm_plugin.stack.dead_runs import mark_dead_runs
 from llm_plugin.stack.flows_folder import flows_folder
 from llm_plugin.stack.prefect_api import PrefectApi
 
@@ -97,12 +98,12 @@ def _start(
         return _deploy(plan, tell)
     if process.read(name) is None:
         tell(f"{name}: starting")
-        _launch(parts.PROGRAMS[name], plan)
+        _launch(parts.PROGRAMS[name], plan, tell)
     started[name] = time.monotonic()
     return _state(name)
 
 
-def _launch(program: parts.Program, plan: parts.Plan) -> None:
+def _launch(program: parts.Program, plan: parts.Plan, tell: Say) -> None:
     port = process.claim_port(plan.ports.get(program.name, program.port), program.name) if program.port else 0
     environment = parts.child_environment(plan)
     facts: dict[str, str] = {}
@@ -111,6 +112,8 @@ def _launch(program: parts.Program, plan: parts.Plan) -> None:
     if program.name == "worker":
         parts.ensure_pool(environment)
         facts["prefect_url"] = environment["PREFECT_API_URL"]
+        for name in mark_dead_runs(PrefectApi(facts["prefect_url"]), parts.POOL):
+            tell(f"worker: flow run '{name}' had lost its process and is marked as crashed")
     process.start(program.name, program.command(plan, port), port=port, environment=environment, facts=facts)
 
 

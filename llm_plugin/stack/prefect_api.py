@@ -44,6 +44,17 @@ class PrefectApi:
         except BackendUnavailable:
             return []
 
+    def running(self, pool: str) -> list[dict[str, Any]]:
+        """Return the flow runs of a pool that have begun and not ended."""
+        states = {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}}
+        query = {"flow_runs": states, "work_pools": {"name": {"any_": [pool]}}, "limit": PAGE}
+        return list(self._ask("POST", "/flow_runs/filter", query))
+
+    def set_crashed(self, run_id: str, why: str) -> None:
+        """End a run whose process is gone."""
+        state = {"type": "CRASHED", "name": "Crashed", "message": why}
+        self._ask("POST", f"/flow_runs/{run_id}/set_state", {"state": state, "force": True})
+
     def post_events(self, events: list[dict[str, Any]]) -> None:
         """Hand events over; the server knows each by its id."""
         self._ask("POST", "/events", events)
