@@ -105,6 +105,12 @@ class GateSettings(Section):
     min_parse_rate: float = Field(default=0.95, ge=0, le=1, description="least share of readable generated answers")
     min_action_mass: float = Field(default=0.8, ge=0, le=1, description="least mean probability of a legal action")
     max_latency_ratio: float = Field(default=2.0, gt=0, le=1000, description="most time per answer, champion = 1")
+    latency_budget_seconds: float = Field(
+        default=0.05,
+        ge=0,
+        le=3600,
+        description="time per answer that is never too much; a busy machine's clock is noisy",
+    )
     slice_tolerance_r: float = Field(
         default=0.1, ge=0, le=10, description="a slice fails where its upper bound lies below minus this"
     )

@@ -306,9 +306,16 @@ def test_the_action_mass(mass: float, passed: bool) -> None:
     assert decision.passed is passed
 
 
-@pytest.mark.parametrize(("seconds", "passed"), [(0.019, True), (0.021, False), (math.inf, False), (math.nan, False)])
-def test_the_latency_budget(seconds: float, passed: bool) -> None:
-    decision = decide(changed(better(), seconds=seconds))
+@pytest.mark.parametrize(
+    ("seconds", "budget", "passed"),
+    [
+        *((0.019, 0.0, True), (0.021, 0.0, False), (0.049, 0.05, True), (0.051, 0.05, False)),
+        *((math.inf, 0.05, False), (math.nan, 0.05, False)),
+    ],
+)
+def test_the_latency_budget(seconds: float, budget: float, passed: bool) -> None:
+    settings = FAST.model_copy(update={"latency_budget_seconds": budget})
+    decision = decide(changed(better(), seconds=seconds), settings)
     assert decision.check("latency").passed is passed
     assert decision.passed is passed
 
@@ -318,7 +325,8 @@ def test_unmeasured_times_are_no_bar() -> None:
     timeless = replace(trial, champion=[replace(answer, seconds=0.0) for answer in trial.champion])
     assert decide(timeless).check("latency").passed is None
     assert decide(trial).check("latency").passed is True  # a challenger that takes no time is not late
-    assert decide(replace(timeless, challenger=better().challenger)).check("latency").passed is False
+    strict = FAST.model_copy(update={"latency_budget_seconds": 0.0})
+    assert decide(replace(timeless, challenger=better().challenger), strict).check("latency").passed is False
 
 
 def test_what_cannot_be_judged_is_left_out_and_counted() -> None:
