@@ -16,7 +16,8 @@ __all__ = ["mark_dead_runs"]
 def mark_dead_runs(api: PrefectApi, pool: str) -> list[str]:
     """Mark runs that Prefect believes to be running and whose process is gone as crashed; return their names.
 
-    Only for a server that listens on loopback, as the stack's does: its process ids are all of this machine. Prefect would give the place of such a run free after five minutes by itself; its cycle goes on with the next run.
+    Only for a server that listens on loopback, as the stack's does: its process ids are all of this machine. Prefect
+    would give the place of such a run free after five minutes by itself; its cycle goes on with the next one.
     """
     dead = []
     try:
