@@ -107,6 +107,8 @@ class LeanConfig:
         for section, keys in NEUTRAL_KEYS.items():
             kept = values.get(section, {})
             values[section] = {key: value for key, value in kept.items() if key not in keys}
+        if values["validator"]["mode"] == "service":  # the same validator, elsewhere: the same run asks the same
+            values["validator"]["mode"] = "in_process"
         if values["memory"].get("backend") in SAME_HITS:
             values["memory"]["backend"] = "any"
         text = json.dumps(values, sort_keys=True, default=str)

@@ -156,11 +156,16 @@ class ServiceBackend:
         """
         body = {"run_id": self.run_id, "start_utc": to_jsonable(start_utc)}
         try:
-            self._client.ask("POST", "/v1/runs", body, self._timeout)
+            answer = self._client.ask("POST", "/v1/runs", body, self._timeout)
         except ServiceRefused as refused:
             if refused.kind == "LookaheadError":
                 raise LookaheadError(refused.told) from refused
             raise
+        if answer.get("known"):
+            self._warn(
+                f"run {self.run_id} is known to the service: what was decided before is given again, whoever serves "
+                "now; name another run with the parameter llm-run-id"
+            )
 
     def open_decisions(self) -> list[tuple[DecisionRequest, Decision]]:
         """Return this run's entry questions that have no outcome yet, oldest first; for a restart.

@@ -128,3 +128,10 @@ def test_ids_do_not_depend_on_where_the_memory_lives():
 
     assert fingerprint() == fingerprint(backend="local") == fingerprint(url="http://elsewhere:8080")
     assert len({fingerprint(), fingerprint(k=5), fingerprint(backend="none")}) == 3
+
+
+def test_where_the_validator_runs_makes_no_other_run():
+    inside = LeanConfig({"validator": {"mode": "in_process"}}).fingerprint
+    outside = LeanConfig({"validator": {"mode": "service", "url": "http://127.0.0.1:8900"}}).fingerprint
+    assert outside == inside
+    assert LeanConfig({"validator": {"mode": "none"}}).fingerprint != inside

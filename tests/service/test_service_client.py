@@ -235,6 +235,19 @@ def test_a_backtest_inside_the_training_data_is_refused(
     client.refuse_lookahead(datetime(2016, 1, 1, tzinfo=UTC))
 
 
+def test_a_backtest_that_was_run_before_is_told_what_it_gets(
+    service: Any, serve: Any, backend: Backend, warned: list[str]
+) -> None:
+    from datetime import UTC, datetime
+
+    client = backend(serve(service), timeout_seconds=10.0)
+    client.refuse_lookahead(datetime(2016, 1, 1, tzinfo=UTC))
+    assert warned == []
+    client.validate(question())
+    client.refuse_lookahead(datetime(2016, 1, 1, tzinfo=UTC))
+    assert "run run is known to the service" in warned[0]
+
+
 def test_open_decisions_come_back_after_a_restart(service: Any, serve: Any, backend: Backend) -> None:
     client = backend(serve(service), timeout_seconds=10.0)
     first, second = question(), question(hours=1)
