@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["WatchLook", "answers_as", "look", "watch_facts"]
 
+NEWEST = 200
+
 
 @dataclass(frozen=True, slots=True)
 class WatchLook:
@@ -65,7 +67,7 @@ def answers_as(loop: Loop, pointer: Pointer, moment: datetime) -> str | None:
     adapters = {
         version.id: version.manifest.version for version in loop.registry.versions() if version.manifest is not None
     }
-    for decision in reversed(load_matured(loop.store, rows)):
+    for decision in reversed(load_matured(loop.store, rows[-NEWEST:])):
         name = decision.decision.model_version
         ending = next((version for version, text in adapters.items() if name.endswith(f"+{text}")), BASE)
         if name and ending == pointer.champion:
