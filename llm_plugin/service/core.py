@@ -28,6 +28,7 @@ from llm_plugin.validator.cutoffs import SeenData, refuse_lookahead, seen_data
 
 if TYPE_CHECKING:
     from llm_plugin.outcomes.store import OutcomeStore, StoredDecision
+    from llm_plugin.service.learner import Learner
     from llm_plugin.service.metrics import Metrics
     from llm_plugin.service.model import BatchedModel
     from llm_plugin.settings import Settings
@@ -334,42 +335,6 @@ class ValidatorService:
     def _known_outcome(self, outcome: Outcome) -> bool:
         known = self.store.outcomes(outcome.run_id, kinds=(outcome.kind,), decision_id=outcome.decision_id)
         return any(row.action is outcome.action for row in known)
-
-
-class Learner:
-    """What the service asks of the closed loop; `service.learner.Loop` is the real one."""
-
-    def start(self) -> None:
-        """Begin."""
-
-    def close(self) -> None:
-        """End; idempotent."""
-
-    def answered(self, request: DecisionRequest, decision: Decision) -> None:
-        """Note an answered question; returns at once."""
-
-    def matured(self, outcome: Outcome) -> None:
-        """Note a new outcome; returns at once."""
-
-    def buffer_size(self) -> int:
-        """Decisions with an outcome since the last training."""
-        raise NotImplementedError
-
-    def trigger_retrain(self, *, force: bool, reason: str) -> dict[str, Any]:
-        """Start a cycle, or say why not."""
-        raise NotImplementedError
-
-    def rollback(self, version: str | None, reason: str) -> dict[str, Any]:
-        """Let an earlier version serve again."""
-        raise NotImplementedError
-
-    def versions(self) -> dict[str, Any]:
-        """Every version, and who serves."""
-        raise NotImplementedError
-
-    def stats(self) -> dict[str, Any]:
-        """How the tuning stands."""
-        raise NotImplementedError
 
 
 class _Once:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from llm_plugin.domain import Decision, DecisionRequest, Outcome, to_jsonable
 from llm_plugin.errors import LeanLlmError, ModelError
 from llm_plugin.registry.words import BASE
-from llm_plugin.service.core import Learner
 from llm_plugin.service.errors import Conflict, UnknownVersion
 from llm_plugin.service.figures import win_rate_change
+from llm_plugin.service.learner import Learner
 from llm_plugin.service.retraining import Retraining
 from llm_plugin.service.watching import Watchman, roll_back
 
