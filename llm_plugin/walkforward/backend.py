@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_plugin.domain import Decision, DecisionRequest, MarketContext, Outcome, QuestionKind, Signal
-from llm_plugin.errors import ConfigError
+from llm_plugin.errors import ConfigError, ModelError
 from llm_plugin.files import write_whole
 
 if TYPE_CHECKING:
@@ -97,14 +97,30 @@ class LoopBackend:
         return self.validator.signal(market)
 
     def validate(self, request: DecisionRequest) -> Decision:
-        """Let the loop have its turn, then answer."""
+        """Let the loop have its turn, then answer.
+
+        Raises:
+            ModelError: The loop broke. The LEAN side would answer any other error by `on_failure`, and the run would go
+                on as if its cycles had never been due.
+        """
         entry = request.kind is QuestionKind.ENTRY
         if entry:
-            self._before(request)
+            self._turn(request)
         decision = self.validator.validate(request)
         if entry:
             self._after(request, decision)
         return decision
+
+    def _turn(self, request: DecisionRequest) -> None:
+        try:
+            self._before(request)
+        except (ConfigError, ModelError):
+            raise
+        except Exception as error:
+            raise ModelError(
+                f"the loop broke at {request.market.time_utc.isoformat()}: {type(error).__name__}: {error}; "
+                "run the walk-forward again, it goes on there"
+            ) from error
 
     def record_outcome(self, outcome: Outcome) -> None:
         """Record an outcome."""

@@ -210,7 +210,7 @@ class Loop:
         if fresh < self._look_at:
             return None
         rule = self._cycles.due(now)
-        if rule.drift:
+        if rule.drift and self.timeline.events[-1].kind != "drift":  # told once until a cycle has answered it
             since = {"change_point_utc": rule.drift_since_utc and rule.drift_since_utc.isoformat()}
             self._add("drift", now, rule.matured, reason=rule.drift, figures=since)
         if rule.fires:

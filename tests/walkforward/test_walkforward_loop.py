@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from llm_plugin.errors import LookaheadError, RecordError
+from llm_plugin.domain import QuestionKind
+from llm_plugin.errors import LookaheadError, ModelError, RecordError, StoreUnavailable
+from llm_plugin.walkforward.backend import LoopBackend
 from llm_plugin.walkforward.loop import CycleReport, Loop, Rule, Served, WatchReport, require_cutoff
 from llm_plugin.walkforward.timeline import Timeline, read_timeline, serving_at
 
@@ -184,3 +186,26 @@ def test_a_damaged_time_axis_is_named(tmp_path: Path) -> None:
     (tmp_path / "timeline.jsonl").write_text('{"kind": "swap"\n')
     with pytest.raises(RecordError, match="is damaged"):
         read_timeline(tmp_path)
+
+
+def test_drift_stands_on_the_time_axis_once_until_a_cycle_answers_it(tmp_path: Path) -> None:
+    class Drifting(FakeCycles):
+        def due(self, now: datetime) -> Rule:
+            rule = super().due(now)
+            return Rule(rule.fires, rule.matured, 1, "decisions are worth less", at(3))
+
+    walk(tmp_path, Drifting(20, [promoted("v1", at(29), at(19))]), 45)
+    kinds = [event.kind for event in read_timeline(tmp_path)]
+    assert kinds == ["start", "drift", "cycle", "swap", "drift"]
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("no space"), AttributeError("gone")], ids=["store", "bug"])
+def test_a_loop_that_breaks_ends_the_run_and_never_becomes_a_fall_back(error: Exception) -> None:
+    def breaks(request: Any) -> None:
+        raise error
+
+    backend = LoopBackend(SimpleNamespace(run_id="run"), before=breaks)  # type: ignore[arg-type]
+    request: Any = SimpleNamespace(kind=QuestionKind.ENTRY, market=SimpleNamespace(time_utc=at(5)))
+    told = rf"the loop broke at 2014-01-01T05:00:00\+00:00: {type(error).__name__}: {error}"
+    with pytest.raises(ModelError, match=told):
+        backend.validate(request)
