@@ -213,10 +213,8 @@ def make_trainer(
         "actions": list(action_token_ids(tokenizer, tuple(Action)).values()),
     }
     if recipe.method == "kto":
-        wanted = sum(row["label"] for row in rows)
-        balance = {"desirable_weight": max(1.0, (len(rows) - wanted) / max(1, wanted))}
-        balance["undesirable_weight"] = max(1.0, wanted / max(1, len(rows) - wanted))
-        trainer: Any = WeightedKTOTrainer(args=KTOConfig(**common, **balance), packing=False, **options)
+        # No class weights: rows weigh by R, so that gains and losses balance where the expectation is zero.
+        trainer: Any = WeightedKTOTrainer(args=KTOConfig(**common), packing=False, **options)
         trainer.sft_weight = settings.sft_weight
         return trainer
     arguments = DPOConfig(loss_type=["sigmoid", "sft"], loss_weights=[1.0, settings.sft_weight], **common)

@@ -60,11 +60,16 @@ def decide_by(log_probs: torch.Tensor, labels: torch.Tensor, actions: Sequence[S
         labels: [N, L - 1]; the predicted tokens, -100 outside the answers.
         actions: Tokens of each action as an answer begins with them; an answer that begins otherwise counts whole.
     """
+    taken_off = -(log_probs * _behind_action(labels, actions)).sum(1, keepdim=True)
+    return torch.cat([log_probs[:, :1] + taken_off, log_probs[:, 1:]], dim=1)
+
+
+def _behind_action(labels: torch.Tensor, actions: Sequence[Sequence[int]]) -> torch.Tensor:
+    """Return where the words behind the action are, [N, L - 1]."""
     answered = labels != -100
     lengths = [_action_length(row[known].tolist(), actions) for row, known in zip(labels, answered, strict=True)]
-    behind = answered & (answered.cumsum(1) > torch.tensor(lengths, device=labels.device)[:, None])
-    taken_off = -(log_probs * behind).sum(1, keepdim=True)
-    return torch.cat([log_probs[:, :1] + taken_off, log_probs[:, 1:]], dim=1)
+    behind: torch.Tensor = answered & (answered.cumsum(1) > torch.tensor(lengths, device=labels.device)[:, None])
+    return behind
 
 
 def _action_length(answer: list[int], actions: Sequence[Sequence[int]]) -> int:
@@ -187,7 +192,8 @@ class WeightedDPOTrainer(_Weighted, DPOTrainer):  # type: ignore[misc]
 class WeightedKTOTrainer(_Weighted, KTOTrainer):  # type: ignore[misc]
     """KTO on weighted single answers, for outcomes whose path cannot be replayed.
 
-    KTO has no term that keeps the format; the sft term of DPO, on wanted answers only, is added.
+    KTO has no term that keeps the format; an sft term is added, on the words of wanted answers. Their action is left
+    out: all labelled answers are trades that were made, and HOLD would never be among them.
     """
 
     sft_weight = 0.0
@@ -206,7 +212,8 @@ class WeightedKTOTrainer(_Weighted, KTOTrainer):  # type: ignore[misc]
 
         plain = super()._compute_loss
         loss = self._checked_loss(lambda: plain(forward, inputs, return_outputs))
-        wanted = inputs["completion_mask"][:, 1:].bool() & inputs["label"].bool()[:, None]
+        labels = inputs["input_ids"].masked_fill(inputs["completion_mask"] == 0, -100)[:, 1:]
+        wanted = _behind_action(labels, self._actions) & inputs["label"].bool()[:, None].to(labels.device)
         if self.sft_weight and seen and bool(wanted.any()):
             loss = loss - self.sft_weight * seen[-1][wanted].mean()
         return loss

@@ -20,7 +20,7 @@ from llm_plugin.training.fit import fit, make_trainer, trainable, training_rows_
 from llm_plugin.training.forward import packed_forward
 from llm_plugin.training.job import run_folder
 from llm_plugin.training.recipe import make_recipe
-from llm_plugin.training.trainer import weigh
+from llm_plugin.training.trainer import decide_by, weigh
 
 
 def silent(**facts: Any) -> None:
@@ -212,3 +212,15 @@ def test_rows_that_are_too_long_for_the_base_are_left_out(base: Path, tmp_path: 
     fitted = fit(make_job(base, many, tmp_path / "adapter"), silent)
     assert fitted.facts["too_long"] == len(read_dataset(many).pairs) - fitted.recipe.rows
     assert 0 < fitted.facts["too_long"] < fitted.recipe.rows
+
+
+def test_preference_reads_the_action_and_the_sft_term_the_whole_answer() -> None:
+    labels = torch.tensor([[-100, -100, 7, 4, 5, -100], [-100, 9, 3, 4, -100, -100]])
+    values = torch.tensor([[0.0, 0.0, -1.0, -2.0, -4.0, 0.0], [0.0, -1.0, -2.0, -4.0, 0.0, 0.0]], requires_grad=True)
+    decided = decide_by(values, labels, [(7,), (9, 3)])
+    assert decided.sum(1).tolist() == [-1.0, -3.0]
+    assert torch.equal(decided[labels != -100], values[labels != -100])
+    decided.sum().backward()
+    assert values.grad is not None
+    assert values.grad.tolist() == [[1, 1, 1, 0, 0, 1], [1, 1, 1, 0, 1, 1]]
+    assert decide_by(values, labels, [(8,)]).sum(1).tolist() == [-7.0, -7.0]  # not an answer of ours: it counts whole

@@ -29,8 +29,8 @@ def suffix_of(adx: int, more: str = "") -> str:
     return f"SIG=BUY ADX={adx} TREND={adx % 3 - 1}{more} ->"
 
 
-def make_base(folder: Path, *, hidden: int = 32, seed: int = 0, scale: float = 3.0) -> Path:
-    """Write an untrained model whose answers differ from prompt to prompt."""
+def make_base(folder: Path, *, hidden: int = 32, seed: int = 0, scale: float = 3.0, taught: bool = False) -> Path:
+    """Write a model whose answers differ from prompt to prompt; taught, it answers in the format and is undecided."""
     import torch
 
     from llm_plugin.bootstrap.network import build_network, build_tokenizer, save_network
@@ -42,12 +42,29 @@ def make_base(folder: Path, *, hidden: int = 32, seed: int = 0, scale: float = 3
     ]
     tokenizer = build_tokenizer(texts, folder)
     model = build_network(tokenizer, hidden=hidden, layers=2, max_tokens=256, seed=seed)
+    if taught:
+        _teach(model, tokenizer)
+        save_network(model, folder)
+        return folder
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() > 1:
                 parameter *= scale
     save_network(model, folder)
     return folder
+
+
+def _teach(model: Any, tokenizer: Any) -> None:
+    from llm_plugin.bootstrap.trainer import Example, TrainingPlan, train_network
+    from llm_plugin.prompts.parser import format_answer
+
+    taken, held = (format_answer(*answer, "") for answer in ((Action.BUY, 0.6), (Action.HOLD, 0.4)))
+    words = (taken.removeprefix(" BUY"), held.removeprefix(" HOLD"))
+    examples = [
+        Example((suffix_of(adx, " with more text" * (adx % 3)),), Action.BUY, 0.5, 1.0, words) for adx in range(10, 60)
+    ]
+    plan = TrainingPlan(steps=80, batch=32, learning_rate=5e-3, text_weight=0.3)
+    train_network(model, tokenizer, PREFIX, examples, plan)
 
 
 def decision_of(hours: int, net_r: float | None, text: str, realised_r: float | None = None) -> MaturedDecision:
