@@ -22,6 +22,7 @@ from llm_plugin.proofs.models import OnStage
 from llm_plugin.proofs.planted_cell import code_sha256, versions
 from llm_plugin.proofs.planted_market import RUN_ID, PlantedMarket, plant_market, questions_on, trading_days
 from llm_plugin.proofs.walk import Answer, walk
+from llm_plugin.reasoning.model_folder import MANIFEST_NAME, check_model_folder
 
 if TYPE_CHECKING:
     from llm_plugin.bootstrap.metalabel import MetaLabel
@@ -108,21 +109,30 @@ def loop_settings(
 
 
 def train_base(market: PlantedMarket, config: LoopProofConfig, seed: int, folder: Path, on_stage: OnStage) -> Base:
-    """Train the bootstrap model and the meta-label beside it on the market's first part, as the command does."""
+    """Train the bootstrap model and the meta-label beside it on the market's first part, as the command does.
+
+    One that is complete is used again: by a cell that was killed, and by the other kind of run on the same market.
+    """
     from llm_plugin.bootstrap.build import META_LABEL_FOLDER
     from llm_plugin.bootstrap.metalabel import MetaLabel
     from llm_plugin.proofs.models import train_bootstrap
     from llm_plugin.proofs.planted_config import ProofConfig
+    from llm_plugin.registry.files import locked
     from llm_plugin.walkforward.opening import load_generations
 
-    effort = ProofConfig(training_tokens=config.training_tokens, threads=config.threads)
-    trained = train_bootstrap(market, loop_settings(market, config, seed), effort, seed, folder, on_stage)
+    with locked(folder.with_name(f"{folder.name}.lock")):
+        if not (folder / MANIFEST_NAME).is_file():
+            effort = ProofConfig(training_tokens=config.training_tokens, threads=config.threads)
+            train_bootstrap(market, loop_settings(market, config, seed), effort, seed, folder, on_stage)
+    manifest = check_model_folder(folder)
+    if manifest is None or manifest.data_cutoff_utc is None:
+        raise DataError(f"{folder} holds no complete base model: remove the folder and run again")
     return Base(
         folder=folder,
         generations=load_generations(loop_settings(market, config, seed, folder)),
         meta_label=MetaLabel.load(folder / META_LABEL_FOLDER),
-        cutoff_utc=trained.cutoff_utc,
-        facts=trained.facts,
+        cutoff_utc=datetime.fromisoformat(manifest.data_cutoff_utc),
+        facts={"version": manifest.version, "calibration": manifest.training.get("calibration")},
     )
 
 
@@ -145,7 +155,7 @@ def run_loop_cell(
         variant: Whether outcomes are shuffled before a cycle sees them.
         seed: Of market and training.
         work: A folder of its own; emptied before and after.
-        kept: Finished training by content: a cell that was killed does not train again.
+        kept: Base model and finished training by content: a cell that was killed does not train again.
         base: Makes the models from the first part.
         train: Trains adapters; None takes the cycle's own.
         arms: Which arms, `learning` first: the tabular one follows its cycles.
@@ -164,7 +174,7 @@ def run_loop_cell(
     on_stage("market", 0.0)
     market = plant_market(work / "data", config.market(seed), config.training_bars, config.signal_confidence)
     clock("market")
-    made = base(market, config, seed, work / "model", on_stage)
+    made = base(market, config, seed, kept / f"base-{config.sha256[:16]}-seed{seed}", on_stage)
     clock("base")
     questions = questions_on(market)
     first = questions[0].request.market.time_utc

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm_plugin.reasoning.model_folder import MANIFEST_NAME, file_sha256
+from llm_plugin.reasoning.model_folder import MANIFEST_NAME, file_sha256, read_manifest
 from llm_plugin.registry.words import BASE
 from llm_plugin.walkforward.drifting import STEP
 from llm_plugin.walkforward.loop import CycleReport, Rule, Served
@@ -82,7 +82,7 @@ class KeptTraining:
         dataset = json.loads((task.dataset / MANIFEST_NAME).read_text(encoding="utf-8"))["sha256"]
         parent = BASE if task.parent is None else file_sha256(task.parent / MANIFEST_NAME)
         training = task.settings.learning.training.model_dump(mode="json")
-        return content_key(dataset, parent, training, task.prompt_version, task.settings.llm_model.name)[:24]
+        return content_key(dataset, parent, training, task.prompt_version, _base_of(task.settings))[:24]
 
 
 class SimulatedCycles:
@@ -194,6 +194,15 @@ class SimulatedCycles:
             return None
         rows = [row for row in self.database.gates() if row.challenger == result.challenger]
         return _shown(rows[-1].decision) if rows else None
+
+
+def _base_of(settings: Settings) -> str:
+    """Return the base's content where it is a folder with a manifest, else its name: never where it lies."""
+    from llm_plugin.cycle.models import base_folder
+
+    folder = base_folder(settings)
+    manifest = read_manifest(folder) if folder is not None else None
+    return settings.llm_model.name if manifest is None else manifest.version
 
 
 def _had_data(result: CycleResult) -> bool:
