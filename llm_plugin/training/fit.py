@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -53,6 +54,8 @@ def fit(job: TrainingJob, tell: Tell, *, main: bool = True) -> Fitted:
         ModelError: Base, parent or dataset do not fit.
     """
     torch.set_num_threads(job.settings.threads)
+    if job.device != "cpu" and torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     tell(stage="load")
     dataset = _dataset(job)
     base = load_base(
@@ -192,7 +195,6 @@ def make_trainer(
     from peft import LoraConfig
     from trl import DPOConfig, KTOConfig
 
-    from datasets import Dataset as Table
     from llm_plugin.training.trainer import WeightedDPOTrainer, WeightedKTOTrainer
 
     settings = job.settings
@@ -204,22 +206,36 @@ def make_trainer(
         task_type="CAUSAL_LM",
     )
     common = {**_arguments(job, recipe, model, run), "beta": settings.beta, "disable_dropout": recipe.dropout == 0}
-    table = Table.from_list(rows)
     options: dict[str, Any] = {
         "model": model,
-        "train_dataset": table,
         "processing_class": tokenizer,
         "peft_config": lora if job.parent_adapter is None else None,
         "actions": list(action_token_ids(tokenizer, tuple(Action)).values()),
     }
     if recipe.method == "kto":
         # No class weights: rows weigh by R, so that gains and losses balance where the expectation is zero.
-        trainer: Any = WeightedKTOTrainer(args=KTOConfig(**common), packing=False, **options)
+        arguments: Any = KTOConfig(**common)
+        options["train_dataset"] = _table(arguments, rows, run)
+        trainer: Any = WeightedKTOTrainer(args=arguments, packing=False, **options)
         trainer.sft_weight = settings.sft_weight
         return trainer
     arguments = DPOConfig(loss_type=["sigmoid", "sft"], loss_weights=[1.0, settings.sft_weight], **common)
+    options["train_dataset"] = _table(arguments, rows, run)
     packing = settings.processes == 1 and not recipe.checkpointing
     return WeightedDPOTrainer(args=arguments, packing=packing, **options)
+
+
+def _table(arguments: Any, rows: list[dict[str, Any]], run: Path) -> Any:
+    """Return the rows as a table on disk: what TRL computes beside it is then in one place for all processes."""
+    from datasets import Dataset as Table
+    from datasets import load_from_disk
+
+    folder = run / "cache" / "rows"
+    with arguments.main_process_first(desc="write rows"):
+        if arguments.process_index == 0:
+            shutil.rmtree(folder, ignore_errors=True)
+            Table.from_list(rows).save_to_disk(str(folder))
+    return load_from_disk(str(folder))
 
 
 def _arguments(job: TrainingJob, recipe: Recipe, model: Any, run: Path) -> dict[str, Any]:

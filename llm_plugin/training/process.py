@@ -117,15 +117,12 @@ def _finished(job: TrainingJob) -> TrainingResult | None:
 
 
 def worker_command(job: TrainingJob, spec: Path) -> list[str]:
-    """Return the command line; several processes are started by accelerate."""
+    """Return the command line; several processes are started by torch's launcher, which accelerate reads."""
     module = ["-m", "llm_plugin.training.worker", str(spec)]
     count = job.settings.processes
     if count == 1:
         return [sys.executable, *module]
-    where = ["--cpu"] if job.device == "cpu" else []
-    options = ["--num_processes", str(count), "--num_machines", "1", "--mixed_precision", "no"]
-    options += ["--dynamo_backend", "no", "--main_process_port", "0"]
-    return [sys.executable, "-m", "accelerate.commands.launch", *where, *options, *module]
+    return [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count), *module]
 
 
 def worker_environment(job: TrainingJob, run: Path) -> dict[str, str]:

@@ -48,8 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     first = int(os.environ.get("RANK", "0")) == 0
     channel = _Channel(os.fdopen(os.dup(1), "w") if first else None)
     os.dup2(2, 1)  # what libraries print goes to the log, never between the progress lines
-    if "RANK" not in os.environ:
-        _end_with_parent()
+    _end_with_parent()
     try:
         steps = _work(job, channel, first)
     except LeanLlmError as error:

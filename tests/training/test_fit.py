@@ -174,18 +174,16 @@ def test_wrong_reference_is_found_under_dropout_too(base: Path, dataset: Path, t
 def test_loss_that_is_no_number_stops_before_anything_is_saved(
     base: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from llm_plugin.training import trainer as module
-
-    plain, calls = module.packed_forward, []
+    calls: list[bool] = []
 
     def broken(*args: Any) -> Any:
-        outputs = plain(*args)
+        outputs = packed_forward(*args)
         calls.append(torch.is_grad_enabled())
         if sum(calls) == 3:
             outputs.log_probs = outputs.log_probs * float("nan")
         return outputs
 
-    monkeypatch.setattr(module, "packed_forward", broken)
+    monkeypatch.setattr("llm_plugin.training.trainer.packed_forward", broken)
     job = make_job(base, dataset, tmp_path / "adapter", QUICK.model_copy(update={"save_steps": 10}))
     with pytest.raises(TrainingFailed, match="loss became nan at step 3 of 6: training was stopped"):
         fit(job, silent)
