@@ -53,14 +53,13 @@ def retrain(
     from llm_plugin.cycle.run import run_cycle
     from llm_plugin.cycle.words import CycleParts, CycleRequest
     from llm_plugin.learning.database import LearningDatabase
-    from llm_plugin.learning.stores import open_known_store
+    from llm_plugin.learning.stores import learning_url, open_known_store
     from llm_plugin.registry.mirror import mirror_of
     from llm_plugin.registry.store import Registry
-    from llm_plugin.service.build import service_store_url
     from llm_plugin.settings import resolve
 
     settings = resolve(config).settings
-    with open_known_store(store, settings) as opened, LearningDatabase(service_store_url(settings)) as database:
+    with open_known_store(store, settings) as opened, LearningDatabase(learning_url(settings)) as database:
         registry = Registry(name=settings.learning.model)
         with _progress() as on_stage:
             result = run_cycle(

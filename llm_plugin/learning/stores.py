@@ -18,10 +18,8 @@ STORE_NAME = "store.sqlite"
 
 
 def learning_url(settings: Settings) -> str:
-    """Return the database that is learned from: `learning.store_url`, else the service's."""
-    from llm_plugin.validator.build import store_url
-
-    return settings.learning.store_url or store_url(settings.outcomes.store_url, home() / "service")
+    """Return the one database of service and loop: `learning.store_url`, else the one in the plugin's home."""
+    return settings.learning.store_url or f"sqlite:///{(home() / 'service' / STORE_NAME).resolve()}"
 
 
 def open_known_store(given: str | None, settings: Settings) -> OutcomeStore:

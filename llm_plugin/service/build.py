@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_plugin.errors import ModelError
-from llm_plugin.files import home
+from llm_plugin.learning.stores import learning_url
 from llm_plugin.service.core import ValidatorService
 from llm_plugin.service.metrics import Metrics
 from llm_plugin.service.model import BatchedModel
@@ -24,19 +24,10 @@ if TYPE_CHECKING:
     from llm_plugin.service.shadow import Shadow
     from llm_plugin.settings import Settings
 
-__all__ = ["open_service", "service_store_url"]
+__all__ = ["open_service"]
 
 _LOG = logging.getLogger("llm_plugin.service")
 QUIET_SECONDS = 1.0
-
-
-def service_store_url(settings: Settings) -> str:
-    """Return the service's outcome store: `learning.store_url`, else one in the plugin's home."""
-    if settings.learning.store_url is not None:
-        return settings.learning.store_url
-    folder = home() / "service"
-    folder.mkdir(parents=True, exist_ok=True)
-    return f"sqlite:///{folder.resolve() / 'store.sqlite'}"
 
 
 def open_service(
@@ -66,7 +57,7 @@ def open_service(
 
     metrics = Metrics()
     followed = registry if registry is not None else LocalRegistry(name=settings.learning.model)
-    store = OutcomeStore(service_store_url(settings), "each")
+    store = OutcomeStore(learning_url(settings), "each")
     database = LearningDatabase(store.url)
     served = model if model is not None else _load(settings, followed)
     front = None if served is None else BatchedModel(served, settings.reasoning.batch_size, metrics.passed)

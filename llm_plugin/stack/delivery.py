@@ -41,7 +41,7 @@ def delivering(settings: Settings, every_seconds: float = EVERY_SECONDS) -> Iter
 
 def _work(settings: Settings, stop: threading.Event, every_seconds: float) -> None:
     from llm_plugin.learning.database import LearningDatabase
-    from llm_plugin.service.build import service_store_url
+    from llm_plugin.learning.stores import learning_url
 
     told = ""
     while not stop.wait(every_seconds):
@@ -49,7 +49,7 @@ def _work(settings: Settings, stop: threading.Event, every_seconds: float) -> No
         if url is None:
             continue
         try:
-            with LearningDatabase(service_store_url(settings)) as database:
+            with LearningDatabase(learning_url(settings)) as database:
                 deliver_events(database, url)
             told = ""
         except LeanLlmError as error:

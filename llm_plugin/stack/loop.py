@@ -101,13 +101,13 @@ def open_loop(config: Path | None = None, overrides: Sequence[str] = ()) -> Iter
         StoreUnavailable: The database does not answer.
     """
     from llm_plugin.learning.database import LearningDatabase
+    from llm_plugin.learning.stores import learning_url
     from llm_plugin.outcomes.store import OutcomeStore
     from llm_plugin.registry.store import Registry
-    from llm_plugin.service.build import service_store_url
     from llm_plugin.settings import resolve
 
     settings = resolve(config or os.environ.get(CONFIG_VARIABLE) or None, overrides).settings
-    url = service_store_url(settings)
+    url = learning_url(settings)
     with ExitStack() as stack:
         store = stack.enter_context(OutcomeStore(url, "each"))
         database = stack.enter_context(LearningDatabase(url))

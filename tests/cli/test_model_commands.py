@@ -18,9 +18,9 @@ from cycle_world import fill_store, world_settings, write_adapter
 from llm_plugin.cli.app import app
 from llm_plugin.errors import DataError, GateRefused, LeaseHeld, ModelError
 from llm_plugin.learning.database import LearningDatabase
+from llm_plugin.learning.stores import learning_url
 from llm_plugin.outcomes.store import OutcomeStore
 from llm_plugin.registry.store import Registry
-from llm_plugin.service.build import service_store_url
 
 runner = CliRunner()
 CONFIG = "registry:\n  mirror: false\nllm_model:\n  provider: fake\nlearning:\n  busy_hours: []\n"
@@ -79,7 +79,7 @@ def test_a_forced_promotion_is_recorded_and_told(config: Path, versions: list[st
     assert Registry().pointer().forced
     from llm_plugin.settings import Settings
 
-    with LearningDatabase(service_store_url(Settings())) as database:
+    with LearningDatabase(learning_url(Settings())) as database:
         (event,) = database.pending_events()
     assert (event.event, event.payload["forced"]) == ("lean-llm.champion.promoted", True)
 
@@ -150,7 +150,7 @@ def test_retrain_beside_another_cycle_is_refused_by_name(config: Path, tmp_path:
 
     with OutcomeStore(str(tmp_path / "store.sqlite"), "group") as store:
         fill_store(store, world_settings(), count=5)
-    with LearningDatabase(service_store_url(Settings())) as database:
+    with LearningDatabase(learning_url(Settings())) as database:
         lease = database.acquire("cycle:validator", "prefect worker-3", 60)
         result = told(config, "retrain", "--force", "--store", str(tmp_path / "store.sqlite"))
         database.release(lease)

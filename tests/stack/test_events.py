@@ -116,14 +116,14 @@ def test_beside_a_service_the_outbox_is_emptied_and_an_outage_waited_out(
 ) -> None:
     import time
 
-    from llm_plugin.service.build import service_store_url
+    from llm_plugin.learning.stores import learning_url
     from llm_plugin.settings import resolve
     from llm_plugin.stack.delivery import delivering
 
     settings = resolve(env={}).settings
     prefect.broken = True
     monkeypatch.setenv("PREFECT_API_URL", prefect.url)
-    with LearningDatabase(service_store_url(settings)) as outbox, delivering(settings, every_seconds=0.02):
+    with LearningDatabase(learning_url(settings)) as outbox, delivering(settings, every_seconds=0.02):
         emit(outbox, 3)
         deadline = time.monotonic() + 20
         while not caplog.messages and time.monotonic() < deadline:
@@ -134,4 +134,4 @@ def test_beside_a_service_the_outbox_is_emptied_and_an_outage_waited_out(
         while outbox.pending_events() and time.monotonic() < deadline:
             time.sleep(0.02)
         assert numbers(prefect) == [0, 1, 2]
-    assert str(own_home) in service_store_url(settings)
+    assert str(own_home) in learning_url(settings)
