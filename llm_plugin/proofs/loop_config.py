@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -14,6 +14,7 @@ from llm_plugin.data.planted import CONTEXTS
 from llm_plugin.data.synth_calendar import bar_times
 from llm_plugin.data.synth_config import PROFILES, SynthConfig
 from llm_plugin.errors import ConfigError, did_you_mean
+from llm_plugin.proofs.planted_config import chosen, from_settings
 
 __all__ = ["LOOP_VARIANTS", "LoopProofConfig", "LoopVariant", "chosen_loop_variants"]
 
@@ -164,11 +165,7 @@ class LoopProofConfig:
         Raises:
             ConfigError: An unknown key, or an impossible value.
         """
-        known = [item.name for item in fields(cls)]
-        unknown = [key for key in values if key not in known]
-        if unknown:
-            raise ConfigError([f"{key!r} is no setting of the proof{did_you_mean(key, known)}" for key in unknown])
-        return cls(**{**values, "overrides": tuple(values.get("overrides", ()))})
+        return from_settings(cls, values)
 
 
 def chosen_loop_variants(names: Sequence[str]) -> list[LoopVariant]:
@@ -177,13 +174,7 @@ def chosen_loop_variants(names: Sequence[str]) -> list[LoopVariant]:
     Raises:
         ConfigError: Names each unknown one.
     """
-    unknown = [name for name in names if name not in LOOP_VARIANTS]
-    if unknown:
-        known = ", ".join(LOOP_VARIANTS)
-        raise ConfigError(
-            [f"run {name!r} is unknown{did_you_mean(name, LOOP_VARIANTS)}; known: {known}" for name in unknown]
-        )
-    return [LOOP_VARIANTS[name] for name in dict.fromkeys(names or LOOP_VARIANTS)]
+    return chosen(names, LOOP_VARIANTS, "run")
 
 
 def _day_after(microseconds: int) -> date:

@@ -7,14 +7,19 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from llm_plugin.data.synth_config import PROFILES
 from llm_plugin.errors import ConfigError, did_you_mean
 
-__all__ = ["SEEDS", "VARIANTS", "ProofConfig", "Variant", "cell_name", "chosen_variants"]
+if TYPE_CHECKING:
+    from llm_plugin.proofs.loop_config import LoopProofConfig
+
+__all__ = ["SEEDS", "VARIANTS", "ProofConfig", "Variant", "cell_name", "chosen", "chosen_variants", "from_settings"]
 
 SCHEMA_VERSION = "1"
+C = TypeVar("C", bound="ProofConfig | LoopProofConfig")
+V = TypeVar("V")
 SEEDS = (1, 2, 3, 4, 5)
 """Seed 0 is the one that the models were developed on."""
 
@@ -107,11 +112,7 @@ class ProofConfig:
         Raises:
             ConfigError: An unknown key, or an impossible value.
         """
-        known = [item.name for item in fields(cls)]
-        unknown = [key for key in values if key not in known]
-        if unknown:
-            raise ConfigError([f"{key!r} is no setting of the proof{did_you_mean(key, known)}" for key in unknown])
-        return cls(**{**values, "overrides": tuple(values.get("overrides", ()))})
+        return from_settings(cls, values)
 
 
 def chosen_variants(names: Sequence[str]) -> list[Variant]:
@@ -120,13 +121,35 @@ def chosen_variants(names: Sequence[str]) -> list[Variant]:
     Raises:
         ConfigError: Names each unknown one.
     """
-    unknown = [name for name in names if name not in VARIANTS]
+    return chosen(names, VARIANTS, "market")
+
+
+def from_settings(cls: type[C], values: Mapping[str, Any]) -> C:
+    """Rebuild a proof's configuration from its `to_json`.
+
+    Raises:
+        ConfigError: An unknown key, or an impossible value.
+    """
+    known = [item.name for item in fields(cls)]
+    unknown = [key for key in values if key not in known]
     if unknown:
-        known = ", ".join(VARIANTS)
+        raise ConfigError([f"{key!r} is no setting of the proof{did_you_mean(key, known)}" for key in unknown])
+    return cls(**{**values, "overrides": tuple(values.get("overrides", ()))})
+
+
+def chosen(names: Sequence[str], known: Mapping[str, V], what: str) -> list[V]:
+    """Return the named entries, each once; all where none is named.
+
+    Raises:
+        ConfigError: Names each unknown one.
+    """
+    listed = ", ".join(known)
+    unknown = [name for name in names if name not in known]
+    if unknown:
         raise ConfigError(
-            [f"market {name!r} is unknown{did_you_mean(name, VARIANTS)}; known: {known}" for name in unknown]
+            [f"{what} {name!r} is unknown{did_you_mean(name, known)}; known: {listed}" for name in unknown]
         )
-    return [VARIANTS[name] for name in dict.fromkeys(names or VARIANTS)]
+    return [known[name] for name in dict.fromkeys(names or known)]
 
 
 def cell_name(variant: str, seed: int) -> str:

@@ -22,7 +22,8 @@ from llm_plugin.reasoning.model_folder import MANIFEST_NAME, ModelManifest, file
 from llm_plugin.serving.adapters import AdapterFolder, LocalBase, Users, calibrator_of
 from llm_plugin.serving.gguf import Heads, write_lora_gguf
 from llm_plugin.serving.http import JsonClient, ServerRefused
-from llm_plugin.serving.listing import forced_text, listed_actions, reason_of
+from llm_plugin.serving.listing import listed_actions
+from llm_plugin.serving.model import ServerModel
 
 __all__ = ["OllamaModel", "OllamaSwapper", "upload_model"]
 
@@ -43,35 +44,8 @@ _MERGED_NOTES = (
 Merge = Callable[[Path, Path, Path], None]
 
 
-class OllamaModel:
+class OllamaModel(ServerModel):
     """One model of an Ollama server."""
-
-    def __init__(
-        self,
-        client: JsonClient,
-        name: str,
-        *,
-        version: str,
-        calibrator: Calibrator | None = None,
-        manifest: ModelManifest | None = None,
-        options: dict[str, Any] | None = None,
-    ) -> None:
-        """Name what is asked.
-
-        Args:
-            client: The server.
-            name: The model's name there.
-            version: What answers call themselves.
-            calibrator: Fitted with this generation.
-            manifest: Of its adapter.
-            options: Sampling of reasons: `temperature`, `top_p`, `seed`.
-        """
-        self.name = name
-        self.version = version
-        self.calibrator = calibrator
-        self.manifest = manifest
-        self._client = client
-        self._options = options or {}
 
     def score(self, prompts: Sequence[PromptText], legal: Sequence[tuple[Action, ...]]) -> list[ActionScores]:
         """Score one question after the other; the server keeps the shared prefix in its cache.
@@ -80,17 +54,6 @@ class OllamaModel:
             BackendUnavailable: No answer, or none of the legal actions is among the likeliest tokens.
         """
         return [self._score(prompt, actions) for prompt, actions in zip(prompts, legal, strict=True)]
-
-    def generate_reasons(
-        self, prompts: Sequence[PromptText], actions: Sequence[Action], max_new_tokens: int = 50
-    ) -> list[str]:
-        """Let the model write the reason under each forced action."""
-        texts = [forced_text(prompt, action) for prompt, action in zip(prompts, actions, strict=True)]
-        return [reason_of(text) for text in self.complete(texts, max_new_tokens)]
-
-    def generate_reason(self, prompt: PromptText, action: Action, max_new_tokens: int = 50) -> str:
-        """Return one reason."""
-        return self.generate_reasons([prompt], [action], max_new_tokens)[0]
 
     def complete(self, texts: Sequence[str], max_new_tokens: int = 50) -> list[str]:
         """Continue texts freely, up to the first line break.

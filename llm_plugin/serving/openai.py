@@ -18,7 +18,8 @@ from llm_plugin.reasoning.generations import Promises
 from llm_plugin.reasoning.model_folder import ModelManifest
 from llm_plugin.serving.adapters import LocalBase, Users, calibrator_of
 from llm_plugin.serving.http import JsonClient, ServerRefused
-from llm_plugin.serving.listing import forced_text, listed_actions, reason_of
+from llm_plugin.serving.listing import listed_actions
+from llm_plugin.serving.model import ServerModel
 
 __all__ = ["CompletionsModel", "FixedSwapper", "VllmSwapper"]
 
@@ -32,7 +33,7 @@ _VLLM_NOTES = (
 _FIXED_NOTES = ("this server has no way to change an adapter: it serves what it was started with",)
 
 
-class CompletionsModel:
+class CompletionsModel(ServerModel):
     """One model name of a `/v1/completions` server."""
 
     def __init__(
@@ -57,12 +58,7 @@ class CompletionsModel:
             options: Sampling of reasons: `temperature`, `top_p`, `seed`.
             max_batch: Questions per request.
         """
-        self.name = name
-        self.version = version
-        self.calibrator = calibrator
-        self.manifest = manifest
-        self._client = client
-        self._options = options or {}
+        super().__init__(client, name, version=version, calibrator=calibrator, manifest=manifest, options=options)
         self._max_batch = max_batch
 
     def score(self, prompts: Sequence[PromptText], legal: Sequence[tuple[Action, ...]]) -> list[ActionScores]:
@@ -80,17 +76,6 @@ class CompletionsModel:
             logs = listed_actions(_first_listed(choice, self.version), actions, self.version)
             scores.append(make_scores(logs, self.version, self.calibrator))
         return scores
-
-    def generate_reasons(
-        self, prompts: Sequence[PromptText], actions: Sequence[Action], max_new_tokens: int = 50
-    ) -> list[str]:
-        """Let the model write the reason under each forced action."""
-        texts = [forced_text(prompt, action) for prompt, action in zip(prompts, actions, strict=True)]
-        return [reason_of(text) for text in self.complete(texts, max_new_tokens)]
-
-    def generate_reason(self, prompt: PromptText, action: Action, max_new_tokens: int = 50) -> str:
-        """Return one reason."""
-        return self.generate_reasons([prompt], [action], max_new_tokens)[0]
 
     def complete(self, texts: Sequence[str], max_new_tokens: int = 50) -> list[str]:
         """Continue texts freely, up to the first line break.
