@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
-from loop_world import ask, fill_shifted, make_base, now_shifted, write_config
+from prefect_world import ask, fill_shifted, make_base, now_shifted, write_config
 
 from llm_plugin.domain import to_jsonable
 from llm_plugin.settings import resolve
