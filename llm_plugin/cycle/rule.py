@@ -22,6 +22,10 @@ __all__ = ["Due", "due"]
 LEARNED = ("promoted", "refused", "cannot_judge")
 """Ends that have used up their decisions; one that failed or had too few has not."""
 
+PATIENCE = 2
+"""A window across a known change teaches both rules at once: the schedule waits for what came after the change, but no
+longer than until this many times its own count has come. Changes that follow each other never hold it up for good."""
+
 
 @dataclass(frozen=True, slots=True)
 class Due:
@@ -64,7 +68,8 @@ def due(
 
     Counted is one per decision, by decision time, later than the newest one that the last finished cycle used. After
     drift that no cycle has answered yet, fewer are enough, counted from the change point, at which the window then
-    begins; the interval does not hold it up. An operator is held up by nothing.
+    begins; the interval does not hold it up. Until so many have come the schedule waits, up to `PATIENCE` times its
+    count. An operator is held up by nothing.
 
     Args:
         settings: Section `learning`.
@@ -90,7 +95,8 @@ def due(
         since_change = counted(max((time for time in (newest, begin) if time is not None), default=None))
         if since_change >= settings.min_outcomes_on_drift:
             facts = {"since_utc": change, "drift_utc": drift["checked_utc"]}
-        if facts or count < needed:
+        straddles = change is not None and count < PATIENCE * settings.min_outcomes
+        if facts or count < needed or straddles:
             count, needed = since_change, settings.min_outcomes_on_drift
             after = " after drift" if change is None else f" since the change at {change}"
     why: Trigger = "operator" if trigger == "operator" else "drift" if facts else "schedule"

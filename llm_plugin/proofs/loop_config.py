@@ -80,9 +80,9 @@ class LoopProofConfig:
     threads: int = 1
     signal_confidence: float = 0.5
     retrain_every: int = 800
-    retrain_on_drift: int = 400
+    retrain_on_drift: int = 300
     window_decisions: int = 800
-    holdout: int = 100
+    holdout: int = 80
     overrides: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -84,14 +84,25 @@ def test_a_window_after_drift_begins_at_the_change(world: World) -> None:
     assert rule(parts, as_of + timedelta(days=1)).drift_utc is None
 
 
-def test_where_too_little_came_after_the_change_the_ordinary_rule_holds_and_the_drift_waits(world: World) -> None:
+def test_a_schedule_does_not_learn_across_a_known_change(world: World) -> None:
+    parts, as_of = world
+    change = as_of - timedelta(days=10)
+    assert rule(parts, as_of, min_outcomes=300).start
+    drifted(parts, as_of - timedelta(hours=1), change)
+    found = rule(parts, as_of, min_outcomes=300)
+    assert (found.start, found.why_not, found.needed) == (False, "count", 150)
+    assert f"since the change at {change}" in found.reason
+
+
+def test_where_twice_the_count_has_come_the_schedule_goes_on_and_the_drift_waits(world: World) -> None:
     parts, as_of = world
     drifted(parts, as_of - timedelta(hours=1), as_of - timedelta(days=10))
-    found = rule(parts, as_of, min_outcomes=300)
-    assert (found.start, found.trigger, found.since_utc, found.needed) == (True, "schedule", None, 300)
+    assert not rule(parts, as_of, min_outcomes=198).start  # 394 have come
+    found = rule(parts, as_of, min_outcomes=197)
+    assert (found.start, found.trigger, found.since_utc, found.needed) == (True, "schedule", None, 197)
     forced = rule(parts, as_of, "operator", min_outcomes=1000)
     assert (forced.start, forced.since_utc) == (True, None)
-    assert run_cycle(at(as_of), parts).promoted
+    assert run_cycle(at(as_of, trigger="operator"), parts).promoted
     later = fill_store(parts.stores[0], parts.settings, first=400, count=160)
     parts.stores[0].flush()
     waiting = rule(parts, later, min_outcomes=1000)
