@@ -10,6 +10,7 @@ import typer
 from llm_plugin import __version__
 from llm_plugin.cli import (
     backtest,
+    conformance,
     data,
     drift,
     explain,
@@ -73,6 +74,7 @@ for _module in (
     gate,
     versions,
     retrain,
+    conformance,
 ):
     _module.register(app)
 
