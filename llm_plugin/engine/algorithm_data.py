@@ -230,7 +230,9 @@ def _normalization(symbol: Symbol, mode: Any, settings: Any) -> DataNormalizatio
         DataNormalizationMode.RAW,
         DataNormalizationMode.ADJUSTED,
         DataNormalizationMode.SPLIT_ADJUSTED,
+        DataNormalizationMode.TOTAL_RETURN,
     )
     if symbol.security_type == SecurityType.EQUITY and mode not in supported:
-        raise UnsupportedLeanApi(f"DataNormalizationMode.{mode}", "supported: Adjusted, SplitAdjusted, Raw")
+        text = "supported: Adjusted, SplitAdjusted, TotalReturn, Raw"
+        raise UnsupportedLeanApi(f"DataNormalizationMode.{mode}", text)
     return mode  # type: ignore[no-any-return]

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from llm_plugin.engine.core import EngineCore
-from llm_plugin.engine.enums import AlgorithmStatus, OrderType
+from llm_plugin.engine.enums import AlgorithmStatus, OrderType, SecurityType
 from llm_plugin.engine.enums import OrderResponseErrorCode as Code
 from llm_plugin.engine.fill_rules import initial_trailing_stop
 from llm_plugin.engine.money import ZERO, to_decimal
@@ -16,7 +16,7 @@ from llm_plugin.engine.order_checks import daily_only, refusals, too_late_for_cl
 from llm_plugin.engine.orders import Order, OrderProperties
 from llm_plugin.engine.securities import Security
 from llm_plugin.engine.sizing import order_quantity, order_targets_by_margin
-from llm_plugin.engine.symbols import Symbol
+from llm_plugin.engine.symbols import SecurityIdentifier, Symbol
 from llm_plugin.engine.tickets import OrderResponse, OrderTicket, SubmitOrderRequest
 
 __all__ = ["TradingApi"]
@@ -208,7 +208,9 @@ class TradingApi(LeanObject):
         # Also a ticker that was subscribed once; only what was never added is unknown.
         known = core.symbol_cache.find(symbol)
         if known is None:
-            raise ValueError(f"{symbol} was never added to the algorithm: add it before ordering, or give a Symbol")
+            # LEAN's answer is an invalid ticket: a security that nobody added, so that the checks refuse it.
+            nobody = Symbol(SecurityIdentifier(str(symbol), SecurityType.BASE, "usa"), str(symbol))
+            return core.create_security(nobody, internal=True)
         security = core.algorithm.add_security(known)
         core.algorithm.seed_security(security)
         return security  # type: ignore[no-any-return]
@@ -267,7 +269,7 @@ class TradingApi(LeanObject):
             given["asynchronous"] = False
         if isinstance(given["symbol"], list):
             return self._set_many(given.pop("symbol"), **{k: v for k, v in given.items() if k != "percentage"})
-        security = self._security_for_order(given["symbol"])
+        security = self._security_for_order(self._known(given["symbol"]))
         quantity = order_quantity(self, security.symbol, given["percentage"]) or ZERO
         return self._set_one(
             security,

@@ -13,7 +13,8 @@ from llm_plugin.engine.corporate_data import Delisting, Dividend, Split, SymbolC
 from llm_plugin.engine.enums import DelistingType, SplitType
 from llm_plugin.engine.map_files import FAR_FUTURE, load_factor_file, load_map_file
 from llm_plugin.engine.market_hours import ExchangeHours, tradable_days
-from llm_plugin.engine.money import CONTEXT, ONE, round_half_even
+from llm_plugin.engine.money import CONTEXT
+from llm_plugin.engine.normalization import dividend_of
 from llm_plugin.engine.symbols import Symbol
 from llm_plugin.engine.zones import DAY_US, EPOCH, to_us
 
@@ -61,13 +62,11 @@ def _factor_events(data_folder: Path, symbol: Symbol, days: list[date]) -> list[
         if row_day not in known or event_day is None:
             continue
         moment = datetime.combine(event_day, time())
-        if old.price_factor != new.price_factor:
-            ratio = CONTEXT.divide(old.price_factor, new.price_factor)
-            paid = round_half_even(old.reference_price * (ONE - ratio), 2)
-            if paid != 0:
-                dividend = Dividend(symbol, moment, float(paid), float(old.reference_price))
-                dividend.exact_distribution = paid
-                found.append((event_day, 0, dividend))
+        paid = dividend_of(old, new)
+        if paid != 0:
+            dividend = Dividend(symbol, moment, float(paid), float(old.reference_price))
+            dividend.exact_distribution = paid
+            found.append((event_day, 0, dividend))
         if old.split_factor != new.split_factor:
             factor = CONTEXT.divide(old.split_factor, new.split_factor)
             warning = datetime.combine(row_day, time())

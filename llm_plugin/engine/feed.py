@@ -161,7 +161,8 @@ class BarSource:
         mode = self.config.data_normalization_mode
         if self.config.security_type == SecurityType.EQUITY and mode != DataNormalizationMode.RAW:
             ticker = self.config.symbol.value
-            columns = normalize(columns, self.data_folder, self.config.market, ticker, mode, self.entry)
+            span = exchange.local(self.start_us) // DAY_US, exchange.local(self.end_us) // DAY_US
+            columns = normalize(columns, self.data_folder, self.config.market, ticker, mode, self.entry, span)
         return columns
 
     def fill_grid(self, span: int, low_local: int, high_local: int) -> tuple[Ints, Ints]:

@@ -33,7 +33,7 @@ def refusals(core: EngineCore, security: Security | None, request: SubmitOrderRe
     if core.is_warming_up:
         yield Code.ALGORITHM_WARMING_UP, "This operation is not allowed in Initialize or during warm up"
     if security is None:
-        yield Code.MISSING_SECURITY, f"You haven't requested {symbol} data. Add this with AddSecurity()"
+        yield Code.MISSING_SECURITY, f"{symbol} was never added to the algorithm: add it before ordering"
         return
     if quantity == 0:
         yield Code.ORDER_QUANTITY_ZERO, "Unable to submit order with id 0 that has zero quantity."

@@ -89,7 +89,9 @@ class OrderQueries(LeanObject):
         return float(sum((ticket.exact_remaining for ticket in tickets), ZERO))
 
     def cancel_open_orders(self, symbol: Any = None, tag: str | None = None) -> list[OrderTicket]:
-        """Cancel all open orders, or those of a symbol."""
+        """Cancel all open orders, or those of a symbol; without either the tag names this call."""
+        if symbol is None and tag is None:
+            tag = f"Canceled by CancelOpenOrders() at {self.utc_time:%Y-%m-%dT%H:%M:%S.%f}0Z"
         canceled = []
         for order in self.get_open_orders(symbol):
             ticket = self._tickets[order.id]
@@ -98,8 +100,8 @@ class OrderQueries(LeanObject):
         return canceled
 
     def cancel_order(self, order_id: int, tag: str | None = None) -> OrderTicket | None:
-        """Cancel an order."""
-        return self.process(CancelOrderRequest(self.utc_time, order_id, tag))
+        """Cancel an order; without a tag its own is cleared."""
+        return self.process(CancelOrderRequest(self.utc_time, order_id, "" if tag is None else tag))
 
     def process_request(self, request: OrderRequest) -> OrderTicket | None:
         """Take a request."""

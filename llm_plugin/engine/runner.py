@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ from llm_plugin.engine.data_manager import DataManager
 from llm_plugin.engine.enums import AlgorithmStatus, Resolution
 from llm_plugin.engine.frames import ticker_keys
 from llm_plugin.engine.importer import lean_imports, load_algorithm_class
+from llm_plugin.engine.lean_project import Project, read_project
 from llm_plugin.engine.loop import Progress, TimeLoop
 from llm_plugin.engine.map_files import use_symbol_factory
 from llm_plugin.engine.money import ZERO
@@ -39,7 +38,7 @@ from llm_plugin.engine.subscriptions import default_data
 from llm_plugin.engine.symbols import Symbol
 from llm_plugin.engine.user_errors import translate
 from llm_plugin.engine.zones import to_us
-from llm_plugin.errors import AlgorithmError, ConfigError, LeanLlmError
+from llm_plugin.errors import AlgorithmError, LeanLlmError
 
 _COLLECT_EVERY = 50_000
 
@@ -73,43 +72,6 @@ class BacktestResult:
         return self.bars / self.seconds if self.seconds else 0.0
 
 
-@dataclass
-class _Project:
-    main: Path
-    folder: Path
-    parameters: dict[str, str]
-
-
-def read_project(project: Path) -> _Project:
-    """Return the main file, folder and parameters of a LEAN CLI project folder or a Python file.
-
-    Raises:
-        ConfigError: There is no main.py, or config.json is damaged.
-    """
-    project = Path(project).resolve()
-    if project.is_file():
-        return _Project(project, project.parent, {})
-    main = project / "main.py"
-    if not main.is_file():
-        raise ConfigError(f"{project} has no main.py: give a LEAN CLI project folder or a Python file")
-    config = project / "config.json"
-    parameters: dict[str, str] = {}
-    if config.is_file():
-        text = config.read_text(encoding="utf-8")
-        try:
-            content = json.loads(text)
-        except ValueError:
-            try:
-                content = json.loads(re.sub(r"^\s*//.*$", "", text, flags=re.M))
-            except ValueError as error:
-                raise ConfigError(f"{config} is no JSON: {error}") from None
-        raw = content.get("parameters", {}) if isinstance(content, dict) else None
-        if not isinstance(raw, dict):
-            raise ConfigError(f"{config}: 'parameters' must be an object of names and values")
-        parameters = {str(key): str(value) for key, value in raw.items()}
-    return _Project(main, project, parameters)
-
-
 def run_backtest(
     project: Path,
     *,
@@ -121,6 +83,8 @@ def run_backtest(
     on_progress: Callable[[Progress], None] | None = None,
     algorithm_class: str | None = None,
     raise_errors: bool = True,
+    live: Any = None,
+    object_store_folder: Path | None = None,
 ) -> BacktestResult:
     """Run a project and write LEAN's result files.
 
@@ -134,6 +98,8 @@ def run_backtest(
         on_progress: Called now and then with the time, the bars so far and the fraction.
         algorithm_class: Name of the class, where the file has several.
         raise_errors: False returns what went wrong in `error` instead of raising it.
+        live: A `LiveSession`: the run waits for its moments, and its account outlives it.
+        object_store_folder: Where the object store lies; None is the plugin's home.
 
     Returns:
         Statistics, orders and files.
@@ -146,7 +112,8 @@ def run_backtest(
     began = time.perf_counter()
     found = read_project(project)
     merged = {**found.parameters, **{str(k): str(v) for k, v in (parameters or {}).items()}}
-    context = RunContext(Path(data_folder).resolve(), merged, None, found.folder.name, found.folder)
+    store = object_store_folder
+    context = RunContext(Path(data_folder).resolve(), merged, store, found.folder.name, found.folder, live)
     with lean_imports(found.folder), rare_collections():
         run = _Run(context, found, on_progress)
         token = set_context(context)
@@ -179,7 +146,7 @@ def rare_collections() -> Iterator[None]:
 class _Run:
     """One backtest from loading to results."""
 
-    def __init__(self, context: RunContext, project: _Project, on_progress: Any) -> None:
+    def __init__(self, context: RunContext, project: Project, on_progress: Any) -> None:
         self.context, self.project = context, project
         self._on_progress = on_progress
         self.failure: LeanLlmError | None = None
@@ -204,9 +171,8 @@ class _Run:
                 if self.loop is not None:
                     self.loop.run()
                     self.loop.finish()
-                    core = self.core
-                    if core.status == AlgorithmStatus.RUNNING:
-                        core.status = AlgorithmStatus.COMPLETED
+                    # Also after `quit`: LEAN calls a run that came to its end completed.
+                    self.core.status = self._final_status()
         except KeyboardInterrupt:
             self.interrupted = True
             self._end(AlgorithmStatus.STOPPED)
@@ -214,6 +180,10 @@ class _Run:
             self.cause = error
             self.failure = translate(error, self.project.folder)
             self._end(AlgorithmStatus.RUNTIME_ERROR)
+
+    def _final_status(self) -> AlgorithmStatus:
+        live = self.context.live
+        return AlgorithmStatus.STOPPED if live is not None and live.pace.stopped else AlgorithmStatus.COMPLETED
 
     @property
     def core(self) -> EngineCore:
@@ -240,6 +210,8 @@ class _Run:
         if core.end < core.start:
             raise AlgorithmError(f"the end date {core.end:%Y-%m-%d} is before the start date {core.start:%Y-%m-%d}")
         algorithm.post_initialize()
+        if self.context.live is not None:
+            self.context.live.prepare(core)
         from llm_plugin.engine.universe_engine import UniverseEngine
         from llm_plugin.engine.warmup import warmup_start
 
@@ -258,7 +230,10 @@ class _Run:
         core.transactions.listeners.append(algorithm.framework.on_order_event)
         self.sampler = RunSampler(core)
         self.sampler.schedule()
-        self.loop = TimeLoop(core, manager, self.sampler, self._on_progress)
+        if self.context.live is None:
+            self.loop = TimeLoop(core, manager, self.sampler, self._on_progress)
+        else:
+            self.loop = self.context.live.make_loop(self, core, manager, self.sampler, self._on_progress)
 
     def _benchmark(self, manager: DataManager, start_us: int) -> None:
         core = self.core

@@ -6,6 +6,8 @@ from decimal import Decimal
 
 import pytest
 
+from llm_plugin.engine.enums import OrderStatus
+
 ONCE = """
 def on_data(self, data):
     if getattr(self, 'done', False) or not self.securities[self.spy].has_data:
@@ -257,7 +259,7 @@ def test_an_insight_takes_the_ticker_of_a_security(run):
 
 @pytest.mark.parametrize(
     "line",
-    ["self.market_order('NOPE', 1)", "Insight.price('NOPE', timedelta(1), InsightDirection.UP)"],
+    ["self.set_holdings('NOPE', 1)", "Insight.price('NOPE', timedelta(1), InsightDirection.UP)"],
 )
 def test_a_ticker_that_was_never_added_is_named(run, line):
     """An unknown ticker is an error of the algorithm, not an order of something else."""
@@ -278,3 +280,47 @@ def test_a_ticker_that_was_never_added_is_named(run, line):
     assert "NOPE" in result.error
     assert "never added" in result.error
     assert not result.orders
+
+
+@pytest.mark.parametrize("line", ["self.market_order('NOPE', 1)", "self.LimitOrder('NOPE', 1, 10)"])
+def test_an_order_of_a_ticker_that_was_never_added_gives_an_invalid_ticket(run, line):
+    """It counts as no order; the log names the ticker."""
+    result = run(
+        f"""
+        def initialize(self):
+            self.set_start_date(2013, 10, 7)
+            self.set_end_date(2013, 10, 7)
+            self.add_equity('SPY', Resolution.MINUTE)
+            self.ticket = None
+
+        def on_data(self, data):
+            self.ticket = self.ticket or {line}
+        """
+    )
+
+    assert result.algorithm.ticket.status == OrderStatus.INVALID
+    assert any("NOPE was never added" in line for line in result.log_lines)
+    assert (result.statistics["Total Orders"], len(result.orders)) == ("0", 0)
+
+
+def test_cancelling_all_open_orders_tags_them_with_the_call(run):
+    """Without a symbol or tag LEAN's own tag names the call and its UTC time; by number the tag is cleared."""
+    result = run(
+        """
+        def initialize(self):
+            self.set_start_date(2013, 10, 7)
+            self.set_end_date(2013, 10, 7)
+            self.add_equity('SPY', Resolution.MINUTE)
+
+        def on_data(self, data):
+            if self.time.hour == 10 and self.time.minute in (0, 10):
+                self.limit_order('SPY', 1, 1, tag='mine')
+            if self.time.hour == 10 and self.time.minute == 5:
+                self.transactions.cancel_open_orders()
+            if self.time.hour == 10 and self.time.minute == 15:
+                self.transactions.cancel_order(2)
+        """
+    )
+
+    tags = [order.tag for order in result.orders]
+    assert tags == ["Canceled by CancelOpenOrders() at 2013-10-07T14:05:00.0000000Z", ""]

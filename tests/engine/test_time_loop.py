@@ -210,7 +210,7 @@ def on_data(self, data):
 """
     )
 
-    assert (result.algorithm.count, result.status) == (3, "Stopped")
+    assert (result.algorithm.count, result.status) == (3, "Completed")
     assert result.statistics["Total Orders"] == "0"
 
 
