@@ -64,13 +64,13 @@ class EnvironmentApi(LeanObject):
 
     @property
     def live_mode(self) -> bool:
-        """False: this is a backtest."""
-        return False
+        """Whether the run is paced by a clock, and its account outlives the process."""
+        return self._engine.live
 
     @property
     def algorithm_mode(self) -> AlgorithmMode:
-        """Backtesting."""
-        return AlgorithmMode.BACKTESTING
+        """Backtesting or live."""
+        return AlgorithmMode.LIVE if self._engine.live else AlgorithmMode.BACKTESTING
 
     @property
     def deployment_target(self) -> DeploymentTarget:

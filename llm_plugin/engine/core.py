@@ -42,6 +42,8 @@ class RunContext:
     object_store_folder: Path | None = None
     algorithm_id: str = "algorithm"
     project_folder: Path | None = None
+    # The live session, None in a backtest.
+    live: Any = None
     # Finds the symbol of a ticker; set by the run.
     find: Callable[[Any], Symbol | None] | None = None
 
@@ -83,6 +85,7 @@ class EngineCore:
     def __init__(self, context: RunContext) -> None:
         self.context = context
         self.data_folder = context.data_folder
+        self.live = context.live is not None
         self.clock = Clock()
         self.market_hours = load_market_hours(context.data_folder)
         self.symbol_properties = load_symbol_properties(context.data_folder)
