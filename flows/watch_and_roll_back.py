@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prefect import flow, task
+from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
@@ -21,6 +21,9 @@ def look_once(config: Path | None, overrides: list[str]) -> WatchLook:
     """Count what has matured since the last look; go back to the previous version where the watch says so."""
     with opened(config, overrides) as loop:
         seen = look(loop)
+        missed = loop.tell_mirror()
+    if missed is not None:
+        get_run_logger().warning("MLflow is told by the next look: %s", missed)
     title = f"Rolled back to {seen.rolled_back_to}" if seen.rolled_back_to else f"{seen.champion} serves on"
     create_markdown_artifact(facts_markdown(title, watch_facts(seen)), key="watch", description=title)
     return seen

@@ -40,11 +40,12 @@ def backtest(
     as_json: bool = typer.Option(False, "--json", help="Print summary.json instead of the table."),
 ) -> None:
     """Run a project with and without its LLM validator, and write a report."""
+    from llm_plugin.data.locate import find_data_folder
     from llm_plugin.report.finish import finish
     from llm_plugin.runs.arms import arms_for
     from llm_plugin.runs.backtest import BacktestOptions, run
     from llm_plugin.runs.engines import choose_engine, hand_over
-    from llm_plugin.runs.locate import find_data_folder, new_run_folder, project_folder
+    from llm_plugin.runs.locate import new_run_folder, project_folder
     from llm_plugin.runs.prepare import Preparation
 
     folder = project_folder(project)

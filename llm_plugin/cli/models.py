@@ -42,7 +42,7 @@ def train_ensemble(
     as_json: bool = typer.Option(False, "--json", help="Print the manifest as JSON."),
 ) -> None:
     """Train the ensemble: four tree models, purged walk-forward, calibrated, as ONNX files with a manifest."""
-    from llm_plugin.runs.locate import find_data_folder
+    from llm_plugin.data.locate import find_data_folder
     from llm_plugin.runs.training import train_signal_model
     from llm_plugin.settings import resolve
 
@@ -75,7 +75,7 @@ def bootstrap(
     as_json: bool = typer.Option(False, "--json", help="Print the manifest as JSON."),
 ) -> None:
     """Train the small default validator from replayed decisions, about two minutes on two cores."""
-    from llm_plugin.runs.locate import find_data_folder
+    from llm_plugin.data.locate import find_data_folder
     from llm_plugin.runs.training import bootstrap_from_ensemble
     from llm_plugin.settings import resolve
 

@@ -52,6 +52,7 @@ def retrain(
     """Retrain the validator if enough has matured: pairs, training, gate, promotion; an interrupted cycle goes on."""
     from llm_plugin.cycle.run import run_cycle
     from llm_plugin.cycle.words import CycleParts, CycleRequest
+    from llm_plugin.data.locate import known_data_folder
     from llm_plugin.learning.database import LearningDatabase
     from llm_plugin.learning.stores import learning_url, open_known_store
     from llm_plugin.registry.mirror import mirror_of
@@ -69,7 +70,7 @@ def retrain(
                     stores=[opened],
                     registry=registry,
                     database=database,
-                    data_folder=_data_folder(data),
+                    data_folder=known_data_folder(data),
                     mirror=mirror_of(settings, registry),
                     on_stage=on_stage,
                 ),
@@ -95,18 +96,6 @@ def _show(result: CycleResult) -> None:
 
 def _escaped(text: str) -> str:
     return text.replace("[", "\\[")
-
-
-def _data_folder(data: Path | None) -> Path | None:
-    from llm_plugin.errors import DataError
-    from llm_plugin.runs.locate import find_data_folder
-
-    try:
-        return find_data_folder(Path.cwd(), data)
-    except DataError:
-        if data is not None:
-            raise
-        return None
 
 
 @contextmanager

@@ -48,7 +48,8 @@ def walkforward(
     on with what the gate let through. The same command goes on where a stopped one was, and gives the same decisions.
     """
     from llm_plugin.cli.backtest import _pairs
-    from llm_plugin.runs.locate import find_data_folder, project_folder
+    from llm_plugin.data.locate import find_data_folder
+    from llm_plugin.runs.locate import project_folder
     from llm_plugin.runs.prepare import Preparation
     from llm_plugin.walkforward.finish import finish
     from llm_plugin.walkforward.plan import ARMS, WalkForwardOptions

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -200,6 +201,7 @@ def judge_challenger(bench: Bench, pairs: Mapping[str, Any], challenger: str) ->
     """
     from llm_plugin.gate.decision import GateDecision
     from llm_plugin.gate.judge import judge
+    from llm_plugin.gate.paired import regimes_of
     from llm_plugin.learning.dataset import read_dataset
 
     parts, report = bench.parts, bench.progress("judged")
@@ -221,6 +223,7 @@ def judge_challenger(bench: Bench, pairs: Mapping[str, Any], challenger: str) ->
             window_id=pairs["window_id"],
             health=health,
             judged_utc=bench.row.as_of_utc,
+            regimes=partial(regimes_of, fusion=parts.settings.fusion),
         )
         known = bench.database.save_gate(
             decision,

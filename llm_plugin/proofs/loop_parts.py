@@ -112,7 +112,8 @@ def _shift(seed: int) -> LoopTask:
 
 
 def _real(choice: Choice) -> LoopTask:
-    from llm_plugin.runs.locate import find_data_folder, project_folder
+    from llm_plugin.data.locate import find_data_folder
+    from llm_plugin.runs.locate import project_folder
 
     project = project_folder(choice.project)
     spec = {

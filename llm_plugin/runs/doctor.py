@@ -13,8 +13,9 @@ from importlib import util
 from pathlib import Path
 from typing import Literal
 
+from llm_plugin.data.locate import find_data_folder
 from llm_plugin.errors import ConfigError, DataError, LeanLlmError
-from llm_plugin.runs.locate import find_data_folder, home
+from llm_plugin.runs.locate import home
 
 __all__ = ["Finding", "examine"]
 

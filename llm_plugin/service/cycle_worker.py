@@ -17,6 +17,7 @@ def main() -> int:
     """Run the cycle; the result is in the database, and a line of it is printed."""
     from llm_plugin.cycle.run import run_cycle
     from llm_plugin.cycle.words import CycleParts, CycleRequest
+    from llm_plugin.data.locate import known_data_folder
     from llm_plugin.errors import LeanLlmError
     from llm_plugin.learning.database import LearningDatabase
     from llm_plugin.outcomes.store import OutcomeStore
@@ -33,7 +34,15 @@ def main() -> int:
         with OutcomeStore(spec["store_url"], "each") as store:
             registry = Registry(name=settings.learning.model)
             mirror = mirror_of(settings, registry)
-            parts = CycleParts(settings, [store], registry, database, mirror=mirror, on_stage=_tell)
+            parts = CycleParts(
+                settings,
+                [store],
+                registry,
+                database,
+                data_folder=known_data_folder(),
+                mirror=mirror,
+                on_stage=_tell,
+            )
             result = run_cycle(CycleRequest(trigger="operator", holder="http"), parts)
     except LeanLlmError as error:
         print(f"{type(error).__name__}: {error}", flush=True)

@@ -155,8 +155,15 @@ class Loop(Learner):
     def rule(self) -> Due:
         """Apply the retrain rule as of now."""
         from llm_plugin.cycle.rule import due
+        from llm_plugin.data.locate import known_data_folder
 
-        return due(self._settings.learning, [self._store], self._database, as_of_utc=self._clock())
+        return due(
+            self._settings.learning,
+            [self._store],
+            self._database,
+            as_of_utc=self._clock(),
+            data_folder=known_data_folder(),
+        )
 
     def _work(self) -> None:
         self._news.set()

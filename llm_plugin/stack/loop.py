@@ -62,6 +62,13 @@ class Loop:
             on_stage=on_stage,
         )
 
+    def tell_mirror(self) -> str | None:
+        """Tell MLflow what it does not know yet, as a roll-back by the service; return why it was not reached."""
+        from llm_plugin.registry.mirror import mirror_of
+
+        mirror = mirror_of(self.settings, self.registry)
+        return None if mirror is None else mirror.deliver()
+
     def waits_for_judge(self) -> bool:
         """True where a cycle has registered its challenger and has not been judged to the end."""
         row = self.database.open_cycle(self.settings.learning.model)
@@ -100,6 +107,7 @@ def open_loop(config: Path | None = None, overrides: Sequence[str] = ()) -> Iter
         ConfigError: With every problem.
         StoreUnavailable: The database does not answer.
     """
+    from llm_plugin.data.locate import known_data_folder
     from llm_plugin.learning.database import LearningDatabase
     from llm_plugin.learning.stores import learning_url
     from llm_plugin.outcomes.store import OutcomeStore
@@ -112,14 +120,4 @@ def open_loop(config: Path | None = None, overrides: Sequence[str] = ()) -> Iter
         store = stack.enter_context(OutcomeStore(url, "each"))
         database = stack.enter_context(LearningDatabase(url))
         registry = Registry(name=settings.learning.model)
-        yield Loop(settings, url, store, database, registry, _data_folder())
-
-
-def _data_folder() -> Path | None:
-    from llm_plugin.errors import DataError
-    from llm_plugin.runs.locate import find_data_folder
-
-    try:
-        return find_data_folder(Path.cwd())
-    except DataError:
-        return None
+        yield Loop(settings, url, store, database, registry, known_data_folder())

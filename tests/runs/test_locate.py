@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from llm_plugin.data.locate import find_data_folder
 from llm_plugin.errors import DataError
-from llm_plugin.runs.locate import find_data_folder, new_run_folder, project_folder
+from llm_plugin.runs.locate import new_run_folder, project_folder
 
 
 def _data(folder: Path) -> Path:
