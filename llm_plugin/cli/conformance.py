@@ -45,7 +45,7 @@ def conformance(
 
     Exit code 1 when an algorithm differs or ends in an error.
     """
-    from llm_plugin.conformance.catalogue import absent_files, read_tiers, survey
+    from llm_plugin.conformance.catalogue import absent_files, lean_parameters, read_tiers, survey
     from llm_plugin.conformance.execute import Conditions, execute
     from llm_plugin.conformance.judge import Kind
     from llm_plugin.conformance.report import figures as count
@@ -63,7 +63,7 @@ def conformance(
         place.mkdir(parents=True, exist_ok=True)
         known = listing or _listing(lean_repo, Path(temporary))
         absent = absent_files(known, lean_repo) if known is not None else []
-        conditions = Conditions(folder, place, jobs, seconds, memory_mib, absent)
+        conditions = Conditions(folder, place, jobs, seconds, memory_mib, absent, lean_parameters(lean_repo))
         verdicts = execute(candidates, conditions, _Told(len(candidates)))
         emit([asdict(item) for item in verdicts], as_json=as_json, show=lambda _: _show(verdicts))
         if trace:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +13,7 @@ from llm_plugin.conformance.scope import Scope, SourceNames, judge_scope, read_n
 from llm_plugin.conformance.twins import Expectation, TwinIndex
 from llm_plugin.errors import ConfigError, did_you_mean
 
-__all__ = ["Candidate", "absent_files", "read_tiers", "survey"]
+__all__ = ["Candidate", "absent_files", "lean_parameters", "read_tiers", "survey"]
 
 
 @dataclass(frozen=True)
@@ -99,3 +101,19 @@ def absent_files(listing: Path, lean_repo: Path) -> list[str]:
     except OSError as error:
         raise ConfigError(f"{listing} cannot be read: {error.strerror}; give one path a line") from None
     return [line for line in lines if line.startswith("Data/") and not (lean_repo / line).exists()]
+
+
+# What LEAN's launcher is configured with; its tests run with it.
+_LEAN_PARAMETERS = {"intrinio-username": "", "intrinio-password": "", "ema-fast": "10", "ema-slow": "20"}
+
+
+def lean_parameters(lean_repo: Path) -> dict[str, str]:
+    """Return the parameters of the launcher's configuration; LEAN's own ones where a checkout lacks that file."""
+    path = lean_repo / "Launcher" / "config.json"
+    if not path.is_file():
+        return dict(_LEAN_PARAMETERS)
+    text = re.sub(r"^\s*//.*$", "", path.read_text(encoding="utf-8-sig"), flags=re.M)
+    found = re.search(r'"parameters"\s*:\s*(\{[^{}]*\})', text)
+    if found is None:
+        return dict(_LEAN_PARAMETERS)
+    return {str(name): str(value) for name, value in json.loads(found.group(1)).items()}

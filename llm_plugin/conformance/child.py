@@ -32,7 +32,12 @@ def _run(job: dict[str, Any]) -> dict[str, Any]:
 
     failure: Exception | None = None
     try:
-        result = run_backtest(Path(job["path"]), data_folder=Path(job["data"]), results_folder=Path(job["results"]))
+        result = run_backtest(
+            Path(job["path"]),
+            data_folder=Path(job["data"]),
+            results_folder=Path(job["results"]),
+            parameters=job["parameters"],
+        )
     except MemoryError:
         return {"kind": "memory", "error": f"more than {job['memory_mib']} MiB"}
     except Exception as error:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +31,7 @@ class Conditions:
     seconds: float = 600.0
     memory_mib: int = 6144
     absent: Sequence[str] = field(default_factory=tuple)
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 def execute(
@@ -72,6 +73,7 @@ def outcome_of(candidate: Candidate, conditions: Conditions) -> dict[str, Any]:
                 "results": str(folder.resolve() / "results"),
                 "memory_mib": conditions.memory_mib,
                 "absent": list(conditions.absent),
+                "parameters": dict(conditions.parameters),
             }
         ),
         encoding="utf-8",
