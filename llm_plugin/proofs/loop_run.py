@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from llm_plugin.errors import ConfigError, DataError, LeanLlmError
+from llm_plugin.proofs.processes import Processes
 
 __all__ = ["LoopTask", "OnTask", "load_task", "load_tasks", "run_tasks"]
 
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 OnTask = Callable[["LoopTask", str, float], None]
 
 
@@ -108,7 +106,7 @@ class _Running:
         self._folder, self._on_task, self._jobs = folder, on_task, jobs
         self._free = threading.Condition()
         self._busy = 0
-        self._processes: set[subprocess.Popen[str]] = set()
+        self._processes = Processes("llm_plugin.proofs.loop_worker")
         self._stopped = False
 
     def run(self, task: LoopTask) -> str:
@@ -129,42 +127,11 @@ class _Running:
     def _process(self, task: LoopTask) -> str:
         out, log = self._folder / f"{task.name}.json", self._folder / f"{task.name}.log"
         spec = {**task.spec, "out": str(out), "key": task.key, "kept": str(self._folder / "kept")}
-        with log.open("w", encoding="utf-8") as stream:
-            process = subprocess.Popen(  # noqa: S603 - our own module
-                [sys.executable, "-m", "llm_plugin.proofs.loop_worker", json.dumps(spec)],
-                stdout=subprocess.PIPE,
-                stderr=stream,
-                text=True,
-                env={**os.environ, **dict.fromkeys(_THREADS, "1"), "OMP_WAIT_POLICY": "PASSIVE"},
-            )
-            with self._free:
-                self._processes.add(process)
-                stopped = self._stopped
-            if stopped:
-                process.terminate()
-            self._relay(task, process)
-            code = process.wait()
-        with self._free:
-            self._processes.discard(process)
-        if code == 0:
-            log.unlink()
-            return ""
-        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return f"exit code {code}: {lines[-1] if lines else 'no message'} (all of it in {log})"
+        return self._processes.run(spec, log, lambda stage, fraction: self._on_task(task, stage, fraction))
 
     def stop(self) -> None:
         """End the processes."""
+        self._processes.stop()
         with self._free:
             self._stopped = True
-            for process in self._processes:
-                process.terminate()
             self._free.notify_all()
-
-    def _relay(self, task: LoopTask, process: subprocess.Popen[str]) -> None:
-        if process.stdout is None:
-            return
-        with process.stdout:
-            for line in process.stdout:
-                stage, _, fraction = line.rstrip("\n").rpartition("\t")
-                if stage:
-                    self._on_task(task, stage, float(fraction))

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from llm_plugin.errors import ConfigError, DataError, LeanLlmError
-from llm_plugin.proofs import loop_run
+from llm_plugin.proofs import processes
 from llm_plugin.proofs.loop_claims import arm_returns, judge_loop, loop_claim, size_of
 from llm_plugin.proofs.loop_config import LoopProofConfig, chosen_loop_variants
 from llm_plugin.proofs.loop_parts import Choice, loop_tasks, summarise_parts
@@ -193,12 +193,12 @@ def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "if spec['task'] == 'bad': sys.exit('it broke')\n"
         "pathlib.Path(spec['out']).write_text(json.dumps({'key': spec['key'], 'result': {'task': spec['task']}}))\n"
     )
-    real = loop_run.subprocess.Popen
+    real = processes.subprocess.Popen
 
     def popen(command: list[str], **options: Any) -> Any:
         return real([sys.executable, str(script), command[-1]], **options)
 
-    monkeypatch.setattr(loop_run.subprocess, "Popen", popen)
+    monkeypatch.setattr(processes.subprocess, "Popen", popen)
     return tmp_path / "started.txt"
 
 

@@ -14,9 +14,10 @@ from typer.testing import CliRunner
 
 from llm_plugin.cli.app import app
 from llm_plugin.errors import ConfigError, DataError, LeanLlmError
-from llm_plugin.proofs import planted_run, worker
+from llm_plugin.proofs import worker
 from llm_plugin.proofs.planted_config import SEEDS, VARIANTS, ProofConfig
 from llm_plugin.proofs.planted_run import CellSpec, load_cell, load_cells, run_cells
+from llm_plugin.proofs.processes import Processes
 
 CELLS = [CellSpec(VARIANTS["balanced"], seed) for seed in (1, 2)]
 
@@ -32,12 +33,12 @@ def keep(folder: Path, cell: dict[str, Any]) -> Path:
 def no_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     started: list[str] = []
 
-    def run(self: Any, cell: CellSpec) -> str:
-        started.append(cell.name)
-        keep(self._folder, made_cell(cell.variant.name, cell.seed))
+    def run(_: Any, spec: dict[str, Any], log: Path, on_stage: Any) -> str:
+        started.append(log.stem)
+        keep(log.parent, made_cell(spec["variant"], spec["seed"]))
         return ""
 
-    monkeypatch.setattr(planted_run._Running, "run", run)
+    monkeypatch.setattr(Processes, "run", run)
     return started
 
 
