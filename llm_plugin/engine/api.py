@@ -11,12 +11,13 @@ from typing import Any
 __all__ = ["engine_names"]
 
 _MODULES = (
-    "algorithm", "bars", "benchmark", "brokerage_models", "buying_power", "buying_power_parameters", "cash",
-    "cash_buying_power", "charts", "consolidators", "corporate_data", "custom_data", "data_fields", "enums",
-    "equity_fills", "fees", "fills", "framework", "indicators", "market_hours", "order_events", "orders",
-    "portfolio", "scheduling", "securities", "security_cache", "security_manager", "settings", "settlement",
-    "slices", "slippage", "statistics", "subscriptions", "symbol_properties", "symbols", "tickets",
-    "time_in_force", "universe", "user_api", "zones",
+    "algorithm", "bars", "benchmark", "brokerage_fees", "brokerage_models", "brokerages_crypto", "brokerages_equity",
+    "buying_power", "buying_power_parameters", "cash", "cash_buying_power", "charts", "consolidators",
+    "corporate_data", "custom_data", "data_fields", "enums", "equity_fills", "exchanges", "fees", "fills",
+    "framework", "indicators", "market_hours", "order_events", "order_properties", "orders", "portfolio",
+    "scheduling", "securities", "security_cache", "security_manager", "settings", "settlement", "shortable",
+    "slices", "slippage", "statistics", "subscriptions", "symbol_properties", "symbols", "tickets", "time_in_force",
+    "universe", "user_api", "zones",
 )  # fmt: skip
 # Helpers of the engine that are no part of LEAN's API.
 _PRIVATE = frozenset(

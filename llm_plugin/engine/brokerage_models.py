@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from importlib import import_module
 from typing import Any, ClassVar
 
+from llm_plugin.engine.brokerage_checks import below_minimum, in_force, open_window, traded_type
 from llm_plugin.engine.buying_power import SecurityMarginModel
 from llm_plugin.engine.cash_buying_power import CashBuyingPowerModel
 from llm_plugin.engine.enums import AccountType, BrokerageMessageType, BrokerageName, OrderType, SecurityType
 from llm_plugin.engine.equity_fills import EquityFillModel
 from llm_plugin.engine.fees import CoinbaseFeeModel, ConstantFeeModel, FxcmFeeModel, InteractiveBrokersFeeModel
 from llm_plugin.engine.fills import ImmediateFillModel
+from llm_plugin.engine.money import to_decimal
 from llm_plugin.engine.names import LeanObject, find_member
 from llm_plugin.engine.orders import Order
 from llm_plugin.engine.settlement import DelayedSettlementModel, ImmediateSettlementModel
@@ -35,10 +38,10 @@ _COINBASE_STOPS_END = datetime(2019, 3, 23, 1, tzinfo=UTC)
 _IB_FOREX_LIMITS = {
     "USD": (25_000, 7_000_000), "AUD": (25_000, 6_000_000), "CAD": (25_000, 6_000_000), "CHF": (25_000, 6_000_000),
     "CNH": (150_000, 40_000_000), "CZK": (0, 0), "DKK": (150_000, 35_000_000), "EUR": (20_000, 6_000_000),
-    "GBP": (20_000, 5_000_000), "HKD": (200_000, 50_000_000), "HUF": (0, 0), "ILS": (0, 0), "KRW": (0, 750_000_000),
+    "GBP": (20_000, 5_000_000), "HKD": (200_000, 50_000_000), "HUF": (0, 0), "ILS": (0, 0), "KRW": (0, 200_000_000),
     "JPY": (2_500_000, 550_000_000), "MXN": (300_000, 70_000_000), "NOK": (150_000, 35_000_000),
     "NZD": (35_000, 8_000_000), "RUB": (750_000, 30_000_000), "SEK": (175_000, 40_000_000),
-    "SGD": (35_000, 8_000_000),
+    "SGD": (35_000, 8_000_000), "PLN": (0, 0), "ZAR": (350_000, 100_000_000),
 }  # fmt: skip
 
 
@@ -121,18 +124,23 @@ class DefaultBrokerageModel(LeanObject):
             return CashBuyingPowerModel()
         return SecurityMarginModel(self.get_leverage(security))
 
+    def get_shortable_provider(self, security: Any) -> Any:
+        """None: everything can be sold short."""
+        return None
+
+    def get_margin_interest_rate_model(self, security: Any) -> Any:
+        """None: borrowed money costs nothing."""
+        return None
+
     # Acceptance of orders.
+    def refusal(self, security: Any, order: Order) -> str:
+        """Return why an order is refused, or an empty text."""
+        return traded_type(type(self).__name__, security, order, self.security_types, self.order_types)
+
     def can_submit_order(self, security: Any, order: Order, *unused: Any) -> Any:
         """Return (accepted, reason); user models may return a plain bool."""
-        minimum = security.symbol_properties.exact_minimum_order
-        if security.type == SecurityType.CRYPTO and minimum is not None and abs(order.exact_quantity) < minimum:
-            return False, f"the quantity {order.exact_quantity} is below the minimum {minimum}"
-        if self.security_types is not None and security.type not in self.security_types:
-            return False, f"{type(self).__name__} does not trade {security.type}"
-        if self.order_types is not None and order.type not in self.order_types:
-            known = ", ".join(str(kind) for kind in sorted(self.order_types))
-            return False, f"{type(self).__name__} does not take {order.type} orders; it takes {known}"
-        return True, ""
+        reason = self.refusal(security, order)
+        return not reason, reason
 
     def can_update_order(self, security: Any, order: Order, request: Any, *unused: Any) -> Any:
         """Return (accepted, reason)."""
@@ -158,8 +166,16 @@ class InteractiveBrokersBrokerageModel(DefaultBrokerageModel):
     """Interactive Brokers."""
 
     default_benchmark = None
-    order_types = frozenset(set(OrderType) - {OrderType.COMBO_LIMIT})
+    order_types: ClassVar[frozenset[OrderType] | None] = frozenset(OrderType)
     security_types = frozenset({SecurityType.EQUITY, SecurityType.FOREX, SecurityType.CFD, SecurityType.INDEX})
+    times_in_force: ClassVar[tuple[str, ...]] = ("GoodTilCanceled", "Day", "GoodTilDate")
+    _markets: ClassVar[dict[SecurityType, str]] = {
+        SecurityType.BASE: Market.USA,
+        SecurityType.EQUITY: Market.USA,
+        SecurityType.INDEX: Market.USA,
+        SecurityType.FOREX: Market.OANDA,
+        SecurityType.CFD: Market.INTERACTIVE_BROKERS,
+    }
 
     def get_leverage(self, security: Any) -> float:
         """CFDs have 10."""
@@ -171,19 +187,35 @@ class InteractiveBrokersBrokerageModel(DefaultBrokerageModel):
         """Interactive Brokers' fees."""
         return InteractiveBrokersFeeModel()
 
-    def can_submit_order(self, security: Any, order: Order, *unused: Any) -> Any:
-        """Also check the sizes of forex orders and market-on-close."""
-        allowed, reason = super().can_submit_order(security, order)
-        if not allowed:
-            return allowed, reason
-        if order.type == OrderType.MARKET_ON_CLOSE and security.type not in (SecurityType.EQUITY, SecurityType.CFD):
-            return False, f"MarketOnClose orders are for equities and CFDs, not {security.type}"
-        if security.type == SecurityType.FOREX:
-            low, high = _IB_FOREX_LIMITS.get(security.base_currency.symbol, (0, 0))
-            quantity = abs(order.exact_quantity)
-            if quantity < low or (high and quantity > high):
-                return False, f"the quantity {quantity} is outside of {low}..{high} {security.base_currency.symbol}"
-        return True, ""
+    def refusal(self, security: Any, order: Order) -> str:
+        """Also check the sizes of forex orders, market-on-open and market-on-close."""
+        closes = (SecurityType.EQUITY, SecurityType.CFD)
+        if order.type == OrderType.MARKET_ON_CLOSE and security.type not in closes:
+            return f"MarketOnClose orders are for equities and CFDs, not {security.type}"
+        reason = open_window(security, order, closes, None, timedelta(minutes=2)) or super().refusal(security, order)
+        if not reason and security.type == SecurityType.FOREX:
+            reason = self._forex_size(security, order.exact_quantity)
+        return reason or in_force("Interactive Brokers", order, self.times_in_force)
+
+    def can_update_order(self, security: Any, order: Order, request: Any, *unused: Any) -> Any:
+        """Check the new size of a forex order."""
+        reason = ""
+        if security.type == SecurityType.FOREX and request.quantity is not None:
+            reason = self._forex_size(security, to_decimal(request.quantity))
+        return not reason, reason
+
+    @staticmethod
+    def _forex_size(security: Any, quantity: Decimal) -> str:
+        currency = security.base_currency.symbol
+        low, high = _IB_FOREX_LIMITS.get(currency, (0, 0))
+        size = abs(quantity)
+        if size > high or size < low or size == 0:
+            return f"the quantity {size} is outside of {low}..{high} {currency}"
+        return ""
+
+    def can_execute_order(self, security: Any, order: Order) -> bool:
+        """Everything but custom data."""
+        return bool(security.type != SecurityType.BASE)
 
 
 class OandaBrokerageModel(DefaultBrokerageModel):
@@ -202,12 +234,9 @@ class OandaBrokerageModel(DefaultBrokerageModel):
         """None: the spread is the cost."""
         return ConstantFeeModel(0)
 
-    def can_submit_order(self, security: Any, order: Order, *unused: Any) -> Any:
+    def refusal(self, security: Any, order: Order) -> str:
         """Also refuse any other time in force."""
-        allowed, reason = super().can_submit_order(security, order)
-        if allowed and order.time_in_force.kind != "GoodTilCanceled":
-            return False, f"Oanda takes GoodTilCanceled orders only, not {order.time_in_force.kind}"
-        return allowed, reason
+        return super().refusal(security, order) or in_force("Oanda", order, ("GoodTilCanceled",))
 
 
 class FxcmBrokerageModel(DefaultBrokerageModel):
@@ -226,23 +255,21 @@ class FxcmBrokerageModel(DefaultBrokerageModel):
         """Per 1000 units."""
         return FxcmFeeModel(security.cash_book.account_currency)
 
-    def can_submit_order(self, security: Any, order: Order, *unused: Any) -> Any:
+    def refusal(self, security: Any, order: Order) -> str:
         """Also check lots and that stops and limits are on their side of the market."""
-        allowed, reason = super().can_submit_order(security, order)
-        if not allowed:
-            return allowed, reason
+        reason = super().refusal(security, order) or in_force("FXCM", order, ("GoodTilCanceled",))
+        if reason:
+            return reason
         if order.exact_quantity % security.symbol_properties.exact_lot:
-            return False, f"the quantity {order.exact_quantity} is no multiple of the lot"
-        if order.time_in_force.kind != "GoodTilCanceled":
-            return False, f"FXCM takes GoodTilCanceled orders only, not {order.time_in_force.kind}"
+            return f"the quantity {order.exact_quantity} is no multiple of the lot"
         buys = order.exact_quantity > 0
         limit, stop = getattr(order, "_limit_price", None), getattr(order, "_stop_price", None)
         price = security.exact_price
         if limit is not None and (limit > price if buys else limit < price):
-            return False, f"the limit {limit} is on the wrong side of the price {price}"
+            return f"the limit {limit} is on the wrong side of the price {price}"
         if stop is not None and (stop < price if buys else stop > price):
-            return False, f"the stop {stop} is on the wrong side of the price {price}"
-        return True, ""
+            return f"the stop {stop} is on the wrong side of the price {price}"
+        return ""
 
 
 class CoinbaseBrokerageModel(DefaultBrokerageModel):
@@ -266,30 +293,62 @@ class CoinbaseBrokerageModel(DefaultBrokerageModel):
         """Maker and taker rates."""
         return CoinbaseFeeModel()
 
-    def can_submit_order(self, security: Any, order: Order, *unused: Any) -> Any:
-        """Also refuse stop-market orders since March 2019."""
-        allowed, reason = super().can_submit_order(security, order)
+    def get_buying_power_model(self, security: Any) -> Any:
+        """What is paid for must be there."""
+        return CashBuyingPowerModel()
+
+    def refusal(self, security: Any, order: Order) -> str:
+        """Also refuse small orders, and stop-market orders since March 2019."""
+        reason = below_minimum(security, order.exact_quantity) or super().refusal(security, order)
         sent = order.time.replace(tzinfo=UTC)
-        if allowed and order.type == OrderType.STOP_MARKET and sent >= _COINBASE_STOPS_END:
-            return False, f"Coinbase takes no StopMarket orders since {_COINBASE_STOPS_END:%Y-%m-%d}; use StopLimit"
-        return allowed, reason
+        if not reason and order.type == OrderType.STOP_MARKET and sent >= _COINBASE_STOPS_END:
+            return f"Coinbase takes no StopMarket orders since {_COINBASE_STOPS_END:%Y-%m-%d}; use StopLimit"
+        return reason
 
     def can_update_order(self, security: Any, order: Order, request: Any, *unused: Any) -> Any:
         """Only good-til-canceled limit orders can be changed."""
         if order.type != OrderType.LIMIT or order.time_in_force.kind != "GoodTilCanceled":
             return False, "Coinbase changes GoodTilCanceled limit orders only; cancel and send a new one"
-        return True, ""
+        reason = "" if request.quantity is None else below_minimum(security, to_decimal(request.quantity))
+        return not reason, reason
 
 
 GDAXBrokerageModel = CoinbaseBrokerageModel
 
-_MODELS: dict[BrokerageName, Callable[[AccountType], DefaultBrokerageModel]] = {
+# Models of this module, or module and class of others.
+_MODELS: dict[BrokerageName, Any] = {
     BrokerageName.DEFAULT: DefaultBrokerageModel,
     BrokerageName.INTERACTIVE_BROKERS_BROKERAGE: InteractiveBrokersBrokerageModel,
     BrokerageName.OANDA_BROKERAGE: OandaBrokerageModel,
     BrokerageName.FXCM_BROKERAGE: FxcmBrokerageModel,
     BrokerageName.GDAX: CoinbaseBrokerageModel,
     BrokerageName.COINBASE: CoinbaseBrokerageModel,
+    BrokerageName.BINANCE: "crypto.BinanceBrokerageModel",
+    BrokerageName.BINANCE_US: "crypto.BinanceUSBrokerageModel",
+    BrokerageName.BITFINEX: "crypto.BitfinexBrokerageModel",
+    BrokerageName.BYBIT: "crypto.BybitBrokerageModel",
+    BrokerageName.FTX: "crypto.FTXBrokerageModel",
+    BrokerageName.FTXUS: "crypto.FTXUSBrokerageModel",
+    BrokerageName.KRAKEN: "crypto.KrakenBrokerageModel",
+    BrokerageName.ALPACA: "equity.AlpacaBrokerageModel",
+    BrokerageName.ALPHA_STREAMS: "equity.AlphaStreamsBrokerageModel",
+    BrokerageName.AXOS: "equity.AxosClearingBrokerageModel",
+    BrokerageName.BLOOMBERG_FIX: "equity.BloombergFixBrokerageModel",
+    BrokerageName.CHARLES_SCHWAB: "equity.CharlesSchwabBrokerageModel",
+    BrokerageName.EXANTE: "equity.ExanteBrokerageModel",
+    BrokerageName.EZE: "equity.EzeBrokerageModel",
+    BrokerageName.INTERACTIVE_BROKERS_FIX: "equity.InteractiveBrokersFixModel",
+    BrokerageName.PUBLIC: "equity.PublicBrokerageModel",
+    BrokerageName.RBI: "equity.RBIBrokerageModel",
+    BrokerageName.SAMCO: "equity.SamcoBrokerageModel",
+    BrokerageName.TASTYTRADE: "equity.TastytradeBrokerageModel",
+    BrokerageName.TD_AMERITRADE: "equity.TDAmeritradeBrokerageModel",
+    BrokerageName.TERMINAL_LINK: "equity.TerminalLinkBrokerageModel",
+    BrokerageName.TRADE_STATION: "equity.TradeStationBrokerageModel",
+    BrokerageName.TRADIER_BROKERAGE: "equity.TradierBrokerageModel",
+    BrokerageName.WEBULL: "equity.WebullBrokerageModel",
+    BrokerageName.WOLVERINE: "equity.WolverineBrokerageModel",
+    BrokerageName.ZERODHA: "equity.ZerodhaBrokerageModel",
 }
 
 
@@ -303,9 +362,13 @@ def brokerage_model(name: BrokerageName, account_type: AccountType | None = None
     if found is None:
         known = ", ".join(str(key) for key in _MODELS)
         raise UnsupportedLeanApi(f"BrokerageName.{BrokerageName(name)}", f"supported: {known}")
+    if isinstance(found, str):
+        module, _, kind = found.partition(".")
+        found = getattr(import_module(f"llm_plugin.engine.brokerages_{module}"), kind)
     if account_type is None:
         account_type = AccountType.CASH if found is CoinbaseBrokerageModel else AccountType.MARGIN
-    return found(account_type)
+    model: DefaultBrokerageModel = found(account_type)
+    return model
 
 
 def model_from(target: Any, name: str, security: Any, default: Any) -> Any:

@@ -10,13 +10,17 @@ from llm_plugin.engine.fields import decimal_field, float_view
 from llm_plugin.engine.money import CONTEXT, ONE, ZERO, to_decimal
 from llm_plugin.engine.names import LeanObject
 
-__all__ = ["CURRENCY_SYMBOLS", "Cash", "CashAmount", "CashBook"]
+__all__ = ["CURRENCY_SYMBOLS", "Cash", "CashAmount", "CashBook", "ConvertibleCashAmount", "Currencies"]
 
 CURRENCY_SYMBOLS = {
-    "USD": "$", "EUR": "€", "GBP": "₤", "JPY": "¥", "CHF": "Fr", "AUD": "A$", "NZD": "NZ$", "CAD": "C$", "CNH": "¥",
-    "CNY": "¥", "HKD": "HK$", "SGD": "S$", "INR": "₹", "KRW": "₩", "MXN": "$", "ZAR": "R", "SEK": "kr", "NOK": "kr",
-    "DKK": "kr", "TRY": "₺", "BRL": "R$", "RUB": "₽", "PLN": "zł", "CZK": "Kč", "HUF": "Ft", "THB": "฿", "BTC": "₿",
-    "XBT": "₿", "BCH": "Ƀ", "LTC": "Ł", "ETH": "Ξ", "ETC": "Ξ", "USDT": "₮", "USDC": "USDC",
+    "USD": "$", "GBP": "₤", "JPY": "¥", "KRW": "₩", "EUR": "€", "NZD": "$", "AUD": "$", "CAD": "$", "CHF": "Fr",
+    "HKD": "$", "SGD": "$", "XAG": "Ag", "XAU": "Au", "CNH": "¥", "CNY": "¥", "CZK": "Kč", "DKK": "kr", "HUF": "Ft",
+    "INR": "₹", "MXN": "$", "NOK": "kr", "PLN": "zł", "SAR": "﷼", "SEK": "kr", "THB": "฿", "TRY": "₺", "TWD": "NT$",
+    "ZAR": "R", "RUB": "₽", "BRL": "R$", "GNF": "Fr", "IDR": "Rp", "BTC": "₿", "BCH": "Ƀ", "BSV": "Ɓ", "LTC": "Ł",
+    "ETH": "Ξ", "EOS": "ε", "XRP": "✕", "XLM": "*", "ETC": "ξ", "ZRX": "ZRX", "USDT": "₮", "ADA": "₳", "SOL": "◎",
+    "DOT": "●", "DOGE": "Ð", "DAI": "◈", "ALGO": "Ⱥ", "ICP": "∞", "XMR": "ɱ", "XTZ": "ꜩ", "IOTA": "ɨ", "MIOTA": "ɨ",
+    "MKR": "Μ", "ZEC": "ⓩ", "DASH": "Đ", "XNO": "Ӿ", "REP": "Ɍ", "STEEM": "ȿ", "THETA": "ϑ", "FIL": "⨎", "BAT": "⟁",
+    "LSK": "Ⱡ", "NAV": "Ꞥ",
 }  # fmt: skip
 
 # One leg of a conversion: the security whose price converts, and whether it divides.
@@ -123,6 +127,37 @@ class Cash(LeanObject):
 
     def __repr__(self) -> str:
         return f"{self.symbol}: {self.exact_amount} @ {self.exact_rate}"
+
+
+class ConvertibleCashAmount(LeanObject):
+    """An amount of one of the book's currencies; as a number it is in the account's currency."""
+
+    amount = float_view("exact_amount", "Units of the currency.")
+    in_account_currency = float_view("exact_converted", "The amount in the account's currency.")
+
+    def __init__(self, amount: Any, cash: Cash) -> None:
+        self.exact_amount, self.cash = to_decimal(amount), cash
+
+    @property
+    def exact_converted(self) -> Decimal:
+        """The amount in the account's currency, exact."""
+        return CONTEXT.multiply(self.exact_amount, self.cash.exact_rate)
+
+    def __float__(self) -> float:
+        return float(self.exact_converted)
+
+
+class Currencies(LeanObject):
+    """Codes and signs of currencies."""
+
+    USD, EUR, GBP, JPY, CHF = "USD", "EUR", "GBP", "JPY", "CHF"
+    HKD, CNH, INR, KRW, IDR = "HKD", "CNH", "INR", "KRW", "IDR"
+    NULL_CURRENCY = NullCurrency = "QCC"
+
+    @staticmethod
+    def get_currency_symbol(currency: str) -> str:
+        """Return the sign of a currency, or its code."""
+        return CURRENCY_SYMBOLS.get(currency, currency)
 
 
 class CashBook(LeanObject):

@@ -22,6 +22,7 @@ from llm_plugin.engine.portfolio import SecurityPortfolioManager
 from llm_plugin.engine.securities import Security
 from llm_plugin.engine.security_manager import SecurityManager
 from llm_plugin.engine.settings import AlgorithmSettings, UniverseSettings
+from llm_plugin.engine.shortable import shortable_quantity_of
 from llm_plugin.engine.subscriptions import SubscriptionDataConfig, SubscriptionManager, data_kind
 from llm_plugin.engine.symbol_properties import SymbolProperties, load_symbol_properties
 from llm_plugin.engine.symbols import SecurityIdentifier, Symbol, SymbolCache
@@ -150,21 +151,24 @@ class EngineCore:
             self.message("", text)
 
     # What the order handler asks.
-    def is_shortable(self, symbol: Symbol, quantity: Decimal) -> bool:
-        """Ask a security's shortable provider; without one everything can be sold short."""
-        security = self.securities[symbol]
-        provider = security.shortable_provider
-        if provider is None:
-            return True
-        from llm_plugin.engine.names import find_member
+    def is_shortable(self, symbol: Symbol, quantity: Decimal, but: int | None = None) -> bool:
+        """Ask a security's shortable provider; without one everything can be sold short.
 
-        function = find_member(provider, "shortable_quantity")
-        limit = function(symbol, self.clock.time) if function is not None else None
+        Args:
+            symbol: What is sold.
+            quantity: How much, signed or not.
+            but: An open order that is not counted, since it changes.
+        """
+        security = self.securities[symbol]
+        if security.shortable_provider is None:
+            return True
+        limit = shortable_quantity_of(security)
         if limit is None:
             return True
-        open_short = min(ZERO, self.transactions.open_remaining(symbol))
-        held_short = min(ZERO, security.holdings.exact_quantity)
-        return abs(quantity + open_short + held_short) <= Decimal(str(limit))
+        orders = [order for order in self.transactions.iterate_open_orders() if order.symbol == symbol]
+        tickets = [self.transactions.get_order_ticket(order.id) for order in orders if order.id != but]
+        held = security.holdings.exact_quantity + sum((t.exact_remaining for t in tickets if t is not None), ZERO)
+        return held > -limit and held - abs(quantity) >= -limit
 
     def dispatch_order_event(self, event: OrderEvent) -> None:
         """Tell the user."""
@@ -222,6 +226,8 @@ class EngineCore:
         for name in ("fee", "fill", "slippage", "settlement", "buying_power"):
             default = getattr(standard, f"get_{name}_model")(security)
             setattr(security, f"{name}_model", model_from(model, f"get_{name}_model", security, default))
+        security.shortable_provider = model_from(model, "get_shortable_provider", security, None)
+        security.margin_interest_rate_model = model_from(model, "get_margin_interest_rate_model", security, None)
 
     def add_config(
         self,

@@ -5,19 +5,18 @@ from __future__ import annotations
 import heapq
 from typing import Any
 
-from llm_plugin.engine.cash import Cash
+from llm_plugin.engine.conversions import Conversions
 from llm_plugin.engine.core import EngineCore
 from llm_plugin.engine.corporate import corporate_events
 from llm_plugin.engine.enums import Resolution, SecurityType, TickType, resolution_span
 from llm_plugin.engine.feed import FOREVER, BarSource, BarStream, PointStream
 from llm_plugin.engine.securities import Security
-from llm_plugin.engine.subscriptions import SubscriptionDataConfig, default_data
+from llm_plugin.engine.subscriptions import SubscriptionDataConfig
 from llm_plugin.engine.zones import DAY_US, SECOND_US
 
 __all__ = ["DataManager"]
 
 _SEED_DAYS = {Resolution.DAILY: 15, Resolution.HOUR: 10}
-_PAIR_TYPES = (SecurityType.FOREX, SecurityType.CFD, SecurityType.CRYPTO)
 
 
 class DataManager:
@@ -38,6 +37,7 @@ class DataManager:
         self._streams: list[Any] = []
         self._corporate: set[Any] = set()
         self._span = 0
+        self._conversions = Conversions(self)
 
     # Streams.
     def fill_span(self) -> int:
@@ -162,76 +162,9 @@ class DataManager:
             last = stream.next_point()
         return last
 
-    # Currency conversion.
     def ensure_conversions(self, now_us: int) -> None:
         """Give every currency of the book a conversion path."""
-        book = self.core.cash_book
-        for cash in book.values():
-            if cash.symbol == book.account_currency or cash.legs or cash.searched:
-                continue
-            cash.searched = True
-            self._find_conversion(cash, now_us)
-
-    def _find_conversion(self, cash: Cash, now_us: int) -> None:
-        core, account = self.core, self.core.cash_book.account_currency
-        direct = self._pair(cash.symbol, account, now_us)
-        if direct is not None:
-            cash.legs = [direct]
-            self._seed(direct[0], now_us)
-            return
-        for middle in ("USD", "EUR", "BTC", "USDT", "GBP", "JPY"):
-            if middle in (cash.symbol, account):
-                continue
-            first = self._pair(cash.symbol, middle, now_us, probe=True)
-            second = self._pair(middle, account, now_us, probe=True)
-            if first is not None and second is not None:
-                legs = [self._pair(cash.symbol, middle, now_us), self._pair(middle, account, now_us)]
-                cash.legs = [leg for leg in legs if leg is not None]
-                return
-        if cash.exact_rate == 0 and cash.symbol not in _pegs(account):
-            core.error(f"No data source found to convert {cash.symbol} to {account}: its conversion rate is 0")
-        elif cash.symbol in _pegs(account):
-            cash.conversion_rate = 1
-
-    def _seed(self, security: Security, now_us: int) -> None:
-        """Give a pair of the user's that converts a currency its price of before the start, as LEAN does at set-up."""
-        if now_us <= self.start_us and security.cache.last is None:
-            # Quotes come after trades: they are what the conversion uses.
-            for config in sorted(security.subscriptions, key=lambda config: int(config.tick_type)):
-                security.set_market_price(self.last_point(config, security, now_us))
-
-    def _pair(self, base: str, quote: str, now_us: int, probe: bool = False) -> Any:
-        for name, inverted in ((base + quote, False), (quote + base, True)):
-            for security in self.core.securities.values():
-                if security.symbol.value == name and security.type in _PAIR_TYPES:
-                    return security, inverted
-            for security in self.core.internal_securities:
-                if security.symbol.value == name:
-                    return security, inverted
-        for kind in _PAIR_TYPES:
-            market = dict(self.core.brokerage_model.default_markets).get(kind)
-            markets = [market, *{s.symbol.id.market for s in self.core.securities.values()}]
-            for name, inverted in ((base + quote, False), (quote + base, True)):
-                for where in markets:
-                    if where and self.core.symbol_properties.contains(where, name, kind):
-                        return (name, inverted) if probe else (self._internal(name, kind, where, now_us), inverted)
-        return None
-
-    def _internal(self, ticker: str, kind: SecurityType, market: str, now_us: int) -> Security:
-        core = self.core
-        symbol = core.make_symbol(ticker, kind, market)
-        security = core.create_security(symbol, internal=True)
-        finest = min((c.resolution for c in core.subscription_manager.subscriptions), default=Resolution.MINUTE)
-        tick_type = default_data(kind, finest)[0]
-        core.internal_securities.append(security)
-        config = core.add_config(security, finest, tick_type, internal=True)
-        core.symbol_cache.add(ticker, symbol) if core.symbol_cache.find(ticker) is None else None
-        security.set_market_price(self.last_point(config, security, now_us))
-        return security
-
-
-def _pegs(account: str) -> frozenset[str]:
-    return frozenset({"USDC", "USDT", "DAI", "BUSD", "TUSD", "USDP"}) if account == "USD" else frozenset()
+        self._conversions.ensure(now_us)
 
 
 def _order(stream: Any) -> tuple[int, int, str, int]:

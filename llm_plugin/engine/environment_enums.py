@@ -54,6 +54,10 @@ class BrokerageName(LeanEnum):
     CHARLES_SCHWAB = 35
     TASTYTRADE = 36
     INTERACTIVE_BROKERS_FIX = 37
+    DYDX = 38
+    WEBULL = 39
+    PUBLIC = 40
+    BLOOMBERG_FIX = 41
 
 
 @unique

@@ -9,9 +9,11 @@ from typing import TypeVar
 __all__ = [
     "coinbase_fee_rates",
     "fxcm_forex_fee",
+    "india_equity_fee",
     "interactive_brokers_cfd_fee",
     "interactive_brokers_equity_fee",
     "interactive_brokers_forex_fee",
+    "interactive_brokers_india_fee",
 ]
 
 Number = TypeVar("Number", float, Decimal)
@@ -34,6 +36,15 @@ def interactive_brokers_equity_fee(quantity: Number, trade_value: Number) -> Num
         return kind("1")
     cap = kind("0.005") * abs(trade_value)
     return min(fee, cap)
+
+
+def interactive_brokers_india_fee(quantity: Number, trade_value: Number) -> Number:
+    """Return INR: 0.01 per share, at least 6; otherwise at most 20 times the trade value."""
+    kind = type(quantity)
+    fee = kind("0.01") * abs(quantity)
+    if fee < 6:
+        return kind("6")
+    return min(fee, kind("20") * abs(trade_value))
 
 
 def interactive_brokers_forex_fee(trade_value_usd: Number, monthly_usd: float = 0.0) -> Number:
@@ -79,3 +90,33 @@ def coinbase_fee_rates(
         Decimal(_COINBASE_LATER[0]) if taker_now is None else taker_now,
         Decimal(_COINBASE_LATER[1]) if maker_now is None else maker_now,
     )
+
+
+def india_equity_fee(
+    order_value: Decimal,
+    brokerage_rate: str,
+    max_brokerage: str,
+    rates: tuple[str, str, str, str, str],
+    stamp_on_exact_value: bool = False,
+) -> Decimal:
+    """Return INR: brokerage, transaction tax (sales), exchange charge, state tax, SEBI charge, stamp duty (buys).
+
+    Args:
+        order_value: Signed; negative for a sale.
+        brokerage_rate: Fraction of the value.
+        max_brokerage: Highest brokerage, INR.
+        rates: Transaction tax, exchange charge, state tax on brokerage and exchange charge, SEBI, stamp duty.
+        stamp_on_exact_value: Stamp duty on the value, not on the value rounded to paise.
+    """
+    transaction, exchange, state, sebi, stamp = (Decimal(rate) for rate in rates)
+    value, cent = abs(order_value), Decimal("0.01")
+    turnover = value.quantize(cent)
+    wished, most = value * Decimal(brokerage_rate), Decimal(max_brokerage)
+    brokerage = most if wished > most else wished.quantize(cent)
+    charge = (turnover * exchange).quantize(cent)
+    parts = [brokerage, charge, (state * (brokerage + charge)).quantize(cent), (turnover * sebi).quantize(cent)]
+    if order_value < 0:
+        parts.append((value * transaction).quantize(cent))
+    else:
+        parts.append(((value if stamp_on_exact_value else turnover) * stamp).quantize(cent))
+    return sum(parts, Decimal(0)).quantize(cent)

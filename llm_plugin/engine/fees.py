@@ -64,6 +64,9 @@ class InteractiveBrokersFeeModel(FeeModel):
         security, order = parameters.security, parameters.order
         value = order.exact_order_value(security)
         if security.type == SecurityType.EQUITY:
+            if security.symbol.id.market == "india":
+                fee = fee_rules.interactive_brokers_india_fee(abs(order.exact_quantity), value)
+                return OrderFee(CashAmount(fee, "INR"))
             fee = fee_rules.interactive_brokers_equity_fee(abs(order.exact_quantity), value)
             return OrderFee(CashAmount(fee, "USD"))
         if security.type == SecurityType.FOREX:

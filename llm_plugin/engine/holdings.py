@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from llm_plugin.engine.cash import ConvertibleCashAmount
 from llm_plugin.engine.enums import OrderDirection, SecurityType
 from llm_plugin.engine.fields import float_view
 from llm_plugin.engine.money import CONTEXT, ZERO, to_decimal
@@ -101,9 +102,12 @@ class SecurityHolding(LeanObject):
         local = CONTEXT.multiply(quantity * at, security.symbol_properties.exact_multiplier)
         return CONTEXT.multiply(local, security.quote_currency.exact_rate)
 
-    def get_quantity_value(self, quantity: Any, price: Any = None) -> float:
-        """Return the value of a quantity in the account currency."""
-        return float(self.exact_quantity_value(to_decimal(quantity), None if price is None else to_decimal(price)))
+    def get_quantity_value(self, quantity: Any, price: Any = None) -> ConvertibleCashAmount:
+        """Return the value of a quantity in the quote currency; `in_account_currency` converts it."""
+        security = self._security
+        at = security.exact_price if price is None else to_decimal(price)
+        local = CONTEXT.multiply(to_decimal(quantity) * at, security.symbol_properties.exact_multiplier)
+        return ConvertibleCashAmount(local, security.quote_currency)
 
     @property
     def exact_value(self) -> Decimal:

@@ -15,6 +15,7 @@ from llm_plugin.engine.names import find_member
 from llm_plugin.engine.progress import Progress
 from llm_plugin.engine.sampling import RunSampler
 from llm_plugin.engine.settlement import ImmediateSettlementModel, ScanSettlementModelParameters
+from llm_plugin.engine.shortable import MarginInterestRateParameters
 from llm_plugin.engine.slices import Slice
 from llm_plugin.engine.universe import SecurityChanges
 from llm_plugin.engine.value_guard import ValueGuard
@@ -261,8 +262,6 @@ class TimeLoop:
             if interest is not None:
                 apply = find_member(interest, "apply_margin_interest_rate")
                 if apply is not None:
-                    from llm_plugin.engine.margin_calls import MarginInterestRateParameters
-
                     apply(MarginInterestRateParameters(security, core.clock.utc_time))
 
     def _end_warmup(self) -> None:

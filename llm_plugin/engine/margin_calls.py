@@ -13,17 +13,10 @@ from llm_plugin.engine.tickets import SubmitOrderRequest
 if TYPE_CHECKING:
     from llm_plugin.engine.core import EngineCore
 
-__all__ = ["MarginCallModel", "MarginInterestRateParameters"]
+__all__ = ["MarginCallModel"]
 
 _BUFFER = Decimal("0.10")
 _WARNING = Decimal("0.05")
-
-
-class MarginInterestRateParameters(LeanObject):
-    """The hourly look of a user's margin interest model."""
-
-    def __init__(self, security: Any, time: Any) -> None:
-        self.security, self.time = security, time
 
 
 class MarginCallModel(LeanObject):

@@ -73,6 +73,12 @@ class LeanObject:
                         return getattr(self, twin)
         return self._missing_member(name)
 
+    def to_string(self) -> str:
+        """Return the text of the object, as .NET's method of that name."""
+        return str(self)
+
+    ToString = to_string
+
     def _missing_member(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)

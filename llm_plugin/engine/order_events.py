@@ -13,7 +13,7 @@ from llm_plugin.engine.fields import decimal_field, optional_decimal_field
 from llm_plugin.engine.money import ZERO, normalize, smart_rounding
 from llm_plugin.engine.names import LeanObject, pascal
 
-__all__ = ["OrderEvent", "OrderFee", "OrderSubmissionData", "direction_of"]
+__all__ = ["ModifiedFillQuantityOrderFee", "OrderEvent", "OrderFee", "OrderSubmissionData", "direction_of"]
 
 _PRICES = ("_limit_price", "_stop_price", "_trigger_price", "_trailing_amount")
 
@@ -44,8 +44,25 @@ class OrderFee(LeanObject):
     def __init__(self, value: CashAmount) -> None:
         self.value = value
 
+    def apply_to_portfolio(self, portfolio: Any, fill: Any) -> None:
+        """Take the fee from the cash of its currency."""
+        portfolio.cash_book[self.value.currency].add_amount(-self.value.exact_amount)
+
     def __str__(self) -> str:
         return str(self.value)
+
+
+class ModifiedFillQuantityOrderFee(OrderFee):
+    """A fee in the bought currency: the fill became smaller, and its price is paid in the quote currency."""
+
+    def __init__(self, value: CashAmount, quote_currency: str, contract_multiplier: Decimal) -> None:
+        super().__init__(value)
+        self._quote, self._multiplier = quote_currency, contract_multiplier
+
+    def apply_to_portfolio(self, portfolio: Any, fill: Any) -> None:
+        """Pay for the part that went to the brokerage."""
+        paid = self.value.exact_amount * fill.exact_fill_price * self._multiplier
+        portfolio.cash_book[self._quote].add_amount(-paid)
 
 
 OrderFee.zero = OrderFee(CashAmount(ZERO, ""))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from llm_plugin.engine.enums import OrderDirection, OrderStatus, OrderType, SecurityType
 from llm_plugin.engine.fields import decimal_field, float_view
-from llm_plugin.engine.money import ZERO, normalize
-from llm_plugin.engine.names import LeanObject
+from llm_plugin.engine.money import ZERO, normalize, to_decimal
+from llm_plugin.engine.names import LeanObject, snake
 from llm_plugin.engine.order_events import OrderEvent, OrderFee, OrderSubmissionData, direction_of
 from llm_plugin.engine.symbols import Symbol
 from llm_plugin.engine.time_in_force import (
@@ -36,13 +36,28 @@ __all__ = [
 
 
 class OrderProperties(LeanObject):
-    """Options that travel with an order."""
+    """Options that travel with an order; one that the brokerage does not know is refused by name."""
 
-    def __init__(self) -> None:
-        self.time_in_force: TimeInForce = TimeInForce.GOOD_TIL_CANCELED
-        self.exchange: Any = None
-        self.post_only = False
-        self.outside_regular_trading_hours = False
+    # Options of a brokerage in LEAN's order, with their defaults.
+    _options: ClassVar[dict[str, Any]] = {}
+    time_in_force: TimeInForce
+    exchange: Any
+
+    def __init__(self, exchange: Any = None, **given: Any) -> None:
+        values = {"time_in_force": TimeInForce.GOOD_TIL_CANCELED, "exchange": exchange, **self._options, **given}
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        name = snake(name)
+        known = name in ("time_in_force", "exchange") or name in self._options
+        if not known and type(self).__module__.startswith("llm_plugin.engine"):
+            self._missing_member(name)
+        object.__setattr__(self, name, value)
+
+    def json_fields(self) -> dict[str, Any]:
+        """Return what the order list holds of the options."""
+        return {name: getattr(self, name) for name in self._options}
 
     def clone(self) -> OrderProperties:
         """Return a copy."""
@@ -54,7 +69,6 @@ class Order(LeanObject):
 
     type: OrderType = OrderType.MARKET
 
-    quantity = decimal_field("quantity", "Signed quantity.")
     price = decimal_field("price", "Average price of its fills.")
 
     def __init__(self, symbol: Symbol, quantity: Any, time: datetime, tag: str = "", properties: Any = None) -> None:
@@ -80,9 +94,19 @@ class Order(LeanObject):
         self.time_us = 0
 
     @property
+    def quantity(self) -> float:
+        """Signed quantity."""
+        return float(self._quantity)
+
+    @quantity.setter
+    def quantity(self, value: Any) -> None:
+        # LEAN drops the zeros behind the point; the order list shows it.
+        self._quantity = normalize(to_decimal(value))
+
+    @property
     def exact_quantity(self) -> Decimal:
         """Signed quantity, exact."""
-        return self._quantity  # type: ignore[no-any-return]
+        return self._quantity
 
     @property
     def exact_price(self) -> Decimal:

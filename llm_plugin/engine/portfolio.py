@@ -189,7 +189,7 @@ class SecurityPortfolioManager(LeanObject):
             self.cash_book.ensure(value.currency)
             fee = self.cash_book.exact_convert(value.exact_amount, value.currency)
             holding.exact_fees += fee
-            self._apply_fee(fill, security, value)
+            fill.order_fee.apply_to_portfolio(self, fill)
         multiplier = security.symbol_properties.exact_multiplier
         if security.type not in _MARGINED:
             self._settle(security, fill, -quantity * price * multiplier, security.quote_currency.symbol)
@@ -200,9 +200,6 @@ class SecurityPortfolioManager(LeanObject):
             self._close(security, fill, fee)
         self._move(holding, quantity, price)
         self.invalidate()
-
-    def _apply_fee(self, fill: OrderEvent, security: Security, value: CashAmount) -> None:
-        self.cash_book[value.currency].add_amount(-value.exact_amount)
 
     def _settle(self, security: Security, fill: OrderEvent, amount: Decimal, currency: str) -> None:
         apply = find_member(security.settlement_model, "apply_funds")

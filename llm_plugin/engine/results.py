@@ -51,11 +51,11 @@ def _time_in_force(rule: Any) -> dict[str, Any]:
 
 
 def _properties(properties: Any) -> dict[str, Any]:
-    own = {}
-    json_fields = getattr(properties, "json_fields", None)
-    if json_fields is not None:
-        own = {_camel(key): value for key, value in json_fields().items()}
-    return {**own, "timeInForce": _time_in_force(properties.time_in_force)}
+    own = {_camel(key): value for key, value in properties.json_fields().items()}
+    fields = {**own, "timeInForce": _time_in_force(properties.time_in_force)}
+    if properties.exchange is not None:
+        fields["exchange"] = properties.exchange.json_fields()
+    return fields
 
 
 def _own_fields(order: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from llm_plugin.engine.holdings import SecurityHolding
 from llm_plugin.engine.market_hours import ExchangeHours
 from llm_plugin.engine.money import ZERO, to_decimal
 from llm_plugin.engine.names import LeanObject, find_member
-from llm_plugin.engine.security_cache import Exchange, SecurityCache
+from llm_plugin.engine.security_cache import SecurityCache, SecurityExchange
 from llm_plugin.engine.symbol_properties import SymbolProperties
 from llm_plugin.engine.symbols import Symbol
 from llm_plugin.engine.zones import DAY_US, to_us
@@ -23,7 +23,7 @@ from llm_plugin.engine.zones import DAY_US, to_us
 if TYPE_CHECKING:
     from llm_plugin.engine.subscriptions import SubscriptionDataConfig
 
-__all__ = ["Exchange", "Security", "SecurityCache"]
+__all__ = ["Security", "SecurityCache", "SecurityExchange"]
 
 
 class Security(LeanObject):
@@ -41,7 +41,7 @@ class Security(LeanObject):
     ) -> None:
         self.symbol = symbol
         self.type = symbol.security_type
-        self.exchange = Exchange(hours, clock)
+        self.exchange = SecurityExchange(hours, clock)
         self.symbol_properties = properties
         self.quote_currency = quote_currency
         self.base_currency = base_currency

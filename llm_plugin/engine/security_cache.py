@@ -17,7 +17,7 @@ from llm_plugin.engine.zones import to_us
 if TYPE_CHECKING:
     pass
 
-__all__ = ["Exchange", "SecurityCache"]
+__all__ = ["SecurityCache", "SecurityExchange"]
 
 
 class SecurityCache(LeanObject):
@@ -124,7 +124,7 @@ class SecurityCache(LeanObject):
         return float(self.source.value) if self.source is not None else 0.0
 
 
-class Exchange(LeanObject):
+class SecurityExchange(LeanObject):
     """Market hours of a security, at the clock of the run."""
 
     def __init__(self, hours: ExchangeHours, clock: Clock) -> None:

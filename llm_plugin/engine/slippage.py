@@ -6,11 +6,20 @@ from decimal import Decimal
 from typing import Any
 
 from llm_plugin.engine.bars import QuoteBar, TradeBar
+from llm_plugin.engine.enums import SecurityType
 from llm_plugin.engine.money import ZERO, to_decimal
 from llm_plugin.engine.names import LeanObject, find_member
 from llm_plugin.engine.orders import Order
 
-__all__ = ["ConstantSlippageModel", "NullSlippageModel", "VolumeShareSlippageModel", "slippage_of"]
+__all__ = [
+    "AlphaStreamsSlippageModel",
+    "ConstantSlippageModel",
+    "NullSlippageModel",
+    "VolumeShareSlippageModel",
+    "slippage_of",
+]
+
+_BASIS_POINT = Decimal("0.0001")
 
 
 class NullSlippageModel(LeanObject):
@@ -33,6 +42,16 @@ class ConstantSlippageModel(LeanObject):
         return ZERO if last is None else self._fraction * asset.last_data_price
 
 
+class AlphaStreamsSlippageModel(LeanObject):
+    """One basis point of equities."""
+
+    def get_slippage_approximation(self, asset: Any, order: Order) -> Decimal:
+        """Return a fraction of the last price."""
+        if asset.type != SecurityType.EQUITY or asset.get_last_data() is None:
+            return ZERO
+        return _BASIS_POINT * asset.last_data_price  # type: ignore[no-any-return]
+
+
 class VolumeShareSlippageModel(LeanObject):
     """Price impact that grows with the square of the order's share of the bar's volume."""
 
@@ -42,13 +61,17 @@ class VolumeShareSlippageModel(LeanObject):
     def get_slippage_approximation(self, asset: Any, order: Order) -> Decimal:
         """Return impact x share squared x price."""
         last = asset.get_last_data()
+        if last is None:
+            return ZERO
         if isinstance(last, TradeBar):
             volume = to_decimal(last.volume)
         elif isinstance(last, QuoteBar):
-            volume = to_decimal(last.last_bid_size if order.exact_quantity < 0 else last.last_ask_size)
+            volume = to_decimal(last.last_bid_size if order.exact_quantity > 0 else last.last_ask_size)
         else:
             raise ValueError(f"VolumeShareSlippageModel needs bars; the last data of {asset.symbol} is {last!r}")
-        if volume == 0:
+        if volume <= 0:
+            if asset.type in (SecurityType.CFD, SecurityType.FOREX, SecurityType.CRYPTO):
+                return ZERO
             return self._limit**2 * self._impact * asset.last_data_price  # type: ignore[no-any-return]
         share = min(abs(order.exact_quantity) / volume, self._limit)
         return share**2 * self._impact * asset.last_data_price  # type: ignore[no-any-return]

@@ -124,6 +124,13 @@ class SymbolPropertiesDatabase(LeanObject):
         """True if the symbol itself has a row."""
         return (market, ticker.upper(), snake(str(security_type)).replace("_", "")) in self._rows
 
+    def entries(self, market: str, security_type: SecurityType) -> list[tuple[str, SymbolProperties]]:
+        """Return (ticker, properties) of the symbols of a market, in the order of the file."""
+        kind = snake(str(security_type)).replace("_", "")
+        return [
+            (key[1], row) for key, row in self._rows.items() if key[0] == market and key[2] == kind and key[1] != "[*]"
+        ]
+
     def copy(self) -> SymbolPropertiesDatabase:
         """Return a copy that a run can edit."""
         twin = object.__new__(SymbolPropertiesDatabase)

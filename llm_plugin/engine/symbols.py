@@ -57,6 +57,8 @@ class Market(LeanObject):
     BINANCE = Binance = "binance"
     BINANCE_US = BinanceUS = "binanceus"
     BYBIT = Bybit = "bybit"
+    FTX = "ftx"
+    FTXUS = "ftxus"
     COINBASE = Coinbase = "coinbase"
     INTERACTIVE_BROKERS = InteractiveBrokers = "interactivebrokers"
     CME = "cme"

@@ -16,8 +16,9 @@ from llm_plugin.engine.enums import (
 )
 from llm_plugin.engine.enums import OrderResponseErrorCode as Code
 from llm_plugin.engine.fills import FillModelParameters
-from llm_plugin.engine.money import ZERO, round_down_to, to_decimal
+from llm_plugin.engine.money import ZERO, normalize, round_down_to, to_decimal
 from llm_plugin.engine.names import find_member
+from llm_plugin.engine.order_events import ModifiedFillQuantityOrderFee
 from llm_plugin.engine.order_kinds import create_order
 from llm_plugin.engine.order_queries import OrderQueries
 from llm_plugin.engine.order_rules import (
@@ -32,10 +33,10 @@ from llm_plugin.engine.order_rules import (
 from llm_plugin.engine.orders import (
     Order,
     OrderEvent,
-    OrderFee,
     OrderProperties,
     OrderSubmissionData,
 )
+from llm_plugin.engine.shortable import shortable_quantity_of
 from llm_plugin.engine.tickets import (
     CancelOrderRequest,
     OrderRequest,
@@ -117,12 +118,8 @@ class TransactionManager(OrderQueries):
         if self._algorithm.is_warming_up:
             return OrderResponse(request.order_id, Code.ALGORITHM_WARMING_UP, "Algorithm warming up.")
         if request.exact_quantity < 0 and not self._algorithm.is_shortable(request.symbol, request.exact_quantity):
-            return OrderResponse(
-                request.order_id,
-                Code.EXCEEDS_SHORTABLE_QUANTITY,
-                f"Order exceeds shortable quantity for Symbol {request.symbol} (requested short: "
-                f"{abs(request.exact_quantity)})",
-            )
+            text = self._short_text(request.symbol, request.exact_quantity)
+            return OrderResponse(request.order_id, Code.EXCEEDS_SHORTABLE_QUANTITY, text)
         return OrderResponse(request.order_id)
 
     def _queue_update(self, request: UpdateOrderRequest) -> OrderTicket | None:
@@ -139,10 +136,25 @@ class TransactionManager(OrderQueries):
             request.set_response(OrderResponse(order.id, Code.ORDER_QUANTITY_ZERO, "Unable to update to quantity zero"))
         elif self._algorithm.is_warming_up:
             request.set_response(OrderResponse(order.id, Code.ALGORITHM_WARMING_UP, "Algorithm warming up."))
+        elif (short := self._short_refusal(ticket, order, request)) is not None:
+            request.set_response(short)
         else:
             request.set_response(OrderResponse(order.id), OrderRequestStatus.PROCESSING)
             self._queue.append(request)
         return ticket
+
+    def _short_text(self, symbol: Any, quantity: Decimal) -> str:
+        # The text becomes the order's tag, which the hash over all orders covers.
+        limit = shortable_quantity_of(self._algorithm.securities[symbol]) or ZERO
+        return f"Order exceeds shortable quantity {limit} for Symbol {symbol} requested {normalize(quantity)})"
+
+    def _short_refusal(self, ticket: OrderTicket, order: Order, request: UpdateOrderRequest) -> OrderResponse | None:
+        wished = ticket.exact_quantity if request.quantity is None else to_decimal(request.quantity)
+        sells = order.exact_quantity < 0 or wished < 0
+        if not sells or self._algorithm.is_shortable(ticket.symbol, wished, order.id):
+            return None
+        text = self._short_text(ticket.symbol, ticket.exact_quantity)
+        return OrderResponse(order.id, Code.EXCEEDS_SHORTABLE_QUANTITY, text)
 
     def _queue_cancel(self, request: CancelOrderRequest) -> OrderTicket | None:
         ticket, order = self._tickets.get(request.order_id), self._orders.get(request.order_id)
@@ -364,7 +376,8 @@ class TransactionManager(OrderQueries):
         if crypto and base is not None and fee.exact_amount and fee.currency == base.symbol:
             if event.exact_fill_quantity > 0:
                 event.fill_quantity = event.exact_fill_quantity - fee.exact_amount
-                event.order_fee = OrderFee.zero
+                quote, multiplier = security.quote_currency.symbol, security.symbol_properties.exact_multiplier
+                event.order_fee = ModifiedFillQuantityOrderFee(fee, quote, multiplier)
 
     def force_fill(self, security: Security, quantity: Decimal, price: Decimal, tag: str) -> OrderTicket:
         """Execute a market order at a given price without fee: the engine closes a delisted position."""

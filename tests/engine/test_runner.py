@@ -42,7 +42,7 @@ def on_data(self, data):
         ("self.AddFuture('ES')", "QCAlgorithm.add_future|QCAlgorithm.AddFuture"),
         ("OptionRight.CALL", "OptionRight"),
         ("Resolution.WEEKLY", "Resolution.WEEKLY"),
-        ("self.set_brokerage_model(BrokerageName.ZERODHA)", "BrokerageName.Zerodha"),
+        ("self.set_brokerage_model(BrokerageName.BINANCE_FUTURES)", "BrokerageName.BinanceFutures"),
         ("self.add_equity('SPY').greeks", "Security.greeks"),
     ],
     ids=["snake", "pascal", "type", "enum", "brokerage", "security"],
