@@ -22,6 +22,10 @@ class _Entry(LeanObject):
         self.key, self.value = key, value
 
 
+def _is_partial(path: Path) -> bool:
+    return path.name.startswith(".") and path.name.endswith(".partial")
+
+
 class ObjectStore(LeanObject):
     """Bytes, text, JSON and XML by key; a key may contain slashes but must stay inside the folder.
 
@@ -37,7 +41,11 @@ class ObjectStore(LeanObject):
         """All keys, sorted."""
         if not self._folder.is_dir():
             return []
-        return sorted(path.relative_to(self._folder).as_posix() for path in self._folder.rglob("*") if path.is_file())
+        return sorted(
+            path.relative_to(self._folder).as_posix()
+            for path in self._folder.rglob("*")
+            if path.is_file() and not _is_partial(path)
+        )
 
     def _path(self, key: Any) -> Path:
         text = str(key).replace("\\", "/").lstrip("/")
@@ -76,7 +84,9 @@ class ObjectStore(LeanObject):
         if contents is None:
             return path.is_file()
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(bytes(contents))
+        partial = path.with_name(f".{path.name}.partial")  # a process that is killed leaves the value of before
+        partial.write_bytes(bytes(contents))
+        partial.replace(path)
         return True
 
     def read(self, key: str, encoding: str = "utf-8") -> str:

@@ -7,7 +7,7 @@ tags, and besides all earlier orders, fills and samples, so that the result file
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from llm_plugin.engine.paper_samples import SampleBook
 from llm_plugin.engine.settlement import DelayedSettlementModel
 from llm_plugin.engine.state_codec import decode, encode
 from llm_plugin.engine.symbols import SecurityIdentifier, Symbol
-from llm_plugin.engine.zones import from_us, to_us
+from llm_plugin.engine.zones import from_us
 from llm_plugin.errors import DataError
 
 __all__ = ["PaperAccount"]
@@ -261,12 +261,3 @@ class PaperAccount:
 def _no_symbol(identifier: str) -> None:
     return None
 
-
-def span_of(about: Mapping[str, Any]) -> timedelta:
-    """Return the length of the whole run, by the first row of its journal."""
-    return datetime.fromisoformat(about["end"]) - datetime.fromisoformat(about["start"])
-
-
-def start_us_of(core: EngineCore, about: Mapping[str, Any]) -> int:
-    """Return the first moment of the whole run."""
-    return core.clock.zone.utc(to_us(datetime.fromisoformat(about["start"])))

@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,13 @@ from llm_plugin.domain import (
     Source,
 )
 from llm_plugin.errors import ConfigError, DataError, LeanLlmError, ModelError, RecordError
+from llm_plugin.lean.answers import illegal_answer
 from llm_plugin.lean.backend import local_decision, make_backend
 from llm_plugin.lean.compat import local_to_utc, named_zone, utc_now
 from llm_plugin.lean.config import LeanConfig
 from llm_plugin.lean.context import AccountWatch, default_plan, market_context, position_state
 from llm_plugin.lean.features import Feed, FeedHub
-from llm_plugin.lean.identity import Identity, resolve_run_id
+from llm_plugin.lean.identity import RECORDED_DATA, Identity, resolve_run_id
 from llm_plugin.lean.ledger import Asked, Ledger, market_open
 from llm_plugin.lean.record import RecordedBackend
 from llm_plugin.lean.recorder import DecisionRecorder
@@ -40,7 +42,6 @@ from llm_plugin.outcomes.exits import validate_plan
 __all__ = ["Desk"]
 
 REPORT_NAME = "lean_side.json"
-MULTIPLIERS = (0.5, 0.75, 1.0)
 ASKED = (Source.LLM, Source.CACHE, Source.STALE)
 
 
@@ -97,7 +98,9 @@ class Desk:
         self.overruled: set[str] = set()
         self.on_change: Callable[[], None] | None = None
         self.before_first: Callable[[], None] | None = None
+        self.seen: dict[str, datetime] = {}
         self._unchecked = True
+        self._following = self._dirty = False
         self._ended = False
 
     # -- questions ---------------------------------------------------------------------------------------------------
@@ -147,11 +150,11 @@ class Desk:
     def settle(self, asked: Asked) -> Decision:
         """Record an answered entry question and follow it; a group's legs are settled once the group is known."""
         decision = asked.decision
-        self.recorder.decision(asked.request, decision)
         self.counts[f"entry_{decision.verdict.value}"] += 1
         self.counts[f"source_{decision.source.value}"] += 1
         self.ledger.follow(asked)
         self.changed()
+        self.recorder.decision(asked.request, decision)  # a restart finds in the state what the record lacks
         return decision
 
     def ask_position(self, feed: Feed, bar: PriceBar) -> Decision | None:
@@ -226,26 +229,27 @@ class Desk:
 
     def changed(self) -> None:
         """Note that something open has changed, so that the state is saved."""
-        if self.on_change is not None:
+        if self._following:
+            self._dirty = True  # saved once the bar is followed whole: a restart follows it again, or not at all
+        elif self.on_change is not None:
             self.on_change()
 
     def end(self) -> None:
         """Close the books: the run is over. Idempotent."""
         if not self._ended:
             self._ended = True
-            self.ledger.end()
+            if self.algorithm.live_mode:  # what is open goes on with the next process
+                self.changed()
+            else:
+                self.ledger.end()
             self.recorder.close()
             if self.run_folder is not None:
                 text = json.dumps(self.report(), indent=1) + "\n"
                 (self.run_folder / REPORT_NAME).write_text(text, encoding="utf-8")
-            self._write_reasons()
+            write = getattr(self.backend, "write_reasons", None)
+            if write is not None and self.config.get("reasoning.reasons") == "after_run":
+                write()  # a model in this process says why, now that nothing waits for it
             self.backend.close()
-
-    def _write_reasons(self) -> None:
-        """Let a model in this process say why, now that nothing waits for it."""
-        write = getattr(self.backend, "write_reasons", None)
-        if write is not None and self.config.get("reasoning.reasons") == "after_run":
-            write()
 
     def report(self) -> dict[str, Any]:
         """Return what the LEAN side counted."""
@@ -273,16 +277,38 @@ class Desk:
     def _refuse_lookahead(self) -> None:
         """Let a model in this process refuse days that it was trained on; the start is final after `initialize`."""
         check = getattr(self.backend, "refuse_lookahead", None)
-        if check is not None and not self.algorithm.live_mode:
+        recorded = self.algorithm.get_parameter(RECORDED_DATA) == "true"
+        if check is not None and (recorded or not self.algorithm.live_mode):
             check(local_to_utc(self.algorithm.start_date, named_zone(self.algorithm.time_zone)))
 
     def _on_bar(self, feed: Feed, bar: PriceBar) -> None:
+        if self.algorithm.live_mode and self.algorithm.is_warming_up:
+            return  # an earlier process has followed these bars
         if self._unchecked or self.before_first is not None:
             self.begin()
         self.account.observe()
-        self.ledger.on_bar(feed, bar)
-        if feed.symbol_id in self.ledger.brackets.brackets:
+        if self.follow_bar(feed, bar) and feed.symbol_id in self.ledger.brackets.brackets:
             self.ask_position(feed, bar)
+
+    def follow_bar(self, feed: Feed, bar: PriceBar) -> bool:
+        """Let everything that is open see a bar, once; False if an earlier process has shown it."""
+        if self.on_change is None:
+            self.ledger.on_bar(feed, bar)
+            return True
+        last = self.seen.get(feed.symbol_id)
+        if last is not None and bar.end_utc <= last:
+            return False
+        self._following = True
+        try:
+            self.ledger.on_bar(feed, bar)
+        finally:
+            self._following = False
+        self.seen[feed.symbol_id] = bar.end_utc
+        book = self.ledger.books.get(feed.symbol_id)
+        if self._dirty or self.ledger.replays.open.get(feed.symbol_id) or (book is not None and not book.idle):
+            self._dirty = False
+            self.on_change()
+        return True
 
     def _publish(self, outcome: Outcome) -> None:
         self.counts[f"outcomes_{outcome.kind.value}"] += 1
@@ -334,7 +360,7 @@ class Desk:
             return self._overrule(request, Source.FALLBACK, "on_failure", f"{type(error).__name__}: {error}")
         if not request.market.ready and decision.source in ASKED:
             return self._overrule(request, Source.WARMING, "warming", "features are warming up")
-        problem = _illegal(request, decision)
+        problem = illegal_answer(request, decision)
         if problem:
             self.counts["illegal_answers"] += 1
             self.algorithm.error(f"validator's answer is refused: {problem}")
@@ -366,20 +392,6 @@ class Desk:
         known = self.last_signal.get(feed.symbol_id)
         against = known is not None and known.action.side == -bracket.side
         return (bracket.managed.at_break_even, bracket.managed.trailing, against)
-
-
-def _illegal(request: DecisionRequest, decision: Decision) -> str:
-    if decision.decision_id != request.decision_id:
-        return f"decision id {decision.decision_id!r} answers another question"
-    if decision.action not in request.legal:
-        return f"action {decision.action.value} is not legal ({', '.join(request.legal)})"
-    if request.kind is QuestionKind.POSITION:
-        return ""
-    if decision.approved != (decision.action is request.signal.action):
-        return f"verdict {decision.verdict.value} does not fit action {decision.action.value}"
-    if decision.approved and decision.size_multiplier not in MULTIPLIERS:
-        return f"size multiplier {decision.size_multiplier!r} is none of {MULTIPLIERS}"
-    return ""
 
 
 def _feature_engine(resolution: str) -> Any:

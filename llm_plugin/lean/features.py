@@ -89,12 +89,15 @@ class Feed:
         "_algorithm",
         "_consolidator",
         "_filled",
+        "_first",
         "_on_bar",
         "_user",
         "atr",
         "bars",
         "engine",
+        "follow_after",
         "last",
+        "missed",
         "resolution",
         "seconds",
         "security",
@@ -141,6 +144,10 @@ class Feed:
         self._algorithm: Any = None
         self._consolidator: Any = None
         self._filled = False
+        self._first = False
+        # After a restart: the last bar that was followed, and those that have come since.
+        self.follow_after: datetime | None = None
+        self.missed: list[PriceBar] = []
 
     @property
     def ready(self) -> bool:
@@ -150,6 +157,7 @@ class Feed:
     def connect(self, algorithm: Any) -> None:
         """Register the feed's own consolidator."""
         self._algorithm = algorithm
+        self._first = bool(algorithm.live_mode)
         resolution = getattr(lean_api().Resolution, self.resolution.upper())
         self._consolidator = algorithm.resolve_consolidator(self.symbol, resolution)
         self._consolidator.data_consolidated += self._consolidated
@@ -167,13 +175,15 @@ class Feed:
         if self._filled:
             return 0
         self._filled = True
+        return sum(self._take(bar) for bar in self._history(HISTORY_BARS))
+
+    def _history(self, count: int) -> list[PriceBar]:
         lean = lean_api()
         kind = lean.QuoteBar if number(self.symbol.security_type) in (FOREX, CFD) else lean.TradeBar
         resolution = getattr(lean.Resolution, self.resolution.upper())
-        taken = 0
-        for raw in each(self._algorithm.history[kind](self.symbol, HISTORY_BARS, resolution)):
-            taken += self._take(price_bar(raw, self.zone))
-        return taken
+        return [
+            price_bar(raw, self.zone) for raw in each(self._algorithm.history[kind](self.symbol, count, resolution))
+        ]
 
     def rescale(self, factor: float, volume_factor: float) -> None:
         """Multiply stored prices and volumes (a split, or a dividend with volume factor 1, under raw prices)."""
@@ -191,6 +201,9 @@ class Feed:
 
     def _consolidated(self, _sender: Any, raw: Any) -> None:
         bar = price_bar(raw, self.zone)
+        if self._first:  # the process may have started inside this bar: history has it whole
+            self._first = False
+            bar = next((found for found in self._history(2) if found.end_utc == bar.end_utc), bar)
         known = self.fill() and self.last is not None and self.last.end_utc == bar.end_utc
         if self._take(bar) or known:
             self._on_bar(self, bar)
@@ -203,6 +216,8 @@ class Feed:
             self.engine.update(bar)
         self.last = bar
         self.bars += 1
+        if self.follow_after is not None and bar.end_utc > self.follow_after:
+            self.missed.append(bar)
         if self._user is not None:
             self.user_values = self._user(self, bar)
         return True

@@ -9,10 +9,12 @@ from typing import Any
 
 from llm_plugin.domain import DECISION_NAMESPACE, QuestionKind, decision_id
 
-__all__ = ["RUN_ID_KEY", "Identity", "resolve_run_id"]
+__all__ = ["RECORDED_DATA", "RUN_ID_KEY", "Identity", "resolve_run_id"]
 
 RUN_ID_KEY = "llm-plugin/run-id"
 """Object-store key under which a live deployment keeps its run id."""
+RECORDED_DATA = "llm-recorded-data"
+"""Parameter of a live run that plays recorded data: a model could have seen them."""
 
 
 class Identity:
@@ -30,6 +32,17 @@ class Identity:
         sequence = count if seen == bar_utc else 0
         self._last[(symbol_id, kind)] = (bar_utc, sequence + 1)
         return decision_id(self.run_id, symbol_id, bar_utc, kind, sequence), sequence
+
+    def state(self) -> list[list[Any]]:
+        """Return what was asked last about each symbol, as plain JSON types."""
+        return [[symbol, kind.value, bar.isoformat(), count] for (symbol, kind), (bar, count) in self._last.items()]
+
+    def restore(self, rows: list[list[Any]], before_utc: datetime | None) -> None:
+        """Take over what `state()` returned, of bars before a time where one is given: its bar comes once more."""
+        for symbol, kind, text, count in rows:
+            bar = datetime.fromisoformat(text)
+            if before_utc is None or bar < before_utc:
+                self._last[(symbol, QuestionKind(kind))] = (bar, int(count))
 
 
 def resolve_run_id(algorithm: Any, config_hash: str) -> str:

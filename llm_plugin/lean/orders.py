@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -65,14 +65,35 @@ class OrderWatch:
             if number(ticket.status) in CLOSED:
                 self._open.discard(order_id)
 
-    def start_from_now(self) -> None:
-        """Pass over everything that has happened so far: holdings say it already."""
+    def start_from_now(self, heard: Mapping[int, int] | None = None, last_id: int | None = None) -> None:
+        """Pass over what has happened so far: holdings say it already. Open orders are followed on.
+
+        Where the brokerage still knows the orders of an earlier process with all their events, the events that that
+        process did not hear are handed on instead: price, fee and tag are then known exactly.
+
+        Args:
+            heard: Order id -> number of its last event that the earlier process heard.
+            last_id: The last order id that it knew.
+        """
+        known = dict(heard or {})
         self._last_id = int(self._algorithm.transactions.last_order_id)
         self._open.clear()
         for order_id in range(1, self._last_id + 1):
             ticket = self._algorithm.transactions.get_order_ticket(order_id)
-            if ticket is not None:
-                self._seen[order_id] = max((int(event.id) for event in each(ticket.order_events)), default=0)
+            if ticket is None:
+                continue
+            events = list(each(ticket.order_events))
+            newest = max((int(event.id) for event in events), default=0)
+            before = known.get(order_id, 0 if last_id is not None and order_id > last_id else newest)
+            self._seen[order_id] = min(before, newest)
+            if number(ticket.status) not in CLOSED:
+                self._open.add(order_id)
+            for event in events:
+                self._take(order_id, event, str(ticket.tag))
+
+    def state(self) -> dict[str, int]:
+        """Return the last event heard of each order that is open, as far as this process knows, as JSON types."""
+        return {str(order_id): self._seen.get(order_id, 0) for order_id in sorted(self._open)}
 
     def adopt(self, order_id: int) -> None:
         """Follow an order of an earlier process again."""

@@ -36,13 +36,18 @@ class DecisionRecorder:
         self._store = store if folder is None else None
         self._key = f"{OBJECT_STORE_PREFIX}/{run_id}/{FILE_NAME}"
         self._lines: list[str] = []
+        self._known: set[tuple[str, ...]] | None = set() if resume else None
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
+            if resume:
+                self._take_up()
             self._file = FileIO(self._path, "a" if resume else "w")
             self._size = self._path.stat().st_size
             atexit.register(self.close)
         elif resume and store is not None and store.contains_key(self._key):
-            self._lines = [str(store.read(self._key)).rstrip("\n")]
+            self._lines = str(store.read(self._key)).splitlines()
+            for line in self._lines:
+                self._is_known(json.loads(line))
 
     def signal(self, signal: Signal, bar_utc: datetime) -> None:
         """Write the signal source's answer about the bar that ended at `bar_utc`."""
@@ -95,7 +100,37 @@ class DecisionRecorder:
                 file.close()
                 atexit.unregister(self.close)
 
+    def _take_up(self) -> None:
+        """Learn what an earlier process wrote; a last line that its end cut off is taken back."""
+        if not self._path.is_file():
+            return
+        whole = 0
+        with self._path.open("rb+") as stream:
+            for line in stream:
+                try:
+                    self._is_known(json.loads(line))
+                except ValueError:
+                    break
+                if not line.endswith(b"\n"):
+                    break
+                whole += len(line)
+            stream.truncate(whole)
+
+    def _is_known(self, row: dict[str, Any]) -> bool:
+        """Whether an earlier process, or this one, wrote this row; it counts as written from now on."""
+        if self._known is None:
+            return False
+        if row["kind"] == "signal":
+            key: tuple[str, ...] = ("signal", str(row["symbol_id"]), str(row["time_utc"]))
+        else:
+            key = tuple(str(row.get(name, "")) for name in ("kind", "decision_id", "outcome_kind", "action"))
+        known = key in self._known
+        self._known.add(key)
+        return known
+
     def _write(self, row: dict[str, Any]) -> None:
+        if self._is_known(row):
+            return
         self.rows += 1
         line = json.dumps(row, separators=(",", ":"), allow_nan=False)
         if self._file is not None:

@@ -194,6 +194,14 @@ class ReplayDesk:
             if not item.position_question:
                 self.entries[item.trade.entry.decision_id] = item
 
+    def drop(self, decision_ids: set[str]) -> None:
+        """Take out replays of decisions that are asked anew."""
+        for symbol_id, items in self.open.items():
+            kept = [i for i in items if i.trade.entry.decision_id not in decision_ids and i.parent not in decision_ids]
+            self.open[symbol_id] = kept
+        for decision_id in decision_ids:
+            self.entries.pop(decision_id, None)
+
     def _sweep(self, symbol_id: str) -> None:
         items = self.open.get(symbol_id, [])
         self.open[symbol_id] = [item for item in items if not item.trade.closed]

@@ -16,8 +16,9 @@ from llm_plugin.lean.bracket import Bracket
 from llm_plugin.lean.compat import each, number, utc_now
 from llm_plugin.lean.desk import Desk
 from llm_plugin.lean.features import Feed
+from llm_plugin.lean.identity import RECORDED_DATA
 from llm_plugin.lean.ledger import Asked
-from llm_plugin.lean.positions import Approval, Fill, exit_tag
+from llm_plugin.lean.positions import Approval, Fill, exit_tag, parse_tag
 from llm_plugin.outcomes.exits import ManagedStop
 
 __all__ = ["POLICIES", "StateKeeper"]
@@ -45,6 +46,7 @@ class StateKeeper:
         self.key = f"llm-plugin/state/{desk.identity.run_id}.json"
         self.saves = 0
         self.mismatches: list[str] = []
+        self._early: set[str] = set()
         always = desk.algorithm.get_parameter("llm-save-state") == "always"
         if enabled if enabled is not None else always or bool(desk.algorithm.live_mode):
             if desk.algorithm.object_store.contains_key(self.key):
@@ -68,6 +70,9 @@ class StateKeeper:
         return {
             "schema": SCHEMA,
             "run_id": self.desk.identity.run_id,
+            "asked_last": self.desk.identity.state(),
+            "seen": {key: to_jsonable(moment) for key, moment in self.desk.seen.items()},
+            "orders": {"last_id": ledger.orders.last_order_id, "heard": ledger.orders.state()},
             "peak_equity": self.desk.account.peak_equity,
             "start_equity": self.desk.account.start_equity,
             "counts": dict(self.desk.counts),
@@ -90,21 +95,82 @@ class StateKeeper:
             raise DataError(f"saved state {self.key} is damaged ({error.msg}): delete the key to start anew") from error
         if state.get("schema") != SCHEMA:
             raise DataError(f"saved state {self.key} has schema {state.get('schema')!r}, this program reads {SCHEMA!r}")
-        desk, ledger = self.desk, self.desk.ledger
+        desk = self.desk
         desk.account.peak_equity = max(desk.account.peak_equity, state["peak_equity"])
         desk.account.start_equity = state["start_equity"]
         desk.counts.update(state["counts"])
         desk.overruled.update(state["overruled"])
+        ledger = desk.ledger
         ledger.asked.update({key: _asked_of(row) for key, row in state["asked"].items()})
         for key, row in state["books"].items():
             ledger.book(key).restore(row)
         ledger.replays.restore(state["replays"])
+        seen = {key: _time(text) for key, text in state.get("seen", {}).items()}
+        desk.seen.update(seen)
+        followed = {*state["books"], *state["brackets"], *ledger.replays.open}
         for security in list(each(desk.algorithm.securities.values())):
-            if str(security.symbol.id) in {*state["books"], *state["brackets"]} or state["replays"]:
-                desk.hub.add(security)
-        desk.before_first = lambda: self._reconcile(state)
+            identifier = str(security.symbol.id)
+            if identifier in followed:
+                desk.hub.add(security).follow_after = seen.get(identifier)
+        desk.before_first = lambda: self._take_over(state)
 
     # -- reconciliation ----------------------------------------------------------------------------------------------
+
+    def _take_over(self, state: dict[str, Any]) -> None:
+        """LEAN knows holdings and orders now: match them with what was restored, and make up for what was missed."""
+        desk = self.desk
+        now = utc_now(desk.algorithm)
+        replayed = desk.algorithm.get_parameter(RECORDED_DATA) == "true"
+        if replayed:
+            self._forget_asked_at(now)
+        desk.identity.restore(state.get("asked_last", []), now if replayed else None)
+        for asked in desk.ledger.asked.values():
+            desk.recorder.decision(asked.request, asked.decision)  # it knows which rows it has
+        self._restore_brackets(state)
+        self._reconcile(state)
+        self._catch_up(now)
+
+    def _forget_asked_at(self, now: datetime) -> None:
+        """Recorded data play a moment that was cut short once more: what it asked is asked again, under the same id."""
+        ledger = self.desk.ledger
+        again = {key for key, asked in ledger.asked.items() if asked.request.signal.time_utc >= now}
+        for key in again:
+            del ledger.asked[key]
+        for book in ledger.books.values():
+            book.approvals = [item for item in book.approvals if item.decision_id not in again]
+        ledger.replays.drop(again)
+
+    def _restore_brackets(self, state: dict[str, Any]) -> None:
+        """Take over the brackets whose orders the brokerage still shows under their ids, open or not."""
+        desk = self.desk
+        for identifier, row in state["brackets"].items():
+            feed = desk.hub.feeds.get(identifier)
+            if feed is None:
+                continue
+            stop = self._same_order(feed, row["stop_order_id"], STOP_MARKET, -int(row["side"]))
+            if stop is None:
+                continue
+            bracket = _bracket_of(row, feed, desk.ledger.policy)
+            bracket.stop_ticket = stop
+            bracket.target_ticket = self._same_order(feed, row["target_order_id"], LIMIT, -int(row["side"]))
+            desk.ledger.brackets.brackets[identifier] = bracket
+            self._early.add(identifier)
+
+    def _same_order(self, feed: Feed, order_id: int | None, kind: int, side: int) -> Any:
+        ticket = None if order_id is None else self.desk.algorithm.transactions.get_order_ticket(order_id)
+        if ticket is None or str(ticket.symbol.id) != feed.symbol_id or number(ticket.order_type) != kind:
+            return None
+        return ticket if float(ticket.quantity) * side > 0 else None
+
+    def _catch_up(self, now: datetime) -> None:
+        """Show what is open the bars that came while nobody watched; the bar of this very moment comes by itself."""
+        for feed in self.desk.hub.feeds.values():
+            if feed.follow_after is not None:
+                feed.fill()
+                feed.follow_after = None
+                missed, feed.missed = [bar for bar in feed.missed if bar.end_utc < now], []
+                for bar in missed:
+                    self.desk.follow_bar(feed, bar)
 
     def _recover(self) -> None:
         """The saved state is gone, but a service knows what this run has asked: a holding finds its decision again.
@@ -133,7 +199,9 @@ class StateKeeper:
 
     def _reconcile(self, state: dict[str, Any]) -> None:
         algorithm = self.desk.algorithm
-        self.desk.ledger.orders.start_from_now()
+        orders = state.get("orders", {})
+        heard = {int(order_id): count for order_id, count in orders.get("heard", {}).items()}
+        self.desk.ledger.orders.start_from_now(heard, orders.get("last_id"))
         known = {*state["books"], *state["brackets"]}
         for security in list(each(algorithm.securities.values())):
             identifier = str(security.symbol.id)
@@ -142,6 +210,21 @@ class StateKeeper:
                 feed = self.desk.hub.get(security.symbol)
                 self._match_holding(feed, held)
                 self._match_orders(feed, state["brackets"].get(identifier))
+        self._cancel_orphans()
+
+    def _cancel_orphans(self) -> None:
+        """Protective orders of positions that are gone would open new ones: they are cancelled."""
+        ledger = self.desk.ledger
+        wanted = {ticket.order_id for item in ledger.brackets.brackets.values() for ticket in _tickets(item)}
+        transactions = self.desk.algorithm.transactions
+        symbols = [security.symbol for security in each(self.desk.algorithm.securities.values())]
+        for ticket in [item for symbol in symbols for item in each(transactions.get_open_order_tickets(symbol))]:
+            _, reason, decision_id = parse_tag(str(ticket.tag))
+            lots = (lot for book in ledger.books.values() for lot in book.lots)
+            if reason is None or ticket.order_id in wanted or any(lot.decision_id == decision_id for lot in lots):
+                continue
+            self._note(f"{ticket.symbol}: order {ticket.order_id} protects nothing any more: it is cancelled")
+            ticket.cancel()
 
     def _expect(self, symbol_id: str, request: DecisionRequest, decision: Decision) -> None:
         """Let a decision wait for the fill that is found as a holding."""
@@ -177,7 +260,7 @@ class StateKeeper:
         ledger = self.desk.ledger
         lots = [lot for lot in ledger.book(feed.symbol_id).lots if lot.decision_id in ledger.asked]
         managed = [lot for lot in lots if ledger.asked[str(lot.decision_id)].managed]
-        if feed.symbol_id in ledger.brackets.brackets or not managed:
+        if not managed or (feed.symbol_id in ledger.brackets.brackets and feed.symbol_id not in self._early):
             return
         lot = managed[0]
         tickets = list(each(self.desk.algorithm.transactions.get_open_order_tickets(feed.symbol)))
@@ -190,10 +273,13 @@ class StateKeeper:
         bracket.quantity = lot.quantity
         bracket.stop_ticket = _find(tickets, row["stop_order_id"], STOP_MARKET, -lot.side)
         bracket.target_ticket = _find(tickets, row["target_order_id"], LIMIT, -lot.side)
+        bracket.close_ticket = next((item for item in tickets if _closes(item, bracket.decision_id)), None)
+        bracket.closing = bracket.close_ticket is not None
         ledger.brackets.brackets[feed.symbol_id] = bracket
-        for ticket in (bracket.stop_ticket, bracket.target_ticket):
-            if ticket is not None:
-                ledger.orders.adopt(int(ticket.order_id))
+        for ticket in _tickets(bracket):
+            ledger.orders.adopt(int(ticket.order_id))
+        if bracket.closing:
+            return
         if bracket.stop_ticket is None or (bracket.target is not None and bracket.target_ticket is None):
             self._note(f"{feed.ticker}: a protective order is missing: it is sent again")
             ledger.brackets.complete(bracket)
@@ -202,6 +288,21 @@ class StateKeeper:
         self.mismatches.append(message)
         self.desk.counts["restart_mismatches"] += 1
         self.desk.algorithm.log(f"restart ({self.policy}): {message}")
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def _closes(ticket: Any, decision_id: str) -> bool:
+    """Whether an open order closes a decision's position at market."""
+    if number(ticket.order_type) in (STOP_MARKET, LIMIT):
+        return False
+    return parse_tag(str(ticket.tag))[2] == decision_id
+
+
+def _tickets(bracket: Bracket) -> list[Any]:
+    return [ticket for ticket in (bracket.stop_ticket, bracket.target_ticket) if ticket is not None]
 
 
 def _find(tickets: list[Any], order_id: int | None, kind: int, side: int) -> Any:

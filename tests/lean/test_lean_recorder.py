@@ -76,11 +76,16 @@ def test_an_ordinary_file_is_cut_within_a_row(tmp_path: Path) -> None:
 
 
 def test_a_resumed_record_goes_on_behind_the_last_row(tmp_path: Path) -> None:
-    for resume in (False, True):
+    """What the process before wrote is not written again, and a line that its end cut off is taken back."""
+    for resume, rows in ((False, 3), (True, 5)):
         recorder = DecisionRecorder(tmp_path, resume=resume)
-        record(recorder, 3)
+        record(recorder, rows)
         recorder.close()
-    assert len((tmp_path / "decisions.jsonl").read_text().splitlines()) == 6
+        with (tmp_path / "decisions.jsonl").open("a") as stream:
+            stream.write('{"kind":"sig')
+    DecisionRecorder(tmp_path, resume=True).close()
+    times = [json.loads(line)["time_utc"] for line in (tmp_path / "decisions.jsonl").read_text().splitlines()]
+    assert times == [f"{(START + timedelta(hours=hour)).isoformat()[:19]}Z" for hour in range(5)]
 
 
 def test_a_file_that_does_not_fit_leaves_the_old_one(tmp_path: Path) -> None:
