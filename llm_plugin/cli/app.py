@@ -19,6 +19,7 @@ from llm_plugin.cli import (
     memory,
     models,
     pairs,
+    paper,
     project,
     proofs,
     retrain,
@@ -59,6 +60,7 @@ def _root(
 
 for _module in (
     backtest,
+    paper,
     project,
     models,
     data,

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from llm_plugin.cli.console import emit, err, out, table
+from llm_plugin.cli.console import emit, err, out, parameter_pairs, table
 from llm_plugin.cli.progress import ArmProgress
 
 __all__ = ["register"]
@@ -57,7 +57,7 @@ def backtest(
         start=start,
         end=end,
         overrides=(*overrides, *extra),
-        parameters=_pairs(parameters),
+        parameters=parameter_pairs(parameters),
         ablation=ablation,
         baseline=baseline,
         decisions_from=decisions_from,
@@ -75,15 +75,6 @@ def backtest(
         out.print(f"report: {done.folder / 'report.html'}", markup=False, soft_wrap=True)
     if done.interrupted:
         raise typer.Exit(130)
-
-
-def _pairs(items: list[str]) -> dict[str, str]:
-    from llm_plugin.errors import ConfigError
-
-    wrong = [item for item in items if "=" not in item]
-    if wrong:
-        raise ConfigError([f"--parameter {item}: write name=value" for item in wrong])
-    return {name: value for name, _, value in (item.partition("=") for item in items)}
 
 
 def _show(summary: Mapping[str, Any]) -> None:

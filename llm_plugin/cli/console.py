@@ -12,7 +12,7 @@ from rich.table import Table
 
 from llm_plugin.domain import to_jsonable
 
-__all__ = ["emit", "err", "key_values", "out", "table"]
+__all__ = ["emit", "err", "key_values", "out", "parameter_pairs", "table"]
 
 WIDTH = 120  # where no terminal says how wide it is
 out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
@@ -41,3 +41,17 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, 
 def key_values(title: str, values: Mapping[str, Any]) -> None:
     """Print a two-column table of names and values."""
     table(title, ("", ""), list(values.items()))
+
+
+def parameter_pairs(items: Sequence[str]) -> dict[str, str]:
+    """Return the names and values of `--parameter name=value`.
+
+    Raises:
+        ConfigError: One has no `=`; all of them are named.
+    """
+    from llm_plugin.errors import ConfigError
+
+    wrong = [item for item in items if "=" not in item]
+    if wrong:
+        raise ConfigError([f"--parameter {item}: write name=value" for item in wrong])
+    return {name: value for name, _, value in (item.partition("=") for item in items)}

@@ -98,8 +98,10 @@ class AlgorithmBase(  # type: ignore[override]
 
     # Set-up.
     def set_start_date(self, *args: Any) -> None:
-        """`(year, month, day)` or a date: midnight in the algorithm's zone."""
+        """`(year, month, day)` or a date: midnight in the algorithm's zone. A live run that goes on starts now."""
         self._check_unlocked("set_start_date")
+        if self._engine.start_is_now:
+            return
         day = _day(args)
         self._engine.start = datetime(day.year, day.month, day.day)
         self._engine.clock.utc_us = self._engine.clock.zone.utc(_us(self._engine.start))

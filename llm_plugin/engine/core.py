@@ -87,6 +87,7 @@ class EngineCore:
         self.context = context
         self.data_folder = context.data_folder
         self.live = context.live is not None
+        self.start_is_now = False
         self.clock = Clock()
         self.market_hours = load_market_hours(context.data_folder)
         self.symbol_properties = load_symbol_properties(context.data_folder)

@@ -83,6 +83,9 @@ class Pace:
 class Account(Protocol):
     """What the brokerage keeps while no process runs."""
 
+    def set_clock(self, core: EngineCore) -> None:
+        """Before `initialize`: let a run that goes on know what time it is."""
+
     def prepare(self, core: EngineCore) -> None:
         """After `initialize`: give the algorithm its cash, holdings and orders, and the run its first moment."""
 
@@ -145,6 +148,10 @@ class LiveSession:
         self._written = time.monotonic()
 
     # What the runner calls.
+    def set_clock(self, core: EngineCore) -> None:
+        """Before `initialize`."""
+        self.account.set_clock(core)
+
     def prepare(self, core: EngineCore) -> None:
         """After `initialize`, before the warm-up begins."""
         self.account.prepare(core)

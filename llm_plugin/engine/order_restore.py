@@ -51,7 +51,7 @@ def restore_orders(
         working: Whether open orders may fill: not before the warm-up is over.
     """
     manager = core.transactions
-    known = {str(symbol.id): symbol for symbol in core.securities.keys()}  # noqa: SIM118 - LEAN's keys
+    known = {str(symbol.id): symbol for symbol in core.securities.keys()}
 
     def find(identifier: str) -> Symbol | None:
         return known.get(identifier)

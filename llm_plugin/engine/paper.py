@@ -117,7 +117,7 @@ def _check(account: PaperAccount, folder: Path, project: Path) -> None:
     began = account.journal.state.began
     name = Path(project).resolve().name
     if account.resumed and began.get("project") != name:
-        raise ConfigError(f"{folder} is a deployment of {began.get('project')!r}, not of {name!r}: name another --output")
+        raise ConfigError(f"{folder} is a deployment of {began.get('project')!r}, not of {name!r}: name another folder")
     if account.ended:
         raise DataError(f"{folder} has come to the end of its data ({began.get('end')}): start another one with --new")
 

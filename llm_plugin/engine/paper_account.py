@@ -72,6 +72,13 @@ class PaperAccount:
         return self.journal.state.ended
 
     # What the session calls.
+    def set_clock(self, core: EngineCore) -> None:
+        """Let `initialize` see the moment at which the run goes on."""
+        if self.time_us is not None:
+            core.start_is_now = True
+            core.clock.utc_us = self.time_us + 1
+            core.start = from_us(core.clock.zone.local(self.time_us + 1))
+
     def prepare(self, core: EngineCore) -> None:
         """Give the algorithm its cash, holdings and orders; the run goes on right after the last moment."""
         state = self.journal.state
@@ -225,7 +232,7 @@ class PaperAccount:
         open_orders = {row["symbol"] for row in state.orders.values() if row["open"]}
         held = {key for key, values in state.held.items() if Decimal(values[0]) != 0}
         for identifier in sorted(held | open_orders):
-            if not any(str(symbol.id) == identifier for symbol in core.securities.keys()):  # noqa: SIM118 - LEAN's keys
+            if not any(str(symbol.id) == identifier for symbol in core.securities.keys()):
                 sid = SecurityIdentifier.parse(identifier)
                 core.algorithm.add_security(Symbol(sid, state.tickers.get(identifier, sid.symbol)))
 
@@ -260,4 +267,3 @@ class PaperAccount:
 
 def _no_symbol(identifier: str) -> None:
     return None
-

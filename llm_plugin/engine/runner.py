@@ -202,6 +202,8 @@ class _Run:
     def _initialize(self, start: date | None, end: date | None) -> None:
         core, algorithm = self.core, self.algorithm
         core.clock.utc_us = core.clock.zone.utc(to_us(core.start))
+        if self.context.live is not None:
+            self.context.live.set_clock(core)
         algorithm.initialize()
         if start is not None:
             algorithm.set_start_date(start)
