@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+from llm_plugin.engine.refusals import install
+
 __all__ = ["engine_names"]
 
 _MODULES = (
@@ -45,4 +47,5 @@ def engine_names() -> dict[str, Any]:
     names["DynamicData"] = names["PythonData"]
     names["QCAlgorithmFramework"] = names["QCAlgorithm"]
     names["QCAlgorithmFrameworkBridge"] = names["QCAlgorithm"]
+    install(names)
     return names

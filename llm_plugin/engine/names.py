@@ -36,11 +36,27 @@ def pascal(name: str) -> str:
     return "".join(part[:1].upper() + part[1:].lower() for part in name.split("_"))
 
 
+def _static(kind: type, name: str) -> Any:
+    return next((vars(part)[name] for part in kind.__mro__ if name in vars(part)), None)
+
+
 def _is_snake(name: str) -> bool:
     return name[0] != "_" and name == name.lower()
 
 
-class LeanObject:
+class _LeanType(type):
+    def __getattr__(cls, name: str) -> Any:
+        """Find the other spelling on the class itself; a member in neither spelling is reported by name."""
+        if not name.startswith("_"):
+            twin = snake(name)
+            for part in cls.__mro__:
+                if twin in vars(part):
+                    return getattr(cls, twin)
+            raise MissingMember(f"{cls.__name__}.{name}", "neither the engine nor your class defines it")
+        raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}")
+
+
+class LeanObject(metaclass=_LeanType):
     """Base of every class that user code sees."""
 
     __slots__ = ()
@@ -59,6 +75,10 @@ class LeanObject:
                     setattr(cls, twin, value)
             elif (twin := snake(name)) in inherited and twin not in own:
                 setattr(cls, twin, value)
+        if not engine_class:
+            from llm_plugin.engine.refusals import refuse_dead_overrides
+
+            refuse_dead_overrides(cls)
 
     def __getattr__(self, name: str) -> Any:
         """Find the other spelling; a member in neither spelling is reported by name."""
@@ -72,6 +92,10 @@ class LeanObject:
                     if type(self).__getattr__ is not LeanObject.__getattr__:
                         return getattr(self, twin)
         return self._missing_member(name)
+
+    def __dir__(self) -> list[str]:
+        """Leave out what is there only to be refused."""
+        return [name for name in object.__dir__(self) if not getattr(_static(type(self), name), "refused", False)]
 
     def to_string(self) -> str:
         """Return the text of the object, as .NET's method of that name."""

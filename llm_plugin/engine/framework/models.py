@@ -75,6 +75,15 @@ def model_name(model: Any) -> str:
 class AlphaModel(LeanObject):
     """Base of alpha models: `update(algorithm, data)` returns insights."""
 
+    @property
+    def name(self) -> str:
+        """What its insights name as their source; the class's name where none was set."""
+        return str(self.__dict__.get("_model_name") or type(self).__name__)
+
+    @name.setter
+    def name(self, value: Any) -> None:
+        self.__dict__["_model_name"] = str(value)
+
     def update(self, algorithm: Any, data: Any) -> Iterable[Any]:
         """Return the new insights."""
         raise NotImplementedError(f"{type(self).__name__} must implement the method 'update'")
