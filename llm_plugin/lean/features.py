@@ -177,13 +177,22 @@ class Feed:
         self._filled = True
         return sum(self._take(bar) for bar in self._history(HISTORY_BARS))
 
-    def _history(self, count: int) -> list[PriceBar]:
+    def _history(self, count: int, resolution: Any = None) -> list[PriceBar]:
         lean = lean_api()
         kind = lean.QuoteBar if number(self.symbol.security_type) in (FOREX, CFD) else lean.TradeBar
-        resolution = getattr(lean.Resolution, self.resolution.upper())
-        return [
-            price_bar(raw, self.zone) for raw in each(self._algorithm.history[kind](self.symbol, count, resolution))
-        ]
+        wanted = getattr(lean.Resolution, self.resolution.upper()) if resolution is None else resolution
+        found = self._algorithm.history[kind](self.symbol, count, wanted)
+        return [price_bar(raw, self.zone) for raw in each(found)]
+
+    def _whole(self, bar: PriceBar) -> PriceBar:
+        """Return the first bar of a live process, which may have started inside it, from the bars that make it up."""
+        finest = min(each(self.security.subscriptions), key=lambda item: resolution_seconds(item.resolution))
+        seconds = resolution_seconds(finest.resolution)
+        if seconds >= self.seconds:
+            return bar
+        rows = self._history(self.seconds // seconds, finest.resolution)
+        parts = [row for row in rows if row.start_utc >= bar.start_utc and row.end_utc <= bar.end_utc]
+        return joined(parts, bar) if parts else bar
 
     def rescale(self, factor: float, volume_factor: float) -> None:
         """Multiply stored prices and volumes (a split, or a dividend with volume factor 1, under raw prices)."""
@@ -203,7 +212,7 @@ class Feed:
         bar = price_bar(raw, self.zone)
         if self._first:  # the process may have started inside this bar: history has it whole
             self._first = False
-            bar = next((found for found in self._history(2) if found.end_utc == bar.end_utc), bar)
+            bar = self._whole(bar)
         known = self.fill() and self.last is not None and self.last.end_utc == bar.end_utc
         if self._take(bar) or known:
             self._on_bar(self, bar)
@@ -330,6 +339,17 @@ def price_bar(raw: Any, zone: tzinfo) -> PriceBar:
         float(ask.low),
         float(ask.close),
     )
+
+
+def joined(parts: Sequence[PriceBar], whole: PriceBar) -> PriceBar:
+    """Return one bar over the time of `whole`, made of its parts in the order of time."""
+    values: dict[str, Any] = {"volume": sum(part.volume for part in parts)}
+    for side in ("bid", "ask"):
+        values[f"{side}_open"] = getattr(parts[0], f"{side}_open")
+        values[f"{side}_high"] = max(getattr(part, f"{side}_high") for part in parts)
+        values[f"{side}_low"] = min(getattr(part, f"{side}_low") for part in parts)
+        values[f"{side}_close"] = getattr(parts[-1], f"{side}_close")
+    return replace(whole, **values)
 
 
 def _subscribed_seconds(security: Any) -> int:
