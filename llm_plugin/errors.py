@@ -2,6 +2,7 @@
 
 LeanLlmError
 ├── ConfigError            fix the configuration (all problems are listed at once)
+│   ├── SandboxUnavailable the kernel lacks a layer that `--sandbox` needs (it is named)
 │   ├── StaleConfig        the resolved JSON is older than the YAML: run `lean-llm config resolve`
 │   └── TemplateError      a prompt template names a field that does not exist
 ├── DataError              fix or replace a data file (file, row and remedy are named)
@@ -19,6 +20,8 @@ LeanLlmError
 │   └── LeaseLost          this cycle's lease has passed to another one: it must stop
 ├── UnsupportedLeanApi     the embedded engine lacks this member of LEAN's API
 └── AlgorithmError         the user's algorithm raised (file and line are named)
+    ├── LimitExceeded      it did not return in time, or asked for more memory than it may
+    └── SandboxViolation   it reached for something outside of its sandbox
 """
 
 from __future__ import annotations
@@ -37,11 +40,14 @@ __all__ = [
     "LeanLlmError",
     "LeaseHeld",
     "LeaseLost",
+    "LimitExceeded",
     "LookaheadError",
     "MemoryUnavailable",
     "ModelError",
     "RecordError",
     "RetryableError",
+    "SandboxUnavailable",
+    "SandboxViolation",
     "StaleConfig",
     "StoreUnavailable",
     "TemplateError",
@@ -65,6 +71,10 @@ class ConfigError(LeanLlmError):
     def __init__(self, problems: str | Iterable[str]) -> None:
         self.problems = [problems] if isinstance(problems, str) else list(problems)
         super().__init__("\n".join(self.problems))
+
+
+class SandboxUnavailable(ConfigError):
+    """This machine cannot build the sandbox that was asked for; nothing was run."""
 
 
 class StaleConfig(ConfigError):
@@ -159,6 +169,14 @@ class AlgorithmError(LeanLlmError):
     """The user's algorithm raised; the message names the user's own file and line."""
 
     exit_code = 8
+
+
+class LimitExceeded(AlgorithmError):
+    """The user's algorithm used more time or memory than it may."""
+
+
+class SandboxViolation(AlgorithmError):
+    """The user's algorithm reached for something that its sandbox does not hold."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -20,6 +20,7 @@ from llm_plugin.engine.enums import AlgorithmStatus, Resolution
 from llm_plugin.engine.frames import ticker_keys
 from llm_plugin.engine.importer import lean_imports, load_algorithm_class
 from llm_plugin.engine.lean_project import Project, read_project
+from llm_plugin.engine.limits import LimitReached, RunLimits, Watchdog
 from llm_plugin.engine.loop import Progress, TimeLoop
 from llm_plugin.engine.map_files import use_symbol_factory
 from llm_plugin.engine.money import ZERO
@@ -85,6 +86,7 @@ def run_backtest(
     raise_errors: bool = True,
     live: Any = None,
     object_store_folder: Path | None = None,
+    limits: RunLimits | None = None,
 ) -> BacktestResult:
     """Run a project and write LEAN's result files.
 
@@ -100,12 +102,14 @@ def run_backtest(
         raise_errors: False returns what went wrong in `error` instead of raising it.
         live: A `LiveSession`: the run waits for its moments, and its account outlives it.
         object_store_folder: Where the object store lies; None is the plugin's home.
+        limits: Time and memory that the run may use; default: LEAN's 20 minutes a time step.
 
     Returns:
         Statistics, orders and files.
 
     Raises:
-        AlgorithmError: The algorithm raised; partial results are written first, the error has them as `result`.
+        AlgorithmError: The algorithm raised, or broke a limit (`LimitExceeded`); partial results are written first,
+            the error has them as `result`.
         UnsupportedLeanApi: It used a member that the engine lacks; likewise.
         DataError: The data folder lacks something, or a file is damaged; likewise.
     """
@@ -115,7 +119,7 @@ def run_backtest(
     store = object_store_folder
     context = RunContext(Path(data_folder).resolve(), merged, store, found.folder.name, found.folder, live)
     with lean_imports(found.folder), rare_collections():
-        run = _Run(context, found, on_progress)
+        run = _Run(context, found, on_progress, limits or RunLimits())
         token = set_context(context)
         buffer = MarketOnCloseOrder.submission_time_buffer
         try:
@@ -146,9 +150,9 @@ def rare_collections() -> Iterator[None]:
 class _Run:
     """One backtest from loading to results."""
 
-    def __init__(self, context: RunContext, project: Project, on_progress: Any) -> None:
+    def __init__(self, context: RunContext, project: Project, on_progress: Any, limits: RunLimits) -> None:
         self.context, self.project = context, project
-        self._on_progress = on_progress
+        self._on_progress, self._limits = on_progress, limits
         self.failure: LeanLlmError | None = None
         self.cause: BaseException | None = None
         self.interrupted = False
@@ -161,25 +165,34 @@ class _Run:
         """Load, initialise and run; whatever is raised is kept."""
         from llm_plugin.engine.algorithm import QCAlgorithm
 
+        # A live run waits for its moments: there is no telling a long step from a quiet market.
+        guard = Watchdog(self._limits, self._position) if self.context.live is None else nullcontext()
         try:
-            kind = load_algorithm_class(self.project.main, QCAlgorithm, wanted)
-            self.name = kind.__name__
-            self.context.algorithm_id = self.name
-            self.algorithm = kind()
-            with ticker_keys(self.core.symbol_cache.find):
-                self._initialize(start, end)
-                if self.loop is not None:
-                    self.loop.run()
-                    self.loop.finish()
-                    # Also after `quit`: LEAN calls a run that came to its end completed.
-                    self.core.status = self._final_status()
+            with guard:
+                self._load_and_run(QCAlgorithm, wanted, start, end)
         except KeyboardInterrupt:
             self.interrupted = True
             self._end(AlgorithmStatus.STOPPED)
-        except Exception as error:
+        except (Exception, LimitReached) as error:
             self.cause = error
             self.failure = translate(error, self.project.folder)
             self._end(AlgorithmStatus.RUNTIME_ERROR)
+
+    def _load_and_run(self, base: type, wanted: str | None, start: date | None, end: date | None) -> None:
+        kind = load_algorithm_class(self.project.main, base, wanted)
+        self.name = kind.__name__
+        self.context.algorithm_id = self.name
+        self.algorithm = kind()
+        with ticker_keys(self.core.symbol_cache.find):
+            self._initialize(start, end)
+            if self.loop is not None:
+                self.loop.run()
+                self.loop.finish()
+                # Also after `quit`: LEAN calls a run that came to its end completed.
+                self.core.status = self._final_status()
+
+    def _position(self) -> Any:
+        return self.core.clock.utc_us if self.algorithm is not None else None
 
     def _final_status(self) -> AlgorithmStatus:
         live = self.context.live
@@ -224,10 +237,11 @@ class _Run:
         core.clock.utc_us = start_us
         manager = DataManager(core, start_us, end_us)
         core.data_manager = manager
-        self._benchmark(manager, start_us)
         manager.ensure_conversions(start_us)
         core.universes = UniverseEngine(core, end_us)
         core.universes.start(start_us)
+        # After the first selection, as in LEAN: what that seeds does not see the benchmark's stream.
+        self._benchmark(manager, start_us)
         core.locked = True
         core.transactions.listeners.append(algorithm.framework.on_order_event)
         self.sampler = RunSampler(core)
