@@ -130,6 +130,37 @@ class TradeBar(BaseData):
         """LEAN's name of the kind of data."""
         return "TradeBar"
 
+    @data_type.setter
+    def data_type(self, value: str) -> None:
+        if value != "TradeBar":
+            raise ValueError(f"a trade bar cannot become {value}")
+
+    def get_source(self, config: Any, date: datetime, is_live_mode: bool = False) -> Any:
+        """Return where LEAN's trade file of a subscription lies."""
+        from llm_plugin.engine.lean_paths import market_data_source
+
+        return market_data_source(config, date)
+
+    @classmethod
+    def parse(cls, config: Any, line: str, date: datetime) -> Any:
+        """Return the bar of a line of a trade file; prices of equities are ten-thousandths there."""
+        from llm_plugin.engine.lean_paths import parse_trade_line
+
+        start, period, (first, high, low, close, volume) = parse_trade_line(config, line, date)
+        return cls(start, config.symbol, first, high, low, close, volume, period)
+
+    @classmethod
+    def parse_equity(cls, config: Any, line: str, date: datetime) -> Any:
+        """Return the bar of a line of an equity's trade file."""
+        from llm_plugin.engine.lean_paths import parse_trade_line
+
+        start, period, (first, high, low, close, volume) = parse_trade_line(config, line, date, equity=True)
+        return cls(start, config.symbol, first, high, low, close, volume, period)
+
+    def reader(self, config: Any, line: str, date: datetime, is_live_mode: bool = False) -> Any:
+        """Return the bar of a line of a trade file."""
+        return self.parse(config, line, date)
+
     def update(self, last: float, *rest: float) -> None:
         """Extend the bar by a price (and add the third argument, a trade's size, to the volume)."""
         if self.open == 0:

@@ -10,6 +10,7 @@ from llm_plugin.engine.corporate_data import Delisting, Dividend, Split, SymbolC
 from llm_plugin.engine.enums import DataNormalizationMode, DelistingType, SplitType
 from llm_plugin.engine.money import to_decimal
 from llm_plugin.engine.slices import Slice
+from llm_plugin.engine.volatility import warm_up_volatility
 
 __all__ = ["CorporateActions"]
 
@@ -48,12 +49,20 @@ class CorporateActions:
             if isinstance(point, Dividend):
                 if mode in _CASH_DIVIDENDS and not warming:
                     self._core.portfolio.apply_dividend(security, point.exact_distribution)
+                self._restart_volatility(security, mode)
             elif isinstance(point, Split):
                 occurred = point.type == SplitType.SPLIT_OCCURRED
                 if occurred and mode == DataNormalizationMode.RAW and not warming:
                     self._split(security, point)
+                if occurred:
+                    self._restart_volatility(security, mode)
             elif isinstance(point, Delisting) and point.type == DelistingType.DELISTED:
                 self._delist(security, point)
+
+    def _restart_volatility(self, security: Any, mode: Any) -> None:
+        # Raw prices jump: the model starts over with history that does not.
+        if security.volatility_model is not None and mode == DataNormalizationMode.RAW:
+            warm_up_volatility(self._core.algorithm, security, mode)
 
     def _split(self, security: Any, event: Split) -> None:
         core, factor = self._core, event.exact_factor

@@ -81,7 +81,8 @@ class CustomDataConfig(SubscriptionDataConfig):
             source = found
             for point in self._read(found, day):
                 emit = zone.utc(to_us(point.end_time))
-                if emit > end_us:
+                # What began within the run is told, also if it ends after it.
+                if zone.utc(to_us(point.time)) > end_us:
                     break
                 if emit >= last:
                     last = emit
@@ -140,8 +141,14 @@ def _unpacked(content: bytes) -> str:
     return content.decode("utf-8-sig", errors="replace")
 
 
-def custom_symbol(kind: type, ticker: str) -> Symbol:
-    """Return the symbol of custom data: `TICKER.TYPE`."""
-    name = ticker.upper()
-    sid = SecurityIdentifier(f"{name}.{kind.__name__}", SecurityType.BASE, "usa")
-    return Symbol(sid, f"{name}.{kind.__name__.upper()}", ticker)
+def custom_symbol(kind: type, ticker: str, underlying: Symbol | None = None) -> Symbol:
+    """Return the symbol of custom data: `TICKER`, with the identifier `TICKER.Type`; it may stand for another one."""
+    if underlying is None:
+        name = f"{ticker.upper()}.{kind.__name__}"
+        return Symbol(SecurityIdentifier(name, SecurityType.BASE, "usa"), ticker, name)
+    name = f"{underlying.id.symbol.upper()}.{kind.__name__}"
+    first = underlying.id.date.date() if underlying.id.date.year > 1899 else None
+    sid = SecurityIdentifier(name, SecurityType.BASE, underlying.id.market, first)
+    symbol = Symbol(sid, underlying.value, name)
+    symbol.underlying = underlying
+    return symbol

@@ -9,8 +9,9 @@ from typing import Any
 from llm_plugin.engine import fill_rules
 from llm_plugin.engine.bars import QuoteBar, Tick, TradeBar
 from llm_plugin.engine.enums import OrderStatus, TickType
+from llm_plugin.engine.equity_tick_fills import closing_price, opening_trade
 from llm_plugin.engine.fills import FillModel, buys, subscribed_types, utc_of, wait_for_fresh
-from llm_plugin.engine.money import ZERO, to_decimal
+from llm_plugin.engine.money import ZERO
 from llm_plugin.engine.orders import Order, OrderEvent
 from llm_plugin.engine.slippage import slippage_of
 from llm_plugin.engine.zones import DAY_US, HOUR_US, from_us, to_us
@@ -79,7 +80,13 @@ class EquityFillModel(FillModel):
         hours = asset.exchange.hours
         sent = hours.time_zone.local(order.time_us)
         ended, price = -DAY_US, ZERO
-        if TradeBar in subscribed_types(asset):
+        kinds = subscribed_types(asset)
+        if Tick in kinds:
+            found = opening_trade(asset)
+            if found is None:
+                return event
+            ended, price = found
+        elif TradeBar in kinds:
             bar = asset.cache.trade
             if bar is not None:
                 start, ended = to_us(bar.time), to_us(bar.end_time)
@@ -102,12 +109,18 @@ class EquityFillModel(FillModel):
         hours = asset.exchange.hours
         if order.status == OrderStatus.CANCELED:
             return event
-        if asset.exchange.local_us < hours.next_close_us(hours.time_zone.local(order.time_us)):
+        close = hours.next_close_us(hours.time_zone.local(order.time_us))
+        if asset.exchange.local_us < close:
             return event
-        bar = asset.cache.trade
-        if bar is not None and TradeBar in subscribed_types(asset):
-            price = bar.exact("close")
-        else:
+        kinds = subscribed_types(asset)
+        price: Decimal | None = ZERO
+        if Tick in kinds:
+            price = closing_price(asset, close)
+            if price is None:
+                return event
+        elif TradeBar in kinds and asset.cache.trade is not None:
+            price = asset.cache.trade.exact("close")
+        if not price:
             price, event.message, _ = self._best_effort(asset, order)
         return self._filled(event, order, fill_rules.market_fill(buys(order), price, slippage_of(asset, order)))
 
@@ -144,7 +157,7 @@ class EquityFillModel(FillModel):
         if Tick in kinds:
             quotes = [t for t in cache.quote_ticks if getattr(t, f"{side}_price") > 0]
             if quotes:
-                price = to_decimal(getattr(quotes[-1], f"{side}_price"))
+                price = quotes[-1].exact(f"{side}_price")
                 found.append(("quote", utc_of(asset, to_us(quotes[-1].end_time)), price))
         if QuoteBar in kinds and cache.quote is not None:
             quote = cache.quote
@@ -152,7 +165,7 @@ class EquityFillModel(FillModel):
             found.append(("quote", utc_of(asset, to_us(quote.end_time)), price))
         if Tick in kinds and cache.trade_ticks:
             trade = cache.trade_ticks[-1]
-            found.append(("trade", utc_of(asset, to_us(trade.end_time)), to_decimal(trade.value)))
+            found.append(("trade", utc_of(asset, to_us(trade.end_time)), trade.exact("value")))
         if TradeBar in kinds and cache.trade is not None:
             found.append(("trade", utc_of(asset, to_us(cache.trade.end_time)), cache.trade.exact("close")))
         return found

@@ -15,7 +15,7 @@ from llm_plugin.engine.enums import DataNormalizationMode, Resolution, SecurityT
 from llm_plugin.engine.feed_bars import BarBlock, FeedQuoteBar, FeedTradeBar
 from llm_plugin.engine.filled_bars import FilledQuoteBar, FilledTradeBar
 from llm_plugin.engine.lean_data import BarColumns, bar_file, is_strict_daily, join_columns, read_file_columns
-from llm_plugin.engine.map_files import load_map_file
+from llm_plugin.engine.map_files import FactorFile, load_factor_file, load_map_file
 from llm_plugin.engine.market_hours import ExchangeHours, MarketHoursEntry
 from llm_plugin.engine.normalization import normalize_columns as normalize
 from llm_plugin.engine.subscriptions import SubscriptionDataConfig
@@ -88,6 +88,24 @@ class BarSource:
             high = min(low + step - 1, last)
             end = exchange.local(self.end_us) if high == last else (high + 1) * DAY_US
             yield self._filtered(self._daily_files(low, high)), end
+
+    def day_file(self, number: int) -> Path | None:
+        """Return the file of a day (since 1970), None where there is none."""
+        day = date.fromordinal(_EPOCH_ORDINAL + number)
+        ticker = next((name for start, until, name in self._tickers() if start <= day <= until), None)
+        path = self._path(ticker, day) if ticker is not None else None
+        return path if path is not None and path.is_file() else None
+
+    def is_open(self, local: Ints, extended: bool) -> NDArray[np.bool_]:
+        """Return which exchange-local moments are within market hours."""
+        if not len(local):
+            return np.zeros(0, dtype=bool)
+        low, high = open_segments(self.hours, int(local.min()) // DAY_US, int(local.max()) // DAY_US, extended)
+        return _overlapping(local, local + 1, low, high)
+
+    def factor_file(self) -> FactorFile:
+        """Return the splits and dividends of the symbol."""
+        return load_factor_file(self.data_folder, self.config.market, self.config.symbol.value)
 
     def _tickers(self) -> list[tuple[date, date, str]]:
         symbol = self.config.symbol

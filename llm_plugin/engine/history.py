@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from heapq import merge
 from typing import Any
 
 from llm_plugin.engine.bars import QuoteBar, Tick, TradeBar
@@ -15,8 +16,9 @@ from llm_plugin.engine.lean_data import is_strict_daily
 from llm_plugin.engine.names import LeanObject, snake
 from llm_plugin.engine.slices import Slice
 from llm_plugin.engine.subscriptions import SubscriptionDataConfig, data_kind, default_data
+from llm_plugin.engine.system_errors import InvalidOperationException
+from llm_plugin.engine.ticks import TickStream
 from llm_plugin.engine.zones import DAY_US, SECOND_US, to_us
-from llm_plugin.errors import UnsupportedLeanApi
 
 __all__ = ["HistoryAccess", "HistoryApi", "HistoryOptions", "HistoryReader", "start_of_bars"]
 
@@ -73,7 +75,9 @@ class HistoryReader:
     def configs_of(self, symbol: Any, options: HistoryOptions) -> list[SubscriptionDataConfig]:
         """The streams that answer a request for a symbol."""
         core = self._core
-        own = core.subscription_manager.get_subscription_data_configs(symbol)
+        streams = core.subscription_manager.get_subscription_data_configs
+        # Without streams of the user's, those of the benchmark or of a currency count.
+        own = streams(symbol) or streams(symbol, True)
         wanted = options.kind
         custom = [config for config in own if config.is_custom_data]
         if custom:
@@ -115,7 +119,8 @@ class HistoryReader:
         if options.resolution is not None:
             resolution = options.resolution
         if resolution == Resolution.TICK:
-            raise ValueError("History functions that accept a 'periods' parameter can not be used with Resolution.TICK")
+            text = "History functions that accept a 'periods' parameter can not be used with Resolution.TICK"
+            raise InvalidOperationException(text)
         entry = self._core.entry_of(symbol)
         below_hour = resolution < Resolution.HOUR
         extended = below_hour and any(config.extended_market_hours for config in configs)
@@ -129,20 +134,21 @@ class HistoryReader:
         end_us = min(end_us, self._core.clock.utc_us)
         if end_us <= start_us:
             return
-        if config.is_custom_data:
-            stream: Any = config.open_stream(start_us, end_us)
-        elif config.resolution == Resolution.TICK:
-            raise UnsupportedLeanApi("history at Resolution.TICK", "request second or minute bars")
-        else:
-            entry = self._core.entry_of(config.symbol)
-            source = BarSource(self._core.data_folder, config, entry, start_us, end_us)
-            span = int(resolution_span(config.resolution).total_seconds()) * SECOND_US
-            stream = BarStream(source, None, span)
-        while stream.next_emit <= end_us and stream.next_emit < FOREVER:
-            emitted = stream.next_emit
-            point = stream.next_point()
+        for emitted, point in self._emitted(config, start_us, end_us):
+            if emitted > end_us:
+                return
             if emitted > start_us:
                 yield emitted, point
+
+    def _emitted(self, config: SubscriptionDataConfig, start_us: int, end_us: int) -> Iterator[tuple[int, Any]]:
+        if config.is_custom_data:
+            return drained(config.open_stream(start_us, end_us))
+        source = BarSource(self._core.data_folder, config, self._core.entry_of(config.symbol), start_us, end_us)
+        if config.resolution == Resolution.TICK:
+            streams = [TickStream(source, None), TickStream(source, None, suspicious=True)]
+            return merge(*map(drained, streams), key=lambda pair: pair[0])
+        span = int(resolution_span(config.resolution).total_seconds()) * SECOND_US
+        return drained(BarStream(source, None, span))
 
     def rows(self, requests: Iterable[tuple[Any, int, int]], options: HistoryOptions) -> list[tuple[int, Any]]:
         """All points of (symbol, start, end) requests, by time, then in request order."""
@@ -166,6 +172,13 @@ class HistoryReader:
                 result.append(Slice(emitted, together, core.symbol_cache.find, core.clock.zone))
                 together = []
         return result
+
+
+def drained(stream: Any) -> Iterator[tuple[int, Any]]:
+    """(UTC end, point) of a stream to its end."""
+    while stream.next_emit < FOREVER:
+        emitted = stream.next_emit
+        yield emitted, stream.next_point()
 
 
 def _tick_types(kind: SecurityType, resolution: Resolution, wanted: type[Any] | None) -> tuple[TickType, ...]:

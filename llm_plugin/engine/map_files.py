@@ -81,6 +81,8 @@ class MapFile:
     """The tickers of one security over time."""
 
     rows: list[tuple[date, str]]
+    # Code of the exchange in the last row, empty where the file names none.
+    primary_exchange: str = ""
 
     @property
     def first_date(self) -> date:
@@ -134,11 +136,12 @@ def load_map_file(data_folder: Path, market: str, ticker: str) -> MapFile | None
     text = _text(folder, ticker.lower())
     if text is None:
         return None
-    rows = []
+    rows, exchange = [], ""
     for number, line in enumerate(csv.reader(io.StringIO(text)), 1):
         if len(line) >= 2:
             rows.append((_day(line[0], folder / f"{ticker.lower()}.csv", number), line[1].strip().upper()))
-    return MapFile(rows) if rows else None
+            exchange = line[2].strip() if len(line) > 2 else ""
+    return MapFile(rows, exchange) if rows else None
 
 
 @lru_cache(maxsize=512)

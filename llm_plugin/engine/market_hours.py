@@ -50,6 +50,11 @@ class ExchangeHours(LeanObject):
         # The last answer of is_open and how long it holds, regular and extended.
         self._windows = {False: (1, 0, False), True: (1, 0, False)}
 
+    @staticmethod
+    def always_open(time_zone: Any) -> ExchangeHours:
+        """Return hours that are open every day for 24 hours."""
+        return MarketHoursDatabase.always_open(time_zone).exchange_hours
+
     @property
     def holidays(self) -> list[datetime]:
         """Days without trading."""
@@ -206,6 +211,13 @@ class MarketHoursEntry(LeanObject):
         self.data_time_zone = data_time_zone
 
 
+def database_key(symbol: Any) -> str:
+    """Return the name of a symbol in the databases: custom data goes by its identifier."""
+    if getattr(symbol, "security_type", None) == SecurityType.BASE:
+        return str(symbol.id.symbol)
+    return str(getattr(symbol, "value", symbol))
+
+
 class MarketHoursDatabase(LeanObject):
     """LEAN's `market-hours/market-hours-database.json`."""
 
@@ -227,7 +239,7 @@ class MarketHoursDatabase(LeanObject):
             DataError: There is neither.
         """
         kind = str(SecurityType(security_type))
-        ticker = getattr(symbol, "value", symbol)
+        ticker = database_key(symbol)
         names = (f"{kind}-{market}-{ticker}".lower(), f"{kind}-{market}-[*]".lower())
         for name in names:
             if name in self._entries:
@@ -255,7 +267,7 @@ class MarketHoursDatabase(LeanObject):
     ) -> MarketHoursEntry:
         """Set an entry for this run."""
         entry = MarketHoursEntry(hours, zone(data_zone) if data_zone else hours.time_zone)
-        ticker = getattr(symbol, "value", symbol)
+        ticker = database_key(symbol)
         self._entries[f"{SecurityType(security_type)}-{market}-{ticker}".lower()] = entry
         return entry
 
@@ -265,6 +277,11 @@ class MarketHoursDatabase(LeanObject):
         """Set an always open entry for this run."""
         entry = self.always_open(time_zone)
         return self.set_entry(market, symbol, security_type, entry.exchange_hours, entry.data_time_zone)
+
+    @staticmethod
+    def get_database_symbol_key(symbol: Any) -> str:
+        """Return the name of a symbol in the databases."""
+        return database_key(symbol)
 
     @staticmethod
     def always_open(time_zone: Any) -> MarketHoursEntry:

@@ -70,7 +70,7 @@ def normalize_columns(
     entry: MarketHoursEntry,
     span: tuple[int, int] | None = None,
 ) -> BarColumns:
-    """Multiply prices by the factor of each bar's date and divide sizes by it.
+    """Multiply prices by the factor of each bar's date and divide sizes by it, to whole shares.
 
     Args:
         columns: The bars.
@@ -87,6 +87,8 @@ def normalize_columns(
     days = entry.exchange_hours.time_zone.locals(columns.start_us) // DAY_US
     unique, inverse = np.unique(days, return_inverse=True)
     values = day_factors(factors, unique.tolist(), mode, span[1] if span is not None else None)
+    # LEAN leaves prices of a factor of 1 alone: they keep their decimals.
+    values = [ONE if value == 1 else value for value in values]
     places = np.array([max(0, -int(v.as_tuple().exponent)) for v in values], dtype=np.int64)
     most = int(places.max()) if len(places) else 0
     multiplier: Any = np.array([int(v.scaleb(most)) for v in values], dtype=object)
@@ -106,7 +108,7 @@ def normalize_columns(
         columns.scale + most,
         {name: values_ * multiplier for name, values_ in exact.items()},
         {name: places_ + digits for name, places_ in columns.digits.items()},
-        {name: sizes / ratio for name, sizes in columns.sizes.items()},
+        {name: np.round(sizes / ratio) for name, sizes in columns.sizes.items()},
         columns.sides,
     )
     if span is not None and mode == DataNormalizationMode.TOTAL_RETURN:

@@ -10,6 +10,7 @@ from llm_plugin.engine.bars import BaseData, QuoteBar, Tick, TradeBar
 from llm_plugin.engine.cash import Cash, CashBook
 from llm_plugin.engine.clock import Clock
 from llm_plugin.engine.enums import Resolution, SecurityType
+from llm_plugin.engine.exchanges import Exchange
 from llm_plugin.engine.fields import float_view
 from llm_plugin.engine.holdings import SecurityHolding
 from llm_plugin.engine.market_hours import ExchangeHours
@@ -18,6 +19,7 @@ from llm_plugin.engine.names import LeanObject, find_member
 from llm_plugin.engine.security_cache import SecurityCache, SecurityExchange
 from llm_plugin.engine.symbol_properties import SymbolProperties
 from llm_plugin.engine.symbols import Symbol
+from llm_plugin.engine.tick_exchanges import exchange_of
 from llm_plugin.engine.zones import DAY_US, to_us
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ class Security(LeanObject):
         self.margin_interest_rate_model: Any = None
         self.shortable_provider: Any = None
         self.data_filter: Any = None
+        self.primary_exchange_code = ""
         self._exact_of: Any = None
         self._exact: Decimal = ZERO
         self._fixed: Decimal | None = None
@@ -259,6 +262,11 @@ class Security(LeanObject):
     def data_normalization_mode(self) -> Any:
         """How prices are adjusted."""
         return self.subscriptions[0].data_normalization_mode if self.subscriptions else None
+
+    @property
+    def primary_exchange(self) -> Exchange:
+        """Exchange of an equity's map file."""
+        return exchange_of(self.primary_exchange_code, self.symbol)
 
     def get_last_data(self) -> Any:
         """Return the last data."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_plugin.engine.bars import BaseData, QuoteBar, Tick, TradeBar
 from llm_plugin.engine.clock import Clock
-from llm_plugin.engine.enums import TickType
+from llm_plugin.engine.enums import SecurityType, TickType
 from llm_plugin.engine.market_hours import ExchangeHours
 from llm_plugin.engine.names import LeanObject
 from llm_plugin.engine.scaled_bars import scaled
@@ -69,8 +69,23 @@ class SecurityCache(LeanObject):
 
     def store_tick(self, tick: Tick) -> None:
         """Take a tick."""
-        self.tick = self.source = self.last = tick
-        if tick.tick_type == TickType.QUOTE:
+        self.last = tick
+        self.store_side_tick(tick)
+
+    def store_side_tick(self, tick: Tick) -> None:
+        """Take a tick that is not of the default kind (an equity's quote): price and quote only."""
+        self.tick = tick
+        if tick.value:
+            self.source = tick
+        quote = tick.tick_type == TickType.QUOTE
+        ticks = self.quote_ticks if quote else self.trade_ticks
+        if ticks and ticks[-1].time == tick.time:
+            ticks.append(tick)
+        elif quote:
+            self.quote_ticks = [tick]
+        else:
+            self.trade_ticks = [tick]
+        if quote:
             if tick.bid_price:
                 self.bid_source = tick
             if tick.ask_price:
@@ -95,12 +110,14 @@ class SecurityCache(LeanObject):
 
     def add_data(self, data: Any) -> None:
         """Take any data, as the feed does."""
+        by_trade = getattr(data.symbol, "security_type", None) in (SecurityType.EQUITY, SecurityType.INDEX)
         if isinstance(data, TradeBar):
-            self.store_trade(data)
+            (self.store_equity_trade if by_trade else self.store_trade)(data)
         elif isinstance(data, QuoteBar):
-            self.store_quote(data)
+            (self.store_equity_quote if by_trade else self.store_quote)(data)
         elif isinstance(data, Tick):
-            self.store_tick(data)
+            side = by_trade and data.tick_type == TickType.QUOTE
+            (self.store_side_tick if side else self.store_tick)(data)
         else:
             self.store_custom(data)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from llm_plugin.engine.enums import SecurityType
 from llm_plugin.engine.fields import decimal_field
+from llm_plugin.engine.market_hours import database_key
 from llm_plugin.engine.money import ONE, to_decimal
 from llm_plugin.engine.names import LeanObject, snake
 from llm_plugin.errors import DataError
@@ -47,6 +48,11 @@ class SymbolProperties(LeanObject):
         self.exact_minimum_order = None if minimum_order_size is None else to_decimal(minimum_order_size)
         self.price_magnifier = float(price_magnifier)
         self.strike_multiplier = float(strike_multiplier)
+
+    @classmethod
+    def get_default(cls, quote_currency: str) -> SymbolProperties:
+        """Return the properties of a symbol that the database lacks."""
+        return cls(quote_currency=quote_currency)
 
     @property
     def minimum_order_size(self) -> float | None:
@@ -111,12 +117,12 @@ class SymbolPropertiesDatabase(LeanObject):
         self, market: Any, symbol: Any, security_type: SecurityType, default_quote_currency: str = "USD"
     ) -> SymbolProperties:
         """Return the properties of a symbol, or defaults in the given currency."""
-        found = self.find(str(market), str(getattr(symbol, "value", symbol)), security_type)
+        found = self.find(str(market), database_key(symbol), security_type)
         return found if found is not None else SymbolProperties(quote_currency=default_quote_currency)
 
     def set_entry(self, market: str, ticker: Any, security_type: SecurityType, properties: SymbolProperties) -> bool:
         """Set a row for this run."""
-        name = str(getattr(ticker, "value", ticker)).upper()
+        name = database_key(ticker).upper()
         self._rows[(market, name, snake(str(SecurityType(security_type))).replace("_", ""))] = properties
         return True
 

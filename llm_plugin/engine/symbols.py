@@ -148,7 +148,13 @@ class SymbolCache(LeanObject):
         if isinstance(key, Symbol):
             return key
         text = str(key)
-        return self._by_ticker.get(text.upper()) or self._by_id.get(text)
+        found = self._by_ticker.get(text.upper()) or self._by_id.get(text)
+        if found is None:
+            # `BTC` finds `BTC.Bitcoin`, if nothing else is called so.
+            start = f"{text.upper()}."
+            matches = [symbol for name, symbol in self._by_ticker.items() if name.startswith(start)]
+            found = matches[0] if len(matches) == 1 else None
+        return found
 
 
 class Symbol(LeanObject):
@@ -186,9 +192,10 @@ class Symbol(LeanObject):
         """The symbol itself: it is no derivative."""
         return self
 
+    @property
     def has_underlying(self) -> bool:
-        """False: derivatives are not supported."""
-        return False
+        """True for custom data that stands for another symbol."""
+        return self.underlying is not None
 
     def is_canonical(self) -> bool:
         """False: derivatives are not supported."""

@@ -12,7 +12,10 @@ from llm_plugin.engine.money import smart_rounding, to_decimal
 from llm_plugin.engine.names import LeanObject
 from llm_plugin.engine.zones import from_us, to_us, zone
 
-__all__ = ["Extensions", "Globals", "PythonData", "RegressionTestException", "Time", "TimeSpan"]
+__all__ = ["Extensions", "PythonData", "RegressionTestException", "Time", "TimeSpan"]
+
+
+_OWN = {"symbol": "symbol", "time": "time", "value": "value", "endtime": "end_time"}
 
 
 class RegressionTestException(Exception):
@@ -57,12 +60,6 @@ class TimeSpan(LeanObject):
         return timedelta(seconds=seconds)
 
 
-class Globals(LeanObject):
-    """Folders of the run."""
-
-    data_folder = DataFolder = ""
-
-
 class PythonData(BaseData):
     """Base of custom data written by users; extra values by attribute or item."""
 
@@ -85,6 +82,23 @@ class PythonData(BaseData):
         values: dict[str, Any] = self.__dict__.setdefault("_values", {})
         return values
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # LEAN takes every spelling of its own four, and any other name as it is.
+        own = name if name.startswith("_") else _OWN.get(name.lower().replace("_", ""), name)
+        object.__setattr__(self, own, value)
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_"):
+            extra = self.__dict__.get("_values", {})
+            wanted = name.lower()
+            if wanted in extra:
+                return extra[wanted]
+            plain = wanted.replace("_", "")
+            for key, value in (*extra.items(), *vars(self).items()):
+                if key.lower().replace("_", "") == plain and not key.startswith("_"):
+                    return value
+        return super().__getattr__(name)
+
     def __getitem__(self, key: str) -> Any:
         name = key.lower()
         if name in ("value", "price"):
@@ -97,8 +111,8 @@ class PythonData(BaseData):
 
     def __setitem__(self, key: str, value: Any) -> None:
         name = key.lower()
-        if name == "value":
-            self.value = value
+        if name.replace("_", "") in _OWN:
+            setattr(self, name, value)
         self._extra[name] = value
 
     @property

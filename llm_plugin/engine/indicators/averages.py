@@ -60,21 +60,21 @@ class Sum(WindowIndicator):
     @named("SUM({period})")
     def __init__(self, period: int) -> None:
         self._set_period(period)
-        self._total = 0.0
-        self._until_exact = self.period
+        self._total = self._lost = 0.0
 
     def _rolled(self, value: float) -> float:
-        inputs = self._inputs
+        # What each addition loses is kept: LEAN's sums are exact, and a mean of equal prices must be that price.
+        inputs, total = self._inputs, self._total
         if len(inputs) == self.period:
-            self._total -= inputs[0]
+            old = inputs[0]
+            less = total - old
+            self._lost += (total - less) - old if abs(total) >= abs(old) else total - (old + less)
+            total = less
         inputs.append(value)
-        self._total += value
-        self._until_exact -= 1
-        if self._until_exact <= 0:
-            # Adding and subtracting floats drifts; one exact sum per period keeps the error at one rounding.
-            self._total = math.fsum(inputs)
-            self._until_exact = self.period
-        return self._total
+        more = total + value
+        self._lost += (total - more) + value if abs(total) >= abs(value) else (value - more) + total
+        self._total = more
+        return more + self._lost
 
     def _compute(self, time: datetime, value: float) -> float | None:
         return self._rolled(value)
@@ -82,8 +82,7 @@ class Sum(WindowIndicator):
     def reset(self) -> None:
         """Forget all input."""
         super().reset()
-        self._total = 0.0
-        self._until_exact = self.period
+        self._total = self._lost = 0.0
 
 
 class SimpleMovingAverage(Sum):
@@ -92,8 +91,7 @@ class SimpleMovingAverage(Sum):
     @named("SMA({period})")
     def __init__(self, period: int) -> None:
         self._set_period(period)
-        self._total = 0.0
-        self._until_exact = self.period
+        self._total = self._lost = 0.0
         self._sum_line: Output | None = None
 
     @property
@@ -102,7 +100,7 @@ class SimpleMovingAverage(Sum):
         line = self._sum_line
         if line is None:
             line = self._sum_line = Output(f"{self.name}_Sum", lambda: self.is_ready)
-            line._value, line._time, line.samples = self._total, self._time, self.samples
+            line._value, line._time, line.samples = self._total + self._lost, self._time, self.samples
         return line
 
     def _compute(self, time: datetime, value: float) -> float | None:
