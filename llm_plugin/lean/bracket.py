@@ -62,7 +62,15 @@ class BracketDesk:
         self.failed_stops = 0
 
     def open(
-        self, symbol_id: str, symbol: Any, lot: Lot, plan: ExitPlan, risk: float, decided: datetime, step: float
+        self,
+        symbol_id: str,
+        symbol: Any,
+        lot: Lot,
+        plan: ExitPlan,
+        risk: float,
+        decided: datetime,
+        step: float,
+        working: tuple[Any, Any] = (None, None),
     ) -> Bracket:
         """Protect a freshly filled lot.
 
@@ -74,6 +82,7 @@ class BracketDesk:
             risk: 1 R in price units.
             decided: Decision time, from which the vertical barrier counts.
             step: Price increment, 0 for none.
+            working: Its stop and target where they stand in the market already.
         """
         bracket = Bracket(
             decision_id=str(lot.decision_id),
@@ -84,6 +93,8 @@ class BracketDesk:
             target=plan.target,
             timeout_utc=None if plan.timeout is None else decided + plan.timeout,
             increment=step,
+            stop_ticket=working[0],
+            target_ticket=working[1],
         )
         self.brackets[symbol_id] = bracket
         self.complete(bracket)

@@ -220,17 +220,18 @@ class Desk:
         if signed == 0:
             return None
         asked.managed = True
-        feed = self.hub.feeds[decision.symbol_id]
-        ticket = self.algorithm.market_order(feed.symbol, signed, tag=decision.tag)
+        self.changed()  # before the order: a restart must know whose stop is missing
+        symbol = self.hub.feeds[decision.symbol_id].symbol
+        ticket = self.algorithm.market_order(symbol, signed, tag=decision.tag)
         self.ledger.orders.poll()
         return ticket
 
     # -- what happens ------------------------------------------------------------------------------------------------
 
     def changed(self) -> None:
-        """Note that something open has changed, so that the state is saved."""
-        if self._following:
-            self._dirty = True  # saved once the bar is followed whole: a restart follows it again, or not at all
+        """Something open has changed: the state is saved."""
+        if self._following:  # saved once the bar is followed whole: a restart follows it again, or not at all
+            self._dirty = True
         elif self.on_change is not None:
             self.on_change()
 
@@ -287,6 +288,8 @@ class Desk:
         if self._unchecked or self.before_first is not None:
             self.begin()
         self.account.observe()
+        for missed in feed.take_missed(bar.end_utc):
+            self.follow_bar(feed, missed)
         if self.follow_bar(feed, bar) and feed.symbol_id in self.ledger.brackets.brackets:
             self.ask_position(feed, bar)
 
@@ -295,8 +298,7 @@ class Desk:
         if self.on_change is None:
             self.ledger.on_bar(feed, bar)
             return True
-        last = self.seen.get(feed.symbol_id)
-        if last is not None and bar.end_utc <= last:
+        if feed.symbol_id in self.seen and bar.end_utc <= self.seen[feed.symbol_id]:
             return False
         self._following = True
         try:
@@ -304,8 +306,7 @@ class Desk:
         finally:
             self._following = False
         self.seen[feed.symbol_id] = bar.end_utc
-        book = self.ledger.books.get(feed.symbol_id)
-        if self._dirty or self.ledger.replays.open.get(feed.symbol_id) or (book is not None and not book.idle):
+        if self._dirty or self.ledger.is_open(feed.symbol_id):
             self._dirty = False
             self.on_change()
         return True

@@ -194,6 +194,14 @@ class Feed:
         parts = [row for row in rows if row.start_utc >= bar.start_utc and row.end_utc <= bar.end_utc]
         return joined(parts, bar) if parts else bar
 
+    def take_missed(self, before_utc: datetime) -> list[PriceBar]:
+        """Return the bars that came while nobody watched, once: after a restart the bar at hand comes after them."""
+        if self.follow_after is None:
+            return []
+        self.follow_after = None
+        found, self.missed = [bar for bar in self.missed if bar.end_utc < before_utc], []
+        return found
+
     def rescale(self, factor: float, volume_factor: float) -> None:
         """Multiply stored prices and volumes (a split, or a dividend with volume factor 1, under raw prices)."""
         self.atr.rescale(factor)

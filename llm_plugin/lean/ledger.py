@@ -77,6 +77,7 @@ class Ledger:
         self.replay_errors: dict[str, float] = {}
         self.forced: dict[str, ExitReason] = {}
         self.explain_exit: Callable[[str, str, int], ExitReason] | None = None
+        self.find_working: Callable[[Any, str, int], tuple[Any, Any]] | None = None
         self._publish = publish
         self._changed = changed
         self._signal_exits = signal_exits
@@ -112,6 +113,11 @@ class Ledger:
             )
             self.books[symbol_id] = found
         return found
+
+    def is_open(self, symbol_id: str) -> bool:
+        """Return whether anything of a symbol is followed."""
+        book = self.books.get(symbol_id)
+        return bool(self.replays.open.get(symbol_id)) or (book is not None and not book.idle)
 
     def on_bar(self, feed: Feed, bar: PriceBar) -> None:
         """Follow a completed bar: fills first, then positions, replays and protective orders."""
@@ -192,8 +198,10 @@ class Ledger:
         request = asked.request
         if request.exit is not None:
             risk = request.exit.stop_distance(request.market.price)
-            decided = request.signal.time_utc
-            self.brackets.open(feed.symbol_id, feed.symbol, lot, request.exit, risk, decided, price_increment(feed))
+            decided, step = request.signal.time_utc, price_increment(feed)
+            found = self.find_working
+            working = (None, None) if found is None else found(feed.symbol, request.decision_id, lot.side)
+            self.brackets.open(feed.symbol_id, feed.symbol, lot, request.exit, risk, decided, step, working)
 
     # -- events ------------------------------------------------------------------------------------------------------
 

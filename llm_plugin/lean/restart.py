@@ -7,7 +7,7 @@ the saved state is adopted or closed by a named policy, logged, and counted; nev
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from llm_plugin.domain import Decision, DecisionRequest, from_jsonable, to_jsonable
@@ -113,6 +113,7 @@ class StateKeeper:
             if identifier in followed:
                 desk.hub.add(security).follow_after = seen.get(identifier)
         desk.before_first = lambda: self._take_over(state)
+        self._watch()
 
     # -- reconciliation ----------------------------------------------------------------------------------------------
 
@@ -128,7 +129,6 @@ class StateKeeper:
             desk.recorder.decision(asked.request, asked.decision)  # it knows which rows it has
         self._restore_brackets(state)
         self._reconcile(state)
-        self._catch_up(now)
 
     def _forget_asked_at(self, now: datetime) -> None:
         """Recorded data play a moment that was cut short once more: what it asked is asked again, under the same id."""
@@ -162,15 +162,27 @@ class StateKeeper:
             return None
         return ticket if float(ticket.quantity) * side > 0 else None
 
-    def _catch_up(self, now: datetime) -> None:
-        """Show what is open the bars that came while nobody watched; the bar of this very moment comes by itself."""
-        for feed in self.desk.hub.feeds.values():
-            if feed.follow_after is not None:
-                feed.fill()
-                feed.follow_after = None
-                missed, feed.missed = [bar for bar in feed.missed if bar.end_utc < now], []
-                for bar in missed:
-                    self.desk.follow_bar(feed, bar)
+    def _watch(self) -> None:
+        """See to it that the restored state is matched within a minute: the next bar may be an hour away."""
+        schedule = getattr(self.desk.algorithm, "schedule", None)
+        if schedule is None:
+            return
+        every_minute = self.desk.algorithm.time_rules.every(timedelta(minutes=1))
+        name, days = "llm-plugin restart", self.desk.algorithm.date_rules.every_day()
+        events: list[Any] = []
+
+        def look() -> None:
+            if not self.desk.algorithm.is_warming_up:
+                schedule.remove(events[0])
+                self.desk.begin()
+
+        events.append(schedule.on(name, days, every_minute, look))
+
+    def _working(self, symbol: Any, decision_id: str, side: int) -> tuple[Any, Any]:
+        """Return the stop and the target of a decision that stand at the brokerage already."""
+        tickets = list(each(self.desk.algorithm.transactions.get_open_order_tickets(symbol)))
+        own = [ticket for ticket in tickets if parse_tag(str(ticket.tag))[2] in (decision_id, None)]
+        return _find(own, None, STOP_MARKET, -side), _find(own, None, LIMIT, -side)
 
     def _recover(self) -> None:
         """The saved state is gone, but a service knows what this run has asked: a holding finds its decision again.
@@ -201,16 +213,18 @@ class StateKeeper:
         algorithm = self.desk.algorithm
         orders = state.get("orders", {})
         heard = {int(order_id): count for order_id, count in orders.get("heard", {}).items()}
+        self.desk.ledger.find_working = self._working
         self.desk.ledger.orders.start_from_now(heard, orders.get("last_id"))
         known = {*state["books"], *state["brackets"]}
         for security in list(each(algorithm.securities.values())):
             identifier = str(security.symbol.id)
             held = float(algorithm.portfolio[security.symbol].quantity)
             if identifier in known or held:
-                feed = self.desk.hub.get(security.symbol)
+                feed = self.desk.hub.add(security)  # not filled here: its bar of this moment is yet to come
                 self._match_holding(feed, held)
                 self._match_orders(feed, state["brackets"].get(identifier))
         self._cancel_orphans()
+        self.desk.ledger.find_working = None
 
     def _cancel_orphans(self) -> None:
         """Protective orders of positions that are gone would open new ones: they are cancelled."""
