@@ -24,11 +24,13 @@ from llm_plugin.engine.framework.pipeline import FrameworkApi, FrameworkPipeline
 from llm_plugin.engine.history import HistoryApi
 from llm_plugin.engine.indicator_api import IndicatorApi
 from llm_plugin.engine.lean_data import home_folder
-from llm_plugin.engine.names import LeanObject, find_member
+from llm_plugin.engine.names import LeanObject
 from llm_plugin.engine.object_store import ObjectStore
 from llm_plugin.engine.scheduling import ScheduleContext, ScheduleManager, SchedulingApi
+from llm_plugin.engine.seeders import initializer_of
 from llm_plugin.engine.statistics import TradeBuilder
 from llm_plugin.engine.symbols import Symbol
+from llm_plugin.engine.universe_api import UniverseApi
 from llm_plugin.engine.zones import zone
 from llm_plugin.errors import ConfigError
 
@@ -39,6 +41,7 @@ class AlgorithmBase(  # type: ignore[override]
     EnvironmentApi,
     EventHandlers,
     DataApi,
+    UniverseApi,
     TradingApi,
     FrameworkApi,
     HistoryApi,
@@ -170,7 +173,7 @@ class AlgorithmBase(  # type: ignore[override]
             core.warmup_span, core.warmup_bars = period, None
         else:
             core.warmup_span, core.warmup_bars = None, int(period)
-        core.warmup_resolution = None if resolution is None else Resolution(resolution)
+        core.settings.warmup_resolution = None if resolution is None else Resolution(resolution)
 
     set_warmup = set_warm_up
     SetWarmup = SetWarmUp = set_warm_up
@@ -181,11 +184,11 @@ class AlgorithmBase(  # type: ignore[override]
 
     def set_security_initializer(self, initializer: Any) -> None:
         """Call a function, or an object with `initialize`, with each new security."""
-        self._engine.security_initializers = [_initializer(initializer)]
+        self._engine.security_initializers = [initializer_of(initializer)]
 
     def add_security_initializer(self, initializer: Any) -> None:
         """Call one more function with each new security."""
-        self._engine.security_initializers.append(_initializer(initializer))
+        self._engine.security_initializers.append(initializer_of(initializer))
 
     def set_risk_free_interest_rate_model(self, model: Any) -> None:
         """Replace the interest rates of the statistics."""
@@ -275,11 +278,3 @@ def _symbol_of(core: EngineCore, key: Any) -> Symbol:
     found = core.symbol_cache.find(key)
     return found if found is not None else core.make_symbol(str(key), SecurityType.EQUITY, "usa")
 
-
-def _initializer(value: Any) -> Any:
-    function = find_member(value, "initialize")
-    if function is not None:
-        return function
-    if callable(value):
-        return value
-    raise ValueError(f"{value!r} is no security initializer: give a function of the security")

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from llm_plugin.engine.core import EngineCore
-from llm_plugin.engine.custom_data import CustomDataConfig, custom_symbol
-from llm_plugin.engine.enums import DataNormalizationMode, Resolution, SecurityType, resolution_span
-from llm_plugin.engine.framework.universe import FuncUniverse
-from llm_plugin.engine.names import LeanObject, find_member
+from llm_plugin.engine.custom_data_api import CustomDataApi
+from llm_plugin.engine.enums import DataNormalizationMode, Resolution, SecurityType
+from llm_plugin.engine.framework.universe import UserDefinedUniverse
 from llm_plugin.engine.securities import Security
 from llm_plugin.engine.subscriptions import default_data
 from llm_plugin.engine.symbols import Symbol
@@ -21,7 +20,7 @@ _SUPPORTED = frozenset(
 )
 
 
-class DataApi(LeanObject):
+class DataApi(CustomDataApi):
     """`add_equity`, `add_forex`, ... and removal."""
 
     _engine: EngineCore
@@ -99,27 +98,42 @@ class DataApi(LeanObject):
         return str(markets.get(kind, "usa"))
 
     def _subscribe(self, symbol: Symbol, ticker: str, given: dict[str, Any]) -> Security:
+        security, configs = self.open_security(symbol, ticker, given)
+        self._by_hand(security, configs)
+        return security
+
+    def open_security(
+        self, symbol: Symbol, ticker: str, given: dict[str, Any], *, prepare_first: bool = False
+    ) -> tuple[Security, list[Any]]:
+        """Make a security with its streams, or find them; return both.
+
+        Args:
+            symbol: What to subscribe to.
+            ticker: Its name in the symbol cache.
+            given: Options of the streams by name.
+            prepare_first: Initializers see a new security before it has streams, as with universes.
+        """
         core = self._engine
         chosen = core.universe_settings
         resolution = _or(given.get("resolution"), chosen.resolution)
         resolution = Resolution(resolution)
-        if resolution == Resolution.TICK:
-            raise UnsupportedLeanApi("Resolution.TICK", "the embedded engine reads second, minute, hour and daily bars")
         leverage = given.get("leverage") or chosen.leverage
         security = core.securities.get(symbol)
+        created = security is None
         if security is None:
             security = core.create_security(symbol, leverage=leverage)
-            core.securities.add(symbol, security)
-            core.added.append(security)
         elif security.is_delisted:
             raise ValueError(f"{symbol} was delisted and cannot be added again")
-        elif security in core.pending_removals:
-            core.pending_removals.remove(security)
-        elif not security.subscriptions:
-            core.added.append(security)
+        elif not core.securities.is_listed(symbol):
+            # Back in a universe: LEAN prepares it like a new one.
+            created = True
+            core.assign_models(security)
+        core.securities.add(security.symbol, security)
         security.is_tradable = symbol.security_type != SecurityType.INDEX
         core.symbol_cache.add(ticker, security.symbol)
-        for tick_type in default_data(symbol.security_type, resolution):
+        if created and prepare_first:
+            core.initialize_security(security, leverage)
+        configs = [
             core.add_config(
                 security,
                 resolution,
@@ -128,71 +142,27 @@ class DataApi(LeanObject):
                 extended=bool(_or(given.get("extended_market_hours"), chosen.extended_market_hours)),
                 normalization=_normalization(symbol, _or(given.get("data_normalization_mode"), None), chosen),
             )
-        return security
+            for tick_type in default_data(symbol.security_type, resolution)
+        ]
+        if created and not prepare_first:
+            core.initialize_security(security, leverage)
+        return security, configs
 
-    def add_data(self, kind: type, ticker: Any, *args: Any, **kwargs: Any) -> Security:
-        """`(class, ticker or symbol, resolution=None, time_zone=None, fill_forward=False, leverage=1)`."""
-        names = ("resolution", "time_zone", "fill_forward", "leverage")
-        given = {**dict(zip(names, args, strict=False)), **kwargs}
-        unknown = sorted(set(given) - set(names))
-        if unknown or not isinstance(kind, type):
-            raise UnsupportedLeanApi(
-                "QCAlgorithm.add_data", f"with {kind!r} and {', '.join(unknown) or 'these values'}"
-            )
+    def _by_hand(self, security: Security, configs: list[Any]) -> None:
+        """Make a security a member of the universe of what the user adds."""
         core = self._engine
-        name = ticker.value if isinstance(ticker, Symbol) else str(ticker)
-        symbol = custom_symbol(kind, name)
-        known = core.securities.get(symbol)
-        if known is not None:
-            return known
-        where = given.get("time_zone") or "America/New_York"
-        entry = core.market_hours.set_entry_always_open("usa", symbol, SecurityType.BASE, where)
-        security = core.create_security(symbol)
-        core.securities.add(symbol, security)
-        core.symbol_cache.add(name, symbol)
-        chosen = given.get("resolution")
-        if chosen is None:
-            default = find_member(kind(), "default_resolution")
-            chosen = default() if default is not None else Resolution.MINUTE
-        files = core.algorithm.object_store
-        core.register(security, CustomDataConfig(kind, symbol, Resolution(chosen), entry, files, core.error))
-        return security
-
-    def add_universe(self, *args: Any) -> Any:
-        """`(name, selector)` or `(name, resolution, selector)`: a function of the time that names tickers.
-
-        Raises:
-            UnsupportedLeanApi: Any other form, such as selection by fundamentals.
-        """
-        core = self._engine
-        names = args and isinstance(args[0], str) and callable(args[-1]) and len(args) in (2, 3)
-        if not names:
-            raise UnsupportedLeanApi(
-                "QCAlgorithm.add_universe", "supported: (name, [resolution,] function of the time)"
-            )
-        resolution = Resolution(args[1]) if len(args) == 3 else Resolution.DAILY
-        universe = FuncUniverse(args[0], args[-1], resolution_span(resolution), settings=core.universe_settings)
-        if core.universes is None:
-            core.user_universes.append(universe)
-        else:
-            core.universes.add(universe, core.clock.utc_us)
-        return universe
-
-    def add_from_universe(self, symbol: Symbol, settings: Any = None) -> Security:
-        """Subscribe to a universe's selection, with the universe's settings."""
-        chosen = self._engine.universe_settings if settings is None else settings
-        given = {
-            "resolution": chosen.resolution,
-            "fill_forward": chosen.fill_forward,
-            "leverage": chosen.leverage,
-            "extended_market_hours": chosen.extended_market_hours,
-            "data_normalization_mode": chosen.data_normalization_mode,
-        }
-        return self._subscribe(symbol, symbol.to_string(), given)
-
-    def universe_symbol(self, ticker: str, security_type: SecurityType, market: str) -> Symbol:
-        """Return the symbol of a ticker that a universe selected."""
-        return self._engine.make_symbol(ticker, security_type, market)
+        universe = UserDefinedUniverse(security.type, security.symbol.id.market)
+        core.universe_manager.include(universe)
+        universe = core.universe_manager[universe.symbol]
+        # Added again in the step in which it was removed: it stays.
+        core.leaving = [entry for entry in core.leaving if entry != (universe, security)]
+        new = not any(config.owners for config in configs)
+        for config in configs:
+            config.owners.add(universe.symbol)
+        if security.symbol not in universe.members:
+            universe.admit(security.symbol, security, core.clock.utc_us)
+            if new and security not in core.added:
+                core.added.append(security)
 
     def remove_security(self, symbol: Any, tag: str | None = None) -> bool:
         """Cancel orders, close the position and unsubscribe."""
@@ -206,8 +176,9 @@ class DataApi(LeanObject):
         if security.holdings.invested:
             core.algorithm.liquidate(security.symbol, tag=text)
         security.is_tradable = False
-        if security not in core.pending_removals:
-            core.pending_removals.append(security)
+        for universe in core.universe_manager.values():
+            if universe.by_hand and security.symbol in universe.members:
+                core.leaving.append((universe, security))
         return True
 
     def symbol(self, ticker: str) -> Symbol:

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+from llm_plugin.engine.combo_api import ComboApi, old_tag
 from llm_plugin.engine.core import EngineCore
 from llm_plugin.engine.enums import AlgorithmStatus, OrderType, SecurityType
 from llm_plugin.engine.enums import OrderResponseErrorCode as Code
 from llm_plugin.engine.fill_rules import initial_trailing_stop
 from llm_plugin.engine.money import ZERO, to_decimal
-from llm_plugin.engine.names import LeanObject
 from llm_plugin.engine.order_checks import daily_only, refusals, too_late_for_close
 from llm_plugin.engine.orders import Order, OrderProperties
 from llm_plugin.engine.securities import Security
@@ -22,7 +22,7 @@ from llm_plugin.engine.tickets import OrderResponse, OrderTicket, SubmitOrderReq
 __all__ = ["TradingApi"]
 
 
-class TradingApi(LeanObject):
+class TradingApi(ComboApi):
     """Orders, sizing, liquidation."""
 
     _engine: EngineCore
@@ -123,7 +123,7 @@ class TradingApi(LeanObject):
         order_properties: OrderProperties | None = None,
     ) -> OrderTicket:
         """Trade at a price or better."""
-        asynchronous, tag = _old_tag(asynchronous, tag)
+        asynchronous, tag = old_tag(asynchronous, tag)
         security = self._security_for_order(symbol)
         return self._send(
             OrderType.LIMIT, security, quantity, asynchronous, tag, order_properties, limit_price=limit_price
@@ -139,7 +139,7 @@ class TradingApi(LeanObject):
         order_properties: OrderProperties | None = None,
     ) -> OrderTicket:
         """Trade once the price goes beyond the stop."""
-        asynchronous, tag = _old_tag(asynchronous, tag)
+        asynchronous, tag = old_tag(asynchronous, tag)
         security = self._security_for_order(symbol)
         return self._send(
             OrderType.STOP_MARKET, security, quantity, asynchronous, tag, order_properties, stop_price=stop_price
@@ -156,7 +156,7 @@ class TradingApi(LeanObject):
         order_properties: OrderProperties | None = None,
     ) -> OrderTicket:
         """Become a limit order once the price goes beyond the stop."""
-        asynchronous, tag = _old_tag(asynchronous, tag)
+        asynchronous, tag = old_tag(asynchronous, tag)
         security = self._security_for_order(symbol)
         prices = {"stop_price": stop_price, "limit_price": limit_price}
         return self._send(OrderType.STOP_LIMIT, security, quantity, asynchronous, tag, order_properties, **prices)
@@ -195,7 +195,7 @@ class TradingApi(LeanObject):
         order_properties: OrderProperties | None = None,
     ) -> OrderTicket:
         """Become a limit order once the price touches the trigger."""
-        asynchronous, tag = _old_tag(asynchronous, tag)
+        asynchronous, tag = old_tag(asynchronous, tag)
         security = self._security_for_order(symbol)
         prices = {"trigger_price": trigger_price, "limit_price": limit_price}
         return self._send(OrderType.LIMIT_IF_TOUCHED, security, quantity, asynchronous, tag, order_properties, **prices)
@@ -385,8 +385,3 @@ class TradingApi(LeanObject):
     def set_maximum_orders(self, maximum: int) -> None:
         """Set how many orders a backtest may send."""
         self._engine.max_orders = int(maximum)
-
-
-def _old_tag(asynchronous: Any, tag: str) -> tuple[bool, str]:
-    # Before 2025 the tag stood where `asynchronous` stands now.
-    return (False, asynchronous) if isinstance(asynchronous, str) else (bool(asynchronous), tag)

@@ -14,16 +14,19 @@ __all__ = ["engine_names"]
 
 _MODULES = (
     "algorithm", "bars", "benchmark", "brokerage_fees", "brokerage_models", "brokerages_crypto", "brokerages_equity",
-    "buying_power", "buying_power_parameters", "cash", "cash_buying_power", "charts", "consolidators",
-    "corporate_data", "custom_data", "data_fields", "enums", "equity_fills", "exchanges", "fees", "fills",
-    "framework", "indicators", "market_hours", "order_events", "order_properties", "orders", "portfolio",
-    "scheduling", "securities", "security_cache", "security_manager", "settings", "settlement", "shortable",
-    "slices", "slippage", "statistics", "subscriptions", "symbol_properties", "symbols", "tickets", "time_in_force",
-    "universe", "user_api", "zones",
+    "buying_power", "buying_power_parameters", "cash", "cash_buying_power", "charts", "combo_orders", "consolidators",
+    "corporate_data", "custom_data", "data_fields", "enums", "equity_fills", "exchanges", "feed_filters", "fees", "file_providers",
+    "fills", "framework", "holdings", "indicators", "lean_paths", "market_hours", "order_events", "order_properties",
+    "orders",
+    "portfolio", "scheduling", "securities", "security_cache", "security_manager", "seeders", "session", "settings",
+    "settlement", "shortable", "slices", "slippage", "statistics", "subscriptions", "symbol_properties", "symbols",
+    "system_errors", "tickets", "time_in_force", "universe", "universe_api", "universe_data", "universe_manager",
+    "user_api", "volatility", "zones",
 )  # fmt: skip
 # Helpers of the engine that are no part of LEAN's API.
 _PRIVATE = frozenset(
     {"BarBlock", "BarColumns", "CURRENCY_SYMBOLS", "DAY_US", "DEFAULT_DATA", "EPOCH", "FeedQuoteBar", "FeedTradeBar",
+     "FilteredStream", "HistoryRequirement",
      "HOUR_US", "MARKET_CODES", "MINUTE_US", "MaximumQuantity", "MarketBar", "SECOND_US", "SymbolState"}
 )  # fmt: skip
 
@@ -43,9 +46,12 @@ def engine_names() -> dict[str, Any]:
         for name in getattr(module, "__all__", ()):
             if name[:1].isupper() and name not in _PRIVATE:
                 names[name] = getattr(module, name)
+    names["Fundamental"] = names["CoarseFundamental"]
     names["IAlgorithm"] = names["QCAlgorithm"]
+    names["SecurityExchangeHours"] = names["ExchangeHours"]
     names["DynamicData"] = names["PythonData"]
     names["QCAlgorithmFramework"] = names["QCAlgorithm"]
     names["QCAlgorithmFrameworkBridge"] = names["QCAlgorithm"]
+    names["SecurityTransactionManager"] = importlib.import_module("llm_plugin.engine.transactions").TransactionManager
     install(names)
     return names

@@ -13,9 +13,16 @@ from typing import Any
 from llm_plugin.engine.brokerage_models import DefaultBrokerageModel, model_from
 from llm_plugin.engine.cash import CashBook
 from llm_plugin.engine.clock import Clock
-from llm_plugin.engine.enums import AlgorithmStatus, BrokerageName, Resolution, SecurityType, TickType
-from llm_plugin.engine.map_files import equity_symbol
-from llm_plugin.engine.market_hours import MarketHoursEntry, load_market_hours
+from llm_plugin.engine.enums import (
+    AlgorithmStatus,
+    BrokerageName,
+    DataNormalizationMode,
+    Resolution,
+    SecurityType,
+    TickType,
+)
+from llm_plugin.engine.map_files import equity_symbol, load_map_file
+from llm_plugin.engine.market_hours import MarketHoursEntry, database_key, load_market_hours
 from llm_plugin.engine.money import ZERO
 from llm_plugin.engine.orders import OrderEvent, OrderProperties
 from llm_plugin.engine.portfolio import SecurityPortfolioManager
@@ -27,6 +34,7 @@ from llm_plugin.engine.subscriptions import SubscriptionDataConfig, Subscription
 from llm_plugin.engine.symbol_properties import SymbolProperties, load_symbol_properties
 from llm_plugin.engine.symbols import SecurityIdentifier, Symbol, SymbolCache
 from llm_plugin.engine.transactions import TransactionManager
+from llm_plugin.engine.universe_manager import UniverseManager
 from llm_plugin.errors import DataError
 
 __all__ = ["EngineCore", "RunContext", "current_context"]
@@ -101,6 +109,7 @@ class EngineCore:
         self.universe_settings = UniverseSettings()
         self.brokerage_model: Any = DefaultBrokerageModel()
         self.brokerage_chosen = False
+        self.running_sessions: list[Any] = []
         self.security_initializers: list[Callable[[Security], Any]] = []
         self.default_order_properties = OrderProperties()
         self.portfolio = SecurityPortfolioManager(self.securities, self.cash_book)
@@ -113,7 +122,6 @@ class EngineCore:
         self.warmup_finished = False
         self.warmup_span: timedelta | None = None
         self.warmup_bars: int | None = None
-        self.warmup_resolution: Resolution | None = None
         self.status = AlgorithmStatus.RUNNING
         self.locked = False
         self.benchmark: Any = None
@@ -129,8 +137,10 @@ class EngineCore:
         self.algorithm: Any = None
         self.data_manager: Any = None
         self.pending_streams: list[SubscriptionDataConfig] = []
-        self.pending_removals: list[Security] = []
+        # (universe, security): taken out by hand, worked off at the end of the time step.
+        self.leaving: list[tuple[Any, Security]] = []
         self.user_universes: list[Any] = []
+        self.universe_manager = UniverseManager()
         self.universes: Any = None
         self.added: list[Security] = []
         self.removed: list[Security] = []
@@ -192,7 +202,7 @@ class EngineCore:
         Raises:
             DataError: A currency pair that the database does not know.
         """
-        found = self.symbol_properties.find(symbol.id.market, symbol.value, symbol.security_type)
+        found = self.symbol_properties.find(symbol.id.market, database_key(symbol), symbol.security_type)
         if found is not None:
             return found
         if symbol.security_type == SecurityType.FOREX and len(symbol.value) == 6:
@@ -214,12 +224,23 @@ class EngineCore:
         hours = self.entry_of(symbol).exchange_hours
         security = Security(symbol, hours, properties, quote, self.clock, self.cash_book, base)
         security.is_internal = internal
+        security.running_sessions = self.running_sessions
+        if symbol.security_type == SecurityType.EQUITY:
+            found = load_map_file(self.data_folder, symbol.id.market, symbol.value)
+            security.primary_exchange_code = found.primary_exchange if found is not None else ""
         self.assign_models(security)
         if leverage:
             security.set_leverage(leverage)
-        for initializer in self.security_initializers if not internal else ():
-            initializer(security)
         return security
+
+    def initialize_security(self, security: Security, leverage: float = 0.0) -> None:
+        """Let the initializers prepare a security that has its subscriptions; a leverage given has the last word."""
+        for initializer in self.security_initializers:
+            initializer(security)
+        if leverage and self.security_initializers:
+            security.set_leverage(leverage)
+        if self.settings.seed_initial_prices and security.exact_price == 0:
+            self.algorithm.seed_security(security)
 
     def assign_models(self, security: Security) -> None:
         """Give a security the models of the brokerage model (which may be the user's)."""
@@ -247,7 +268,10 @@ class EngineCore:
             if same and config.is_internal_feed == internal:
                 return config
         entry = self.entry_of(security.symbol)
-        mode = self.universe_settings.data_normalization_mode if normalization is None else normalization
+        mode = normalization
+        if mode is None:
+            # LEAN's own feeds (benchmark, currencies) are adjusted whatever the user's are.
+            mode = DataNormalizationMode.ADJUSTED if internal else self.universe_settings.data_normalization_mode
         config = SubscriptionDataConfig(
             data_kind(resolution, tick_type),
             security.symbol,

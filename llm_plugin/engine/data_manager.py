@@ -10,8 +10,10 @@ from llm_plugin.engine.core import EngineCore
 from llm_plugin.engine.corporate import corporate_events
 from llm_plugin.engine.enums import Resolution, SecurityType, TickType, resolution_span
 from llm_plugin.engine.feed import FOREVER, BarSource, BarStream, PointStream
+from llm_plugin.engine.feed_filters import FilteredStream
 from llm_plugin.engine.securities import Security
 from llm_plugin.engine.subscriptions import SubscriptionDataConfig
+from llm_plugin.engine.ticks import TickStream
 from llm_plugin.engine.zones import DAY_US, SECOND_US
 
 __all__ = ["DataManager"]
@@ -50,9 +52,8 @@ class DataManager:
         return min(spans, default=60 * SECOND_US)
 
     def activate(self, now_us: int) -> bool:
-        """Start the streams that wait and stop the removed ones; return whether anything changed."""
+        """Start the streams that wait; return whether anything changed."""
         core = self.core
-        self._remove()
         waiting, core.pending_streams = core.pending_streams, []
         if not waiting:
             return False
@@ -72,9 +73,11 @@ class DataManager:
         first = now_us <= self.start_us
         # A stream added later starts with what ends after this moment.
         start = self.start_us if first else now_us + 1
-        stream = self._make(config, security, start)
-        config.stream = stream
-        self._streams.append(stream)
+        streams = self._make(config, security, start)
+        config.stream = streams[0]
+        if security.data_filter is not None and not config.is_internal_feed:
+            streams = [FilteredStream(stream, security) for stream in streams]
+        self._streams += streams
         equity = config.security_type == SecurityType.EQUITY and not config.is_internal_feed
         if equity and config.symbol not in self._corporate:
             self._corporate.add(config.symbol)
@@ -82,13 +85,16 @@ class DataManager:
             events = corporate_events(core.data_folder, config.symbol, hours, start, self.end_us)
             self._streams.append(PointStream(config, security, events, auxiliary=True))
 
-    def _make(self, config: SubscriptionDataConfig, security: Security, start: int) -> Any:
+    def _make(self, config: SubscriptionDataConfig, security: Security, start: int) -> list[Any]:
         if config.is_custom_data:
             stream = config.open_stream(start, self.end_us)
             stream.security = security
-            return stream
+            return [stream]
         source = BarSource(self.core.data_folder, config, self.core.entry_of(config.symbol), start, self.end_us)
-        return BarStream(source, security, self._span)
+        if config.resolution == Resolution.TICK:
+            # Suspicious ticks reach the user, but set no price and feed no consolidator.
+            return [TickStream(source, security), TickStream(source, security, suspicious=True)]
+        return [BarStream(source, security, self._span)]
 
     def _all_securities(self) -> list[Security]:
         found = self.core.securities.values()
@@ -104,30 +110,24 @@ class DataManager:
         self.heap[:] = [(stream.next_emit, stream.rank, stream) for stream in self._streams]
         heapq.heapify(self.heap)
 
-    def _remove(self) -> None:
+    def release(self, security: Security, universe: Any, everything: bool = False) -> None:
+        """End the streams of a security that only one universe wanted; all of them if no universe has it any more."""
         core = self.core
-        kept = []
-        changed = False
-        for security in core.pending_removals:
-            open_orders = any(o.symbol == security.symbol for o in core.transactions.iterate_open_orders())
-            if security.holdings.invested or open_orders:
-                kept.append(security)
-                continue
-            changed = True
-            self._drop(security)
-        core.pending_removals = kept
-        if changed:
-            self._rebuild()
-
-    def _drop(self, security: Security) -> None:
-        core = self.core
-        self._streams = [stream for stream in self._streams if stream.security is not security]
+        gone = []
         for config in list(security.subscriptions):
+            config.owners.discard(universe)
+            if config.is_internal_feed or (config.owners and not everything):
+                continue
+            gone.append(config)
             core.subscription_manager.remove_config(config)
-        security.subscriptions.clear()
-        self._corporate.discard(security.symbol)
-        security.is_tradable = False
-        core.removed.append(security)
+            security.subscriptions.remove(config)
+            if config in core.pending_streams:
+                core.pending_streams.remove(config)
+        left = bool(security.subscriptions)
+        self._streams = [s for s in self._streams if s.config not in gone or (s.auxiliary and left)]
+        if not left:
+            self._corporate.discard(security.symbol)
+        self._rebuild()
 
     def collect(self, now_us: int) -> list[tuple[Any, Any]]:
         """Return (stream, point) of everything due up to now, in LEAN's order of a slice."""
@@ -156,7 +156,10 @@ class DataManager:
             normalization=config.data_normalization_mode,
         )  # fmt: skip
         source.config = plain
-        stream = BarStream(source, security, self._span or 60 * SECOND_US)
+        ticks = config.resolution == Resolution.TICK
+        stream: Any = (
+            TickStream(source, security) if ticks else BarStream(source, security, self._span or 60 * SECOND_US)
+        )
         last = None
         while stream.next_emit <= now_us:
             last = stream.next_point()
@@ -179,6 +182,9 @@ def _choose_store(stream: Any) -> None:
         stream.store = None
     elif config.is_custom_data:
         stream.store = cache.store_custom
+    elif config.resolution == Resolution.TICK:
+        quotes = config.security_type == SecurityType.EQUITY and config.tick_type == TickType.QUOTE
+        stream.store = cache.store_side_tick if quotes else cache.store_tick
     elif config.security_type in (SecurityType.EQUITY, SecurityType.INDEX):
         trade = config.tick_type == TickType.TRADE
         stream.store = cache.store_equity_trade if trade else cache.store_equity_quote

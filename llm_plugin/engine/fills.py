@@ -10,11 +10,13 @@ from typing import Any
 
 from llm_plugin.engine import fill_rules
 from llm_plugin.engine.bars import QuoteBar, Tick, TradeBar
+from llm_plugin.engine.combo_orders import combined_price
 from llm_plugin.engine.enums import OrderDirection, OrderStatus, OrderType, Resolution, SecurityType
 from llm_plugin.engine.enums import resolution_span as span_of
 from llm_plugin.engine.money import to_decimal
 from llm_plugin.engine.names import LeanObject
 from llm_plugin.engine.orders import Order, OrderEvent
+from llm_plugin.engine.pairs import Pair
 from llm_plugin.engine.slippage import slippage_of
 from llm_plugin.engine.zones import DAY_US, HOUR_US, from_us, to_us
 
@@ -92,6 +94,20 @@ _METHODS = {
     OrderType.MARKET_ON_OPEN: "market_on_open_fill",
     OrderType.MARKET_ON_CLOSE: "market_on_close_fill",
 }
+_COMBO_METHODS = {
+    OrderType.COMBO_MARKET: "combo_market_fill",
+    OrderType.COMBO_LIMIT: "combo_limit_fill",
+    OrderType.COMBO_LEG_LIMIT: "combo_leg_limit_fill",
+}
+
+
+class SecuritiesForOrders(dict[Any, Any]):
+    """Security by order; goes through pairs with `key` and `value`, as .NET's dictionaries do."""
+
+    def __iter__(self) -> Any:
+        return iter([Pair(order, self[order]) for order in self.keys()])
+
+    count = Count = property(len)
 
 
 def _exact(bar: Any, prefix: str, *, open_too: bool = True) -> Prices:
@@ -109,6 +125,9 @@ class FillModel(LeanObject):
         """Try to fill an order against the last data."""
         self.parameters = parameters
         order = parameters.order
+        combo = _COMBO_METHODS.get(order.type)
+        if combo is not None:
+            return Fill(getattr(self, combo)(order, parameters))
         method: Callable[[Any, Order], OrderEvent] = getattr(self, _METHODS[order.type])
         return Fill(method(parameters.security, order))
 
@@ -262,6 +281,42 @@ class FillModel(LeanObject):
         prices = self.get_prices(asset, order.direction)
         return self._filled(event, order, fill_rules.market_fill(buys(order), prices.close, slippage_of(asset, order)))
 
+    # Combos: all legs or none.
+    def combo_market_fill(self, order: Order, parameters: FillModelParameters) -> list[OrderEvent]:
+        """Fill all legs at their current prices."""
+        return self._legs(parameters, lambda asset, leg: FillModel.market_fill(self, asset, leg))
+
+    def combo_leg_limit_fill(self, order: Order, parameters: FillModelParameters) -> list[OrderEvent]:
+        """Fill all legs once each can trade at its own limit."""
+        return self._legs(parameters, lambda asset, leg: FillModel.limit_fill(self, asset, leg))
+
+    def combo_limit_fill(self, order: Order, parameters: FillModelParameters) -> list[OrderEvent]:
+        """Fill all legs, at the lows of a buy or the highs of a sale, once their sum is better than the limit."""
+        legs, total = [], Decimal(0)
+        for leg, asset in _by_id(parameters):
+            prices = self.get_prices(asset, leg.direction)
+            if utc_of(asset, prices.end_us) < leg.time_us:
+                return []
+            legs.append((leg, asset, prices))
+            total += combined_price(leg, asset, prices.low, prices.high)
+        group: Any = order.group_order_manager
+        buys_all = group.direction == OrderDirection.BUY
+        if not (total < group.exact_limit if buys_all else total > group.exact_limit):
+            return []
+        return [
+            self._filled(self._event(asset, leg), leg, prices.low if buys_all else prices.high)
+            for leg, asset, prices in legs
+        ]
+
+    def _legs(self, parameters: FillModelParameters, fill: Callable[[Any, Any], OrderEvent]) -> list[OrderEvent]:
+        events = []
+        for leg, asset in _by_id(parameters):
+            event = fill(asset, leg)
+            if event.status != OrderStatus.FILLED:
+                return []
+            events.append(event)
+        return events
+
     # Shared pieces.
     def _stale_us(self) -> int:
         span = self.parameters.stale_price_time_span if self.parameters is not None else timedelta(hours=1)
@@ -285,6 +340,11 @@ class FillModel(LeanObject):
         if utc_of(asset, prices.end_us) <= order.time_us:
             return event
         return self._filled(event, order, rule(prices))
+
+
+def _by_id(parameters: FillModelParameters) -> list[tuple[Any, Any]]:
+    pairs = [(pair.key, pair.value) for pair in parameters.securities_for_orders]
+    return sorted(pairs, key=lambda pair: pair[0].id)
 
 
 ImmediateFillModel = FillModel

@@ -28,8 +28,8 @@ __all__ = ["lean_imports", "lean_names", "load_algorithm_class"]
 _FRAMEWORK = ("Alphas", "Portfolio", "Risk", "Execution", "Selection")
 _NAMESPACES = frozenset(
     "Algorithm Alphas Auxiliary Benchmarks Brokerages Cfd Collections Common Configuration Consolidators Crypto Custom "
-    "Data Drawing Equity Execution Fees Fills Forex Framework Generic Globalization IO Indicators Interfaces Linq "
-    "Logging Market Orders Parameters Portfolio Python Risk Scheduling Securities Selection Slippage Statistics "
+    "Data DataFeeds Drawing Engine Equity Execution Fees Fills Forex Framework Generic Globalization IO Indicators "
+    "Interfaces Lean Linq Logging Market Orders Parameters Portfolio Python Risk Scheduling Securities Selection Slippage Statistics "
     "Storage Text Threading UniverseSelection Util Volatility".split()
 )
 _ROOTS = ("AlgorithmImports", "QuantConnect", "Alphas", "Portfolio", "Risk", "Execution", "Selection", "clr", "System")

@@ -8,7 +8,7 @@ from typing import Any
 
 from llm_plugin.engine import indicators as lib
 from llm_plugin.engine.bars import TradeBar
-from llm_plugin.engine.consolidation_api import ConsolidationApi
+from llm_plugin.engine.breadth_api import BreadthApi
 from llm_plugin.engine.consolidators import consolidated_event
 from llm_plugin.engine.data_fields import input_type_of
 from llm_plugin.engine.enums import MovingAverageType, Resolution
@@ -56,7 +56,7 @@ def _helper(maker: Any, template: str, /, **parameters: Any) -> Any:
     return method
 
 
-class IndicatorApi(ConsolidationApi):
+class IndicatorApi(BreadthApi):
     """The class that mixes it in provides `history_points(symbols, periods, resolution)` and `debug`."""
 
     def history_points(self, symbols: list[Any], periods: Any, resolution: Any = None) -> Iterable[Any]:

@@ -19,6 +19,7 @@ from llm_plugin.engine.shortable import MarginInterestRateParameters
 from llm_plugin.engine.slices import Slice
 from llm_plugin.engine.universe import SecurityChanges
 from llm_plugin.engine.value_guard import ValueGuard
+from llm_plugin.engine.volatility import warm_up_volatility
 from llm_plugin.engine.zones import HOUR_US, MINUTE_US, from_us, to_us
 
 __all__ = ["Progress", "TimeLoop"]
@@ -93,22 +94,26 @@ class TimeLoop:
         start = manager.start_us
         core.clock.utc_us = start
         self._real_start = core.clock.zone.utc(to_us(core.start))
-        manager.activate(start)
-        manager.ensure_conversions(start)
-        manager.activate(start)
+        self._activate(start)
         self._schedule_end_of_day()
+        for security in core.securities.values():
+            if security.volatility_model is not None:
+                warm_up_volatility(self.algorithm, security)
         self._schedule.start(start)
         self.step(start, manager.collect(start))
         heap, collect, step = manager.heap, manager.collect, self.step
         while core.status == AlgorithmStatus.RUNNING:
-            if core.added or core.removed or core.pending_streams or core.pending_removals:
+            if core.added or core.removed or core.pending_streams or core.leaving:
                 self._apply_changes()
-            if not heap:
-                break
-            now = heap[0][0]
             due = core.universes.next_us
+            if not heap and due is None:
+                break
+            now = heap[0][0] if heap else due
             if due is not None and due <= now:
                 self._pulse(due)
+                continue
+            if core.universes.disposed:
+                self._pulse(now)
                 continue
             if core.is_warming_up and now > self._real_start > core.clock.utc_us:
                 self.step(self._real_start, [])
@@ -121,18 +126,28 @@ class TimeLoop:
         self.sampler.finish(self.core.clock.utc_us)
 
     def _pulse(self, now: int) -> None:
-        """Let time advance without data, and the universes that are due select."""
+        """Let time advance without data and the due universes select; then go on with the data of this time."""
         self._catch_up(now)
         self.core.clock.utc_us = max(now, self.core.clock.utc_us)
         self.core.universes.run_due(now)
+        self._activate(now)
+        self.step(now, self.manager.collect(now))
 
     def _apply_changes(self) -> None:
         core, now = self.core, self.core.clock.utc_us
+        leaving, core.leaving = core.leaving, []
+        for universe, security in leaving:
+            core.universes.leave(universe, security, now)
+        if core.pending_streams:
+            core.universes.check_pending(None)
+        self._activate(now)
+        if core.added or core.removed:
+            self.step(now, self.manager.collect(now))
+
+    def _activate(self, now: int) -> None:
         self.manager.activate(now)
         self.manager.ensure_conversions(now)
         self.manager.activate(now)
-        if core.added or core.removed:
-            self.step(now, [])
 
     # One moment.
     def step(self, now: int, updates: list[tuple[Any, Any]]) -> None:
@@ -199,11 +214,15 @@ class TimeLoop:
         if self._on_data is not None and data.has_data:
             self._on_data(data)
         framework = self.algorithm.framework
+        if framework.refreshes:
+            core.universes.refresh(core.clock.utc_us)
         if not framework.is_idle or framework.insights.total_count:
             framework.on_slice(data)
 
     def _set_clock(self, utc_us: int) -> None:
         self.core.clock.utc_us = utc_us
+        if self.core.running_sessions:
+            self._scan_sessions()
 
     def _broke(self) -> bool:
         if self.core.portfolio.exact_total > 0:
@@ -239,9 +258,23 @@ class TimeLoop:
         if (held or self._value <= 1.0) and not self._guard.holds():
             self._value, self._margin_used = self.sampler.estimate()
             self._guard.renew(self.sampler.held, self._value, self._margin_used)
+        if core.running_sessions:
+            self._feed_sessions(updates)
         data = Slice(now, points, self._find, core.clock.zone)
         algorithm._current_slice = data
         return data
+
+    def _feed_sessions(self, updates: list[tuple[Any, Any]]) -> None:
+        self._scan_sessions()
+        for security, session in self.core.running_sessions:
+            for stream, point in updates:
+                mine = stream.security is security and not stream.auxiliary
+                if mine and not stream.config.is_internal_feed:
+                    session.update(point)
+
+    def _scan_sessions(self) -> None:
+        for security, session in self.core.running_sessions:
+            session.scan(security.local_time)
 
     def _auxiliary(self, updates: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
         for stream, _ in updates:

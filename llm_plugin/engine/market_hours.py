@@ -28,6 +28,11 @@ def _span(text: str) -> int:
     return int(days or 0) * DAY_US + ((hours * 60 + minutes) * 60 + seconds) * 1_000_000
 
 
+def _local_us(moment: date) -> int:
+    """Return exchange-local microseconds of a time; a date means its midnight."""
+    return to_us(moment if isinstance(moment, datetime) else datetime.combine(moment, time()))
+
+
 def _date(text: str) -> date:
     month, day, year = (int(part) for part in text.split("/"))
     return date(year, month, day)
@@ -168,8 +173,8 @@ class ExchangeHours(LeanObject):
     def is_open(self, first: datetime, second: Any = False, extended_market_hours: bool = False) -> bool:
         """Return whether a moment, or an interval's overlap, is inside market hours."""
         if isinstance(second, datetime):
-            return self.overlaps_us(to_us(first), to_us(second), extended_market_hours)
-        return self.is_open_us(to_us(first), bool(second) or extended_market_hours)
+            return self.overlaps_us(_local_us(first), _local_us(second), extended_market_hours)
+        return self.is_open_us(_local_us(first), bool(second) or extended_market_hours)
 
     def is_date_open(self, moment: date, extended_market_hours: bool = False) -> bool:
         """True if the date is a trading day."""
@@ -177,11 +182,11 @@ class ExchangeHours(LeanObject):
 
     def get_next_market_open(self, moment: datetime, extended_market_hours: bool = False) -> datetime:
         """Return the next opening."""
-        return from_us(self.next_open_us(to_us(moment), extended_market_hours))
+        return from_us(self.next_open_us(_local_us(moment), extended_market_hours))
 
     def get_next_market_close(self, moment: datetime, extended_market_hours: bool = False) -> datetime:
         """Return the next close."""
-        return from_us(self.next_close_us(to_us(moment), extended_market_hours))
+        return from_us(self.next_close_us(_local_us(moment), extended_market_hours))
 
     def get_previous_trading_day(self, moment: datetime) -> datetime:
         """Return midnight of the trading day before."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from llm_plugin.engine.combo_orders import ComboLegLimitOrder, ComboLimitOrder, ComboMarketOrder, ComboOrder
 from llm_plugin.engine.enums import OrderField, OrderType
 from llm_plugin.engine.money import to_decimal
 from llm_plugin.engine.orders import (
@@ -31,6 +32,9 @@ _CLASSES: dict[OrderType, type[Order]] = {
         StopLimitOrder,
         TrailingStopOrder,
         LimitIfTouchedOrder,
+        ComboMarketOrder,
+        ComboLimitOrder,
+        ComboLegLimitOrder,
     )
 }
 
@@ -48,6 +52,8 @@ def read_field(order: Order, which: OrderField) -> float:
     """
     name = str(OrderField(which).name).lower()
     value = getattr(order, f"_{name}", None)
+    if value is None and isinstance(order, ComboLimitOrder) and name == "limit_price":
+        value = order.group_order_manager.exact_limit
     if value is None:
         raise ValueError(f"a {order.type} order has no {name}")
     return float(to_decimal(value))
@@ -68,7 +74,13 @@ def create_order(request: Any, time_us: int) -> Order:
         positional += [prices["limit_price"]]
     elif issubclass(kind, StopMarketOrder):
         positional += [prices["stop_price"]]
+    if issubclass(kind, ComboLegLimitOrder):
+        positional += [prices["limit_price"]]
+    if issubclass(kind, ComboOrder):
+        positional += [request.group_order_manager]
     order: Order = kind(*positional, request.time, request.tag or "", request.order_properties)
     order.id = request.order_id
+    if request.group_order_manager is not None:
+        request.group_order_manager.order_ids.append(order.id)
     order.time_us = time_us
     return order

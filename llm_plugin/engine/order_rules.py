@@ -21,6 +21,7 @@ __all__ = [
     "invalid_status",
     "power_message",
     "price_increment",
+    "round_combo_limit",
     "round_prices",
     "round_to_increment",
     "unknown",
@@ -50,10 +51,11 @@ def adjustment_mode(security: Security) -> Any:
     return configs[0].data_normalization_mode if configs else DataNormalizationMode.ADJUSTED
 
 
-def power_message(order: Order, reason: str) -> str:
+def power_message(orders: list[Order], reason: str) -> str:
+    ids = ", ".join(str(order.id) for order in orders)
+    values = ", ".join(str(normalize(order.exact_quantity)) for order in orders)
     return (
-        f"Order Error: ids: [{order.id}], Insufficient buying power to complete orders (Value:["
-        f"{normalize(order.exact_quantity)}]), Reason: {reason}."
+        f"Order Error: ids: [{ids}], Insufficient buying power to complete orders (Value:[{values}]), Reason: {reason}."
     )
 
 
@@ -98,3 +100,11 @@ def round_prices(order: Order, security: Security) -> None:
         if value is None or (name == "_trailing_amount" and getattr(order, "trailing_as_percentage", False)):
             continue
         setattr(order, name, round_to_increment(value, step))
+
+
+def round_combo_limit(orders: list[Order], securities: list[Security]) -> None:
+    """Round the limit of a complete combo to the finest step of its legs."""
+    group = orders[0].group_order_manager
+    steps = [step for step in map(price_increment, securities) if step > 0]
+    if group is not None and steps and group.exact_limit:
+        group.limit_price = round_to_increment(group.exact_limit, min(steps))

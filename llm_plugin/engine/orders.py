@@ -68,6 +68,8 @@ class Order(LeanObject):
     """Base of all orders; `quantity` is signed."""
 
     type: OrderType = OrderType.MARKET
+    # The combo that it is a leg of.
+    group_order_manager: Any = None
 
     price = decimal_field("price", "Average price of its fills.")
 

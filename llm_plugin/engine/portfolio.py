@@ -15,8 +15,9 @@ from llm_plugin.engine.holdings import SecurityHolding
 from llm_plugin.engine.money import CONTEXT, ZERO
 from llm_plugin.engine.names import LeanObject, find_member
 from llm_plugin.engine.orders import OrderEvent
+from llm_plugin.engine.pairs import Pair
 from llm_plugin.engine.securities import Security
-from llm_plugin.engine.security_manager import SecurityManager, _Pair
+from llm_plugin.engine.security_manager import SecurityManager
 from llm_plugin.engine.settlement import ApplyFundsSettlementModelParameters
 from llm_plugin.engine.symbols import Symbol
 
@@ -101,7 +102,7 @@ class SecurityPortfolioManager(LeanObject):
         return self.unsettled_cash_book.exact_total
 
     def _sum(self, name: str) -> Decimal:
-        return sum((getattr(s.holdings, name) for s in self.securities.values()), ZERO)
+        return sum((getattr(s.holdings, name) for s in self.securities.total), ZERO)
 
     @property
     def total_holdings_value(self) -> float:
@@ -284,7 +285,7 @@ class SecurityPortfolioManager(LeanObject):
         return security.holdings if security is not None else default
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(_Pair(symbol, security.holdings) for symbol, security in self.securities.items())
+        return iter(Pair(symbol, security.holdings) for symbol, security in self.securities.items())
 
     def __len__(self) -> int:
         return len(self.securities)

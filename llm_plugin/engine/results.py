@@ -61,7 +61,7 @@ def _properties(properties: Any) -> dict[str, Any]:
 def _own_fields(order: Any) -> dict[str, Any]:
     fields = {}
     for key, value in order.hash_fields():
-        if key in _ROUNDED and value is not None:
+        if key in _ROUNDED and value is not None and order.group_order_manager is None:
             value = smart_rounding(to_decimal(value))
         fields[key] = value
     return fields
@@ -78,6 +78,11 @@ def _is_marketable(order: Any) -> bool:
     # LEAN looks at this after it has rounded the limit for the hash.
     rounded = smart_rounding(to_decimal(limit))
     return bool(rounded >= sent._ask_price if order.exact_quantity > 0 else rounded <= sent._bid_price)
+
+
+def _group(order: Any) -> dict[str, Any]:
+    group = order.group_order_manager
+    return {} if group is None else {"groupOrderManager": group.json_fields()}
 
 
 def order_json(order: Any) -> str:
@@ -104,7 +109,7 @@ def order_json(order: Any) -> str:
             fields[key] = moment
     fields.update(
         {
-            "quantity": order.exact_quantity,
+            **({} if "quantity" in fields else {"quantity": order.exact_quantity}),
             "status": int(order.status),
             "tag": order.tag,
             "properties": _properties(order.properties),
@@ -115,6 +120,7 @@ def order_json(order: Any) -> str:
             if sent is None
             else {"bidPrice": sent._bid_price, "askPrice": sent._ask_price, "lastPrice": sent._last_price},
             "isMarketable": _is_marketable(order),
+            **_group(order),
             "priceAdjustmentMode": int(order.price_adjustment_mode or 0),
         }
     )

@@ -17,6 +17,8 @@ from llm_plugin.engine.market_hours import ExchangeHours
 from llm_plugin.engine.money import ZERO, to_decimal
 from llm_plugin.engine.names import LeanObject, find_member
 from llm_plugin.engine.security_cache import SecurityCache, SecurityExchange
+from llm_plugin.engine.session import Session
+from llm_plugin.engine.subscriptions import default_data
 from llm_plugin.engine.symbol_properties import SymbolProperties
 from llm_plugin.engine.symbols import Symbol
 from llm_plugin.engine.tick_exchanges import exchange_of
@@ -66,6 +68,9 @@ class Security(LeanObject):
         self.shortable_provider: Any = None
         self.data_filter: Any = None
         self.primary_exchange_code = ""
+        self._session: Session | None = None
+        # The run's list of the sessions that it feeds.
+        self.running_sessions: list[Any] = []
         self._exact_of: Any = None
         self._exact: Decimal = ZERO
         self._fixed: Decimal | None = None
@@ -262,6 +267,17 @@ class Security(LeanObject):
     def data_normalization_mode(self) -> Any:
         """How prices are adjusted."""
         return self.subscriptions[0].data_normalization_mode if self.subscriptions else None
+
+    @property
+    def session(self) -> Session:
+        """Prices and volume of the running day; it runs once its size is set."""
+        if self._session is None:
+            tick_type = default_data(self.type, self.resolution)[0]
+            self._session = Session(self.symbol, self.exchange.hours, tick_type, self._run_session)
+        return self._session
+
+    def _run_session(self, session: Session) -> None:
+        self.running_sessions.append((self, session))
 
     @property
     def primary_exchange(self) -> Exchange:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from llm_plugin.engine.names import LeanObject
+from llm_plugin.engine.pairs import Pair
 from llm_plugin.engine.symbols import Symbol
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ class SecurityManager(LeanObject):
 
     def __init__(self, find: Any) -> None:
         self._items: dict[Symbol, Security] = {}
+        # What left a universe: not listed any more, but still found by its symbol, and counted in the account.
+        self._gone: dict[Symbol, Security] = {}
         self._find = find
 
     def add(self, symbol: Any, security: Security | None = None) -> None:
@@ -27,10 +30,26 @@ class SecurityManager(LeanObject):
         if security is None:
             symbol, security = symbol.symbol, symbol
         self._items[symbol] = security
+        self._gone.pop(symbol, None)
 
     def remove(self, symbol: Symbol) -> bool:
-        """Remove a security."""
-        return self._items.pop(symbol, None) is not None
+        """Take a security off the list; it is still found by its symbol."""
+        security = self._items.pop(symbol, None)
+        if security is not None:
+            self._gone[symbol] = security
+        return security is not None
+
+    @property
+    def total(self) -> list[Security]:
+        """All securities that there ever were."""
+        return [*self._items.values(), *self._gone.values()]
+
+    def is_listed(self, symbol: Symbol) -> bool:
+        """True unless the security left all universes."""
+        return symbol in self._items
+
+    def _get(self, symbol: Symbol) -> Security | None:
+        return self._items.get(symbol) or self._gone.get(symbol)
 
     def _symbol(self, key: Any) -> Symbol | None:
         return key if isinstance(key, Symbol) else self._find(key)
@@ -39,7 +58,7 @@ class SecurityManager(LeanObject):
         found = self._items.get(key) if isinstance(key, Symbol) else None
         if found is None:
             symbol = self._symbol(key)
-            found = self._items.get(symbol) if symbol is not None else None
+            found = self._get(symbol) if symbol is not None else None
         if found is None:
             raise KeyError(
                 f"{key} was not subscribed: call self.add_equity (add_forex, add_crypto, ...) in initialize first"
@@ -49,11 +68,11 @@ class SecurityManager(LeanObject):
     def get(self, key: Any, default: Security | None = None) -> Security | None:
         """Return a security or the default."""
         symbol = self._symbol(key)
-        return self._items.get(symbol, default) if symbol is not None else default
+        return (self._get(symbol) or default) if symbol is not None else default
 
     def __contains__(self, key: Any) -> bool:
         symbol = self._symbol(key)
-        return symbol is not None and symbol in self._items
+        return symbol is not None and (symbol in self._items or symbol in self._gone)
 
     def contains_key(self, key: Any) -> bool:
         """True if subscribed."""
@@ -65,7 +84,7 @@ class SecurityManager(LeanObject):
         return found is not None, found
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(_Pair(symbol, security) for symbol, security in list(self._items.items()))
+        return iter(Pair(symbol, security) for symbol, security in list(self._items.items()))
 
     def __len__(self) -> int:
         return len(self._items)
@@ -90,15 +109,3 @@ class SecurityManager(LeanObject):
     def items(self) -> list[tuple[Symbol, Security]]:
         """Symbols and securities."""
         return list(self._items.items())
-
-
-class _Pair(tuple):  # type: ignore[type-arg]
-    """A (key, value) tuple with .NET's names."""
-
-    __slots__ = ()
-
-    def __new__(cls, key: Any, value: Any) -> _Pair:
-        return super().__new__(cls, (key, value))
-
-    key = Key = property(lambda self: self[0])
-    value = Value = property(lambda self: self[1])

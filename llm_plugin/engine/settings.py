@@ -20,13 +20,22 @@ class _Settings(LeanObject):
 
     def __setattr__(self, name: str, value: Any) -> None:
         name = snake(name)
-        if name not in self._defaults:
+        if name not in self._defaults and not isinstance(getattr(type(self), name, None), property):
             self._missing_member(name)
         object.__setattr__(self, name, value)
 
 
 class AlgorithmSettings(_Settings):
     """`self.settings`."""
+
+    @property
+    def warm_up_resolution(self) -> Any:
+        """LEAN's second name of `warmup_resolution`."""
+        return self.warmup_resolution
+
+    @warm_up_resolution.setter
+    def warm_up_resolution(self, value: Any) -> None:
+        self.warmup_resolution = value
 
     _defaults: dict[str, Any] = {  # noqa: RUF012
         "free_portfolio_value_percentage": 0.0025,
@@ -44,9 +53,7 @@ class AlgorithmSettings(_Settings):
         "daily_consolidation_use_extended_market_hours": False,
         "data_subscription_limit": 1 << 31,
         "warmup_resolution": None,
-        "warm_up_resolution": None,
         "trading_days_per_year": None,
-        "perform_initial_algorithm_warmup": True,
         "ignore_unknown_asset_holdings": False,
     }
 

@@ -9,7 +9,7 @@ from typing import Any
 from llm_plugin.engine.bars import BaseData, QuoteBar, Tick, TradeBar
 from llm_plugin.engine.corporate_data import Delisting, Dividend, Split, SymbolChangedEvent
 from llm_plugin.engine.names import LeanObject, snake
-from llm_plugin.engine.security_manager import _Pair
+from llm_plugin.engine.pairs import Pair
 from llm_plugin.engine.symbols import Symbol
 from llm_plugin.engine.zones import Zone, from_us
 
@@ -81,7 +81,7 @@ class DataDictionary(LeanObject):
         self[key] = value
 
     def __iter__(self) -> Iterator[Any]:
-        return iter([_Pair(key, value) for key, value in self._items.items()])
+        return iter([Pair(key, value) for key, value in self._items.items()])
 
     def __len__(self) -> int:
         return len(self._items)
@@ -334,7 +334,7 @@ class Slice(LeanObject):
         return self.count
 
     def __iter__(self) -> Iterator[Any]:
-        return iter([_Pair(key, value) for key, value in self._by_symbol().items()])
+        return iter([Pair(key, value) for key, value in self._by_symbol().items()])
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_"):

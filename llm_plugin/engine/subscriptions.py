@@ -9,8 +9,6 @@ from typing import Any
 from llm_plugin.engine.bars import BaseData, QuoteBar, Tick, TradeBar
 from llm_plugin.engine.enums import DataNormalizationMode, Resolution, SecurityType, TickType, resolution_span
 from llm_plugin.engine.names import LeanObject, find_member
-from llm_plugin.engine.symbols import Symbol
-from llm_plugin.engine.zones import Zone
 
 __all__ = ["DEFAULT_DATA", "SubscriptionDataConfig", "SubscriptionManager", "data_kind", "default_data"]
 
@@ -49,11 +47,11 @@ class SubscriptionDataConfig(LeanObject):
 
     def __init__(
         self,
-        kind: type,
-        symbol: Symbol,
-        resolution: Resolution,
-        data_zone: Zone,
-        exchange_zone: Zone,
+        kind: Any,
+        symbol: Any,
+        resolution: Any = None,
+        data_zone: Any = None,
+        exchange_zone: Any = None,
         *,
         tick_type: TickType = TickType.TRADE,
         fill_forward: bool = True,
@@ -62,6 +60,13 @@ class SubscriptionDataConfig(LeanObject):
         normalization: DataNormalizationMode = DataNormalizationMode.ADJUSTED,
         custom: bool = False,
     ) -> None:
+        if isinstance(kind, SubscriptionDataConfig):
+            # LEAN's copy: (config[, class, symbol, resolution]).
+            other, kind, symbol, resolution = kind, symbol, resolution, data_zone
+            given = {"type": kind, "symbol": symbol, "resolution": resolution}
+            self.__dict__.update(vars(other), consolidators=_Counted(), stream=None)
+            self.__dict__.update({name: value for name, value in given.items() if value is not None})
+            return
         self.type = kind
         self.symbol = symbol
         self.resolution = resolution
@@ -77,6 +82,8 @@ class SubscriptionDataConfig(LeanObject):
         self.consolidators: list[Any] = _Counted()
         # Set by the data manager while the stream runs.
         self.stream: Any = None
+        # Symbols of the universes that want it.
+        self.owners: set[Any] = set()
 
     @property
     def security_type(self) -> SecurityType:

@@ -124,6 +124,8 @@ class SubmitOrderRequest(OrderRequest):
         given = next((value for value in more if isinstance(value, OrderProperties)), properties)
         self.order_properties = given if given is not None else OrderProperties()
         self.asynchronous = asynchronous
+        # The combo that it is a leg of.
+        self.group_order_manager: Any = None
         names = ("stop_price", "limit_price", "trigger_price", "trailing_amount", "trailing_as_percentage")
         pairs = zip(names, numbers, strict=False)
         self.prices = {name: value if isinstance(value, bool) else to_decimal(value) for name, value in pairs}

@@ -15,9 +15,7 @@ from llm_plugin.engine.enums import (
     SecurityType,
 )
 from llm_plugin.engine.enums import OrderResponseErrorCode as Code
-from llm_plugin.engine.fills import FillModelParameters
 from llm_plugin.engine.money import ZERO, normalize, round_down_to, to_decimal
-from llm_plugin.engine.names import find_member
 from llm_plugin.engine.order_events import ModifiedFillQuantityOrderFee
 from llm_plugin.engine.order_kinds import create_order
 from llm_plugin.engine.order_queries import OrderQueries
@@ -27,9 +25,11 @@ from llm_plugin.engine.order_rules import (
     invalid_new,
     invalid_status,
     power_message,
+    round_combo_limit,
     round_prices,
     unknown,
 )
+from llm_plugin.engine.order_scan import OrderScan
 from llm_plugin.engine.orders import (
     Order,
     OrderEvent,
@@ -56,7 +56,7 @@ _PRICES = ("_limit_price", "_stop_price", "_trigger_price", "_trailing_amount")
 _DOLLAR, _PENNY = Decimal(1), Decimal("0.0001")
 
 
-class TransactionManager(OrderQueries):
+class TransactionManager(OrderScan, OrderQueries):
     """`self.transactions` of an algorithm."""
 
     def __init__(self, algorithm: EngineCore) -> None:
@@ -75,6 +75,7 @@ class TransactionManager(OrderQueries):
         # Told of each event before the user is: trade builder, capacity, execution model.
         self.listeners: list[Callable[[OrderEvent], None]] = []
         self._refused: set[int] = set()
+        self._last_group_id = 0
 
     # Requests.
     def process(self, request: OrderRequest) -> OrderTicket | None:
@@ -180,6 +181,11 @@ class TransactionManager(OrderQueries):
             self._queue.append(request)
         return ticket
 
+    def next_group_id(self) -> int:
+        """Return the number of a new combo."""
+        self._last_group_id += 1
+        return self._last_group_id
+
     def drain(self) -> None:
         """Work off all queued requests, scanning for fills after each."""
         while self._queue:
@@ -217,25 +223,39 @@ class TransactionManager(OrderQueries):
             drop_good_til_date(order)
         order.price_adjustment_mode = adjustment_mode(security)
         self._tickets[order.id].set_order(order)
-        if order.exact_quantity == 0:
-            return self._invalidate(order, Code.ORDER_QUANTITY_ZERO, f"Unable to submit order {order.id} of zero units")
-        affordable = order_is_affordable(algorithm.portfolio, security, order, ZERO)
-        if not affordable.is_sufficient:
-            return self._invalidate(order, Code.INSUFFICIENT_BUYING_POWER, power_message(order, affordable.reason))
-        allowed, message = algorithm.brokerage_model.check_submit(security, order)
-        if not allowed:
-            text = f"BrokerageModel declared unable to submit order: [{order.id}] {message}"
-            return self._invalidate(order, Code.BROKERAGE_MODEL_REFUSED_TO_SUBMIT_ORDER, text)
-        self._pending[order.id] = order
-        self._needs_scan = True
-        order.broker_id.append(str(order.id))
-        self._handle(OrderEvent(order, self.utc_time, status=OrderStatus.SUBMITTED), order)
+        orders = self._orders_of_group(order)
+        if orders is None:
+            # A leg whose combo is not complete yet.
+            return OrderResponse(order.id)
+        if len(orders) > 1:
+            round_combo_limit(orders, [algorithm.securities[one.symbol] for one in orders])
+        for one in orders:
+            if one.exact_quantity == 0:
+                text = f"Unable to submit order {one.id} of zero units"
+                return self._invalidate(orders, Code.ORDER_QUANTITY_ZERO, text)
+        for one in orders:
+            affordable = order_is_affordable(algorithm.portfolio, algorithm.securities[one.symbol], one, ZERO)
+            if not affordable.is_sufficient:
+                text = power_message(orders, affordable.reason)
+                return self._invalidate(orders, Code.INSUFFICIENT_BUYING_POWER, text)
+        for one in orders:
+            allowed, message = algorithm.brokerage_model.check_submit(algorithm.securities[one.symbol], one)
+            if not allowed:
+                ids = ",".join(str(leg.id) for leg in orders)
+                text = f"BrokerageModel declared unable to submit order: [{ids}] {message}"
+                return self._invalidate(orders, Code.BROKERAGE_MODEL_REFUSED_TO_SUBMIT_ORDER, text)
+        for one in orders:
+            self._pending[one.id] = one
+            self._needs_scan = True
+            one.broker_id.append(str(one.id))
+            self._handle(OrderEvent(one, self.utc_time, status=OrderStatus.SUBMITTED), one)
         return OrderResponse(order.id)
 
-    def _invalidate(self, order: Order, code: Code, message: str) -> OrderResponse:
+    def _invalidate(self, orders: list[Order], code: Code, message: str) -> OrderResponse:
         self._algorithm.error(message)
-        self._handle(OrderEvent(order, self.utc_time, message=message, status=OrderStatus.INVALID), order)
-        return OrderResponse(order.id, code, message)
+        for order in orders:
+            self._handle(OrderEvent(order, self.utc_time, message=message, status=OrderStatus.INVALID), order)
+        return OrderResponse(orders[-1].id, code, message)
 
     def _update(self, request: UpdateOrderRequest, order: Order) -> OrderResponse:
         algorithm = self._algorithm
@@ -257,7 +277,7 @@ class TransactionManager(OrderQueries):
         filled = self._tickets[order.id].exact_filled
         affordable = order_is_affordable(algorithm.portfolio, security, wished, filled)
         if not affordable.is_sufficient:
-            text = f"Brokerage failed to update order with id: {order.id}, {power_message(order, affordable.reason)}"
+            text = f"Brokerage failed to update order with id: {order.id}, {power_message([order], affordable.reason)}"
             algorithm.error(text)
             self._handle(OrderEvent(order, self.utc_time, message=text), order)
             return OrderResponse(order.id, Code.BROKERAGE_FAILED_TO_UPDATE_ORDER, text)
@@ -271,73 +291,14 @@ class TransactionManager(OrderQueries):
     def _cancel(self, request: OrderRequest, order: Order) -> OrderResponse:
         if order.status.is_closed():
             return invalid_status(request, order)
-        self._pending.pop(order.id, None)
-        self._handle(OrderEvent(order, self.utc_time, status=OrderStatus.CANCELED), order)
+        # The legs of a combo go together.
+        for one in self._orders_of_group(order) or [order]:
+            if not one.status.is_closed():
+                self._pending.pop(one.id, None)
+                self._handle(OrderEvent(one, self.utc_time, status=OrderStatus.CANCELED), one)
         if request.tag is not None:
             order.tag = request.tag
         return OrderResponse(order.id)
-
-    # Fills.
-    def scan(self) -> None:
-        """Try to fill every open order, lowest number first."""
-        if not self._needs_scan:
-            return
-        now = self._clock.utc_us
-        for order_id in sorted(self._pending):
-            order = self._pending.get(order_id)
-            if order is None or order.status.is_closed():
-                self._pending.pop(order_id, None)
-                continue
-            if order.time_us == now and order.type != OrderType.MARKET:
-                continue
-            self._try_fill(order)
-        self._needs_scan = bool(self._pending)
-
-    def _try_fill(self, order: Order) -> None:
-        algorithm = self._algorithm
-        security = algorithm.securities[order.symbol]
-        if order.time_in_force.is_order_expired(security, order):
-            self._pending.pop(order.id, None)
-            event = OrderEvent(order, self.utc_time, message="The order has expired.", status=OrderStatus.CANCELED)
-            self._handle(event, order)
-            return
-        filled = self._tickets[order.id].exact_filled
-        affordable = order_is_affordable(algorithm.portfolio, security, order, filled)
-        if not affordable.is_sufficient:
-            if order.status == OrderStatus.CANCEL_PENDING:
-                return
-            message = power_message(order, affordable.reason)
-            self._pending.pop(order.id, None)
-            self._handle(OrderEvent(order, self.utc_time, message=message, status=OrderStatus.INVALID), order)
-            algorithm.error(message)
-            return
-        for event in self._fill_events(security, order):
-            if event.status == order.status and event.exact_fill_quantity == 0:
-                continue
-            if event.status.is_closed():
-                self._pending.pop(order.id, None)
-            self._handle(event, order)
-
-    def _fill_events(self, security: Security, order: Order) -> list[OrderEvent]:
-        fill = find_member(security.fill_model, "fill")
-        if fill is None:
-            raise ValueError(f"{type(security.fill_model).__name__} has no fill method")
-        algorithm = self._algorithm
-        parameters = FillModelParameters(
-            security,
-            order,
-            algorithm.subscription_manager,
-            algorithm.settings.stale_price_time_span,
-            {order: security},
-        )
-        result = fill(parameters)
-        events: list[OrderEvent] = list(getattr(result, "events", [result]))
-        if not all(order.time_in_force.is_fill_valid(security, order, event) for event in events):
-            return []
-        for event in events:
-            if event.status == OrderStatus.FILLED and event.order_fee.value.exact_amount == 0:
-                event.order_fee = security.order_fee(order)
-        return events
 
     def _handle(self, event: OrderEvent, order: Order) -> None:
         ticket = self._tickets[order.id]

@@ -9,22 +9,40 @@ from llm_plugin.engine.enums import Resolution, resolution_span
 from llm_plugin.engine.feed import BarSource
 from llm_plugin.engine.subscriptions import SubscriptionDataConfig
 from llm_plugin.engine.zones import DAY_US, SECOND_US, from_us, to_us
+from llm_plugin.errors import UnsupportedLeanApi
 
 __all__ = ["bars_back", "warmup_start"]
 
 
 def warmup_start(core: EngineCore) -> datetime:
     """Return the first moment, in the algorithm's zone: the start date, or the beginning of the warm-up."""
+    if core.warmup_span is None and not core.warmup_bars:
+        return core.start
+    resolution = _resolution(core)
     if core.warmup_span is not None:
         return core.start - core.warmup_span
-    if not core.warmup_bars:
-        return core.start
+    count = core.warmup_bars or 0
     zone = core.clock.zone
     start_us = zone.utc(to_us(core.start))
     earliest = start_us
     for config in core.subscription_manager.subscriptions:
-        earliest = min(earliest, bars_back(core, config, start_us, core.warmup_bars, core.warmup_resolution))
+        earliest = min(earliest, bars_back(core, config, start_us, count, resolution))
     return from_us(zone.local(earliest))
+
+
+def _resolution(core: EngineCore) -> Resolution | None:
+    """Return the warm-up's own resolution, if it is that of all streams: LEAN would warm up on other bars else."""
+    if core.settings.warmup_resolution is None:
+        return None
+    wanted = Resolution(core.settings.warmup_resolution)
+    for config in core.subscription_manager.subscriptions:
+        if config.resolution != wanted and not config.is_internal_feed:
+            raise UnsupportedLeanApi(
+                f"QCAlgorithm.set_warm_up(..., Resolution.{wanted})",
+                f"{config.symbol} is subscribed at {config.resolution} and the engine warms up on subscribed bars only: "
+                "leave the resolution out, or warm indicators up with warm_up_indicator or history",
+            )
+    return wanted
 
 
 def bars_back(

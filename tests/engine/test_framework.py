@@ -405,10 +405,10 @@ def test_universe_models_give_universes_and_their_times():
     assert manual.select_symbols(algorithm, NOW) == [SPY, AAPL]
     model = universe.CustomUniverseSelectionModel("mine", lambda moment: ["SPY", "IBM"])
     custom = model.create_universes(algorithm)[0]
-    assert [str(item) for item in custom.select_symbols(algorithm, NOW)] == ["SPY", "IBM"]
     friday = datetime(2024, 1, 5, 5)
     times = list(custom.trigger_times(friday, friday + timedelta(days=4), HOURS))
     assert [moment.day for moment in times] == [5, 8, 9]
+    assert [str(item) for item in custom.select_symbols(algorithm, NOW)] == ["SPY", "IBM"]
     algorithm.add_universe_selection(universe.ManualUniverseSelectionModel([SPY]))
     algorithm.add_universe_selection(model)
     assert len(algorithm.framework.create_universes()) == 2

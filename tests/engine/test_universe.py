@@ -24,6 +24,8 @@ class Algorithm(QCAlgorithm):
         self.changes.append((self.time.day, added, removed))
 
     def on_data(self, data):
+        if data.contains_key("AAPL"):
+            self.last_aapl_bar = self.time.day
         if self.time.day == 7 and data.contains_key("AAPL"):
             self.market_order("AAPL", 10)
         if self.time.day == 15:
@@ -31,18 +33,17 @@ class Algorithm(QCAlgorithm):
 """
 
 
-def test_selection_changes_the_securities_and_waits_for_open_positions(run):
+def test_deselected_security_is_told_at_once_and_goes_when_its_position_is_closed(run):
     result = run(source=SOURCE)
 
     changes = result.algorithm.changes
     assert changes[0] == (7, ["AAPL", "SPY"], [])
-    assert (10, ["IBM"], []) in changes
-    (removal,) = [change for change in changes if change[2]]
-    assert removal[2] == ["AAPL"]
-    assert removal[0] >= 15
+    # LEAN tells the removal at the selection, although AAPL stays while it is held.
+    assert [change for change in changes if change[2]] == [(10, ["IBM"], ["AAPL"])]
     assert str(result.orders[-1].symbol) == "AAPL"
+    assert result.algorithm.last_aapl_bar >= 15
 
 
-def test_selection_by_fundamentals_is_not_imitated(run, spy_minute):
-    with pytest.raises(UnsupportedLeanApi, match=r"add_universe.*supported: \(name"):
-        run(spy_minute("self.add_universe(self.coarse)") + "def coarse(self, items):\n    return []\n")
+def test_selection_by_company_figures_is_refused_by_name(run, spy_minute):
+    with pytest.raises(UnsupportedLeanApi, match=r"add_universe.*supported: a universe"):
+        run(spy_minute("self.add_universe(self.coarse, self.coarse)") + "def coarse(self, items):\n    return []\n")

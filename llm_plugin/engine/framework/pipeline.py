@@ -25,7 +25,7 @@ from llm_plugin.engine.framework.targets import distinct_by_symbol
 from llm_plugin.engine.framework.universe import (
     CompositeUniverseSelectionModel,
     NullUniverseSelectionModel,
-    next_refresh,
+    asks_for_refresh,
 )
 from llm_plugin.engine.names import LeanObject, find_member
 
@@ -50,6 +50,7 @@ class FrameworkPipeline:
         self.risk_management: Any = NullRiskManagementModel()
         self.execution: Any = ImmediateExecutionModel()
         self._told: set[str] = set()
+        self._asks, self._asks_model = False, None
 
     @property
     def is_idle(self) -> bool:
@@ -61,13 +62,17 @@ class FrameworkPipeline:
             and type(self.execution) is ImmediateExecutionModel
         )
 
+    @property
+    def refreshes(self) -> bool:
+        """Whether the selection model may ask to be called again."""
+        if self._asks_model is not self.universe_selection:
+            self._asks_model = self.universe_selection
+            self._asks = asks_for_refresh(self.universe_selection)
+        return self._asks
+
     def create_universes(self) -> list[Any]:
         """The universes of the selection model."""
         return list(member_of(self.universe_selection, "create_universes")(self._algorithm))
-
-    def wants_universes(self) -> bool:
-        """Whether the selection model asks to be called again now."""
-        return bool(self._algorithm.utc_time >= next_refresh(self.universe_selection))
 
     def on_securities_changed(self, changes: Any) -> None:
         """Tell alpha, portfolio construction, execution and risk, in this order."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 from llm_plugin.engine.enums import Resolution, SecurityType, resolution_span
 from llm_plugin.engine.framework.models import member_of
-from llm_plugin.engine.names import LeanObject, find_member
+from llm_plugin.engine.names import LeanObject, find_member, overridden
+from llm_plugin.engine.settings import UniverseSettings
+from llm_plugin.engine.symbols import SecurityIdentifier, Symbol
 from llm_plugin.engine.zones import from_us, to_us, zone
 
 __all__ = [
@@ -22,9 +25,11 @@ __all__ = [
     "ScheduledUniverseSelectionModel",
     "Universe",
     "UniverseSelectionModel",
+    "UserDefinedUniverse",
 ]
 
 _END = datetime(9999, 12, 31)
+_BARS = (Resolution.SECOND, Resolution.MINUTE, Resolution.HOUR, Resolution.DAILY)
 
 
 class Universe(LeanObject):
@@ -35,20 +40,58 @@ class Universe(LeanObject):
     Args:
         name: Unique name.
         settings: Universe settings for its securities; None for the algorithm's.
+        security_type: Kind of its securities.
+        market: Market of its securities.
+        resolution: How often it selects; of two that are due, the finer one is first.
     """
 
     # What `select_symbols` returns when nothing changes.
     UNCHANGED: Any = object()
+    Unchanged = UNCHANGED
+    # Whether the user may take single members out (`remove_security`).
+    by_hand = False
+    # Whether it triggers when data arrives.
+    from_data = False
+    # What it selected last; stands here so that it counts as a member of the class.
+    selected: Any = None
 
-    def __init__(self, name: str, settings: Any = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: Any = None,
+        security_type: SecurityType = SecurityType.EQUITY,
+        market: str = "usa",
+        resolution: Resolution = Resolution.DAILY,
+    ) -> None:
         self.name = name
         self.universe_settings = settings
+        self.security_type, self.market = SecurityType(security_type), market
+        self.resolution = Resolution(resolution)
+        self.symbol = Symbol(SecurityIdentifier(name.upper(), self.security_type, market), name, name)
         self.dispose_requested = False
-        self.members: dict[Any, Any] = {}
+        self.members: dict[Any, Any] = _Members()
+        # When each member came (microseconds), what was selected last, and what the selector said last.
+        self.since: dict[Any, int] = {}
+        self.selected = {}
+        self.previous: dict[Any, None] = {}
+
+    @property
+    def securities(self) -> dict[Any, Any]:
+        """The members."""
+        return self.members
 
     def contains_member(self, symbol: Any) -> bool:
-        """Whether a symbol is selected now."""
-        return symbol in self.members
+        """Whether a symbol is a member now."""
+        return getattr(symbol, "symbol", symbol) in self.members
+
+    def admit(self, symbol: Any, security: Any, now_us: int) -> None:
+        """Take in a member."""
+        self.members[symbol], self.since[symbol] = security, now_us
+
+    def expel(self, symbol: Any) -> None:
+        """Take a member out."""
+        self.members.pop(symbol, None)
+        self.since.pop(symbol, None)
 
     def dispose(self) -> None:
         """Ask for its removal."""
@@ -63,12 +106,58 @@ class Universe(LeanObject):
         raise NotImplementedError(f"{type(self).__name__} must implement the method 'select_symbols'")
 
 
+class _Members(dict[Any, Any]):
+    """Securities by symbol with .NET's names."""
+
+    count = Count = property(len)
+    Values = property(dict.values)
+    Keys = property(dict.keys)
+
+    def contains_key(self, symbol: Any) -> bool:
+        """Whether a symbol is a member."""
+        return symbol in self
+
+    ContainsKey = contains_key
+
+
+class UserDefinedUniverse(Universe):
+    """What the user adds by `add_equity` and the like; it never selects by itself."""
+
+    by_hand = True
+
+    def __init__(self, security_type: SecurityType, market: str) -> None:
+        name = f"qc-universe-userdefined-{market}-{security_type}"
+        settings = UniverseSettings(minimum_time_in_universe=timedelta(0))
+        super().__init__(name, settings, security_type, market)
+
+    def admit(self, symbol: Any, security: Any, now_us: int) -> None:
+        """What the user adds is selected."""
+        super().admit(symbol, security, now_us)
+        self.selected[symbol] = None
+
+    def trigger_times(self, start_utc: datetime, end_utc: datetime, hours: Any) -> Iterator[datetime]:
+        """Never."""
+        return iter([])
+
+    def select_symbols(self, algorithm: Any, utc_time: datetime) -> Any:
+        """What was added."""
+        return list(self.selected)
+
+
 class ManualUniverse(Universe):
-    """A fixed list; it triggers at the start."""
+    """A fixed list of symbols of one kind; it selects when it comes."""
+
+    by_hand = True
 
     def __init__(self, symbols: Iterable[Any], settings: Any = None) -> None:
         self.symbols = list(symbols)
-        super().__init__("manual-universe-selection-model", settings)
+        first = self.symbols[0] if self.symbols else None
+        kind, market = (first.security_type, first.id.market) if first is not None else (SecurityType.EQUITY, "usa")
+        # Two lists of the same symbols are the same universe.
+        digest = hashlib.sha256("|".join(str(symbol.id) for symbol in self.symbols).encode()).hexdigest()[:12]
+        name = f"manual-universe-selection-model-{kind}-{market}-{digest}"
+        resolution = Resolution.MINUTE if settings is None else settings.resolution
+        super().__init__(name, settings, kind, market, resolution)
 
     def select_symbols(self, algorithm: Any, utc_time: datetime) -> Any:
         """The list."""
@@ -95,13 +184,15 @@ class FuncUniverse(Universe):
         market: str = "usa",
         settings: Any = None,
     ) -> None:
-        super().__init__(name, settings)
-        self.interval, self.security_type, self.market = interval, SecurityType(security_type), market
+        finest = next((r for r in reversed(_BARS) if resolution_span(r) <= interval), Resolution.TICK)
+        super().__init__(name, settings, security_type, market, finest)
+        self.interval = interval
         self._selector = selector
+        self._zone: Any = None
 
     def trigger_times(self, start_utc: datetime, end_utc: datetime, hours: Any) -> Iterator[datetime]:
         """The start, then every interval that overlaps market hours."""
-        where = hours.time_zone
+        where = self._zone = hours.time_zone
         local, last = from_us(where.local(to_us(start_utc))), from_us(where.local(to_us(end_utc)))
         first = True
         while local <= last:
@@ -112,7 +203,8 @@ class FuncUniverse(Universe):
 
     def select_symbols(self, algorithm: Any, utc_time: datetime) -> Any:
         """What the function says; tickers become symbols."""
-        return _selected(algorithm, self._selector(algorithm.time), self.security_type, self.market)
+        local = from_us(self._zone.local(to_us(utc_time)))
+        return _selected(algorithm, self._selector(local), self.security_type, self.market)
 
 
 class ScheduledUniverse(Universe):
@@ -122,7 +214,8 @@ class ScheduledUniverse(Universe):
         values = list(args)
         self.time_zone = zone(values.pop(0)) if find_member(values[0], "get_dates") is None else zone("UTC")
         self._dates, self._times, self._selector = values[:3]
-        super().__init__(f"{self._dates.name}_{self._times.name}", values[3] if len(values) > 3 else None)
+        settings = values[3] if len(values) > 3 else None
+        super().__init__(f"{self._dates.name}_{self._times.name}", settings, SecurityType.BASE)
 
     def trigger_times(self, start_utc: datetime, end_utc: datetime, hours: Any) -> Iterator[datetime]:
         """The schedule's times."""
@@ -175,8 +268,12 @@ class ManualUniverseSelectionModel(UniverseSelectionModel):
         self.symbols = symbols
 
     def create_universes(self, algorithm: Any) -> Iterable[Any]:
-        """One universe with all of them."""
-        return [ManualUniverse(self.symbols, self._settings)]
+        """One universe per market and kind of instrument."""
+        settings = self._settings if self._settings is not None else algorithm.universe_settings
+        groups: dict[Any, list[Any]] = {}
+        for symbol in self.symbols:
+            groups.setdefault((symbol.id.market, symbol.security_type), []).append(symbol)
+        return [ManualUniverse(symbols, settings) for symbols in groups.values()]
 
 
 class ScheduledUniverseSelectionModel(UniverseSelectionModel):
@@ -233,6 +330,11 @@ class CompositeUniverseSelectionModel(UniverseSelectionModel):
         self._models = list(given)
         self._owned: dict[int, list[Any]] = {}
 
+    @property
+    def models(self) -> list[Any]:
+        """The models."""
+        return list(self._models)
+
     def add_universe_selection(self, model: Any) -> None:
         """Add one more."""
         self._models.append(model)
@@ -254,3 +356,12 @@ def next_refresh(model: Any) -> datetime:
     method = find_member(model, "get_next_refresh_time_utc")
     moment: datetime = method() if method is not None else _END
     return moment
+
+
+def asks_for_refresh(model: Any) -> bool:
+    """Whether a model may ever ask to be called again."""
+    if isinstance(model, CompositeUniverseSelectionModel):
+        return any(asks_for_refresh(part) for part in model.models)
+    if isinstance(model, UniverseSelectionModel):
+        return overridden(model, "get_next_refresh_time_utc", UniverseSelectionModel) is not None
+    return find_member(model, "get_next_refresh_time_utc") is not None

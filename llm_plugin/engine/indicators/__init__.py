@@ -40,6 +40,12 @@ from llm_plugin.engine.indicators.base import (
     IndicatorStatus,
     PointIndicator,
 )
+from llm_plugin.engine.indicators.breadth import (
+    AdvanceDeclineDifference,
+    AdvanceDeclineRatio,
+    AdvanceDeclineVolumeRatio,
+    ArmsIndex,
+)
 from llm_plugin.engine.indicators.candles import (
     BalanceOfPower,
     HeikinAshi,
@@ -95,6 +101,10 @@ from llm_plugin.engine.indicators.window import RollingWindow
 __all__ = [
     "AbsolutePriceOscillator",
     "AccumulationDistribution",
+    "AdvanceDeclineDifference",
+    "AdvanceDeclineRatio",
+    "AdvanceDeclineVolumeRatio",
+    "ArmsIndex",
     "ArnaudLegouxMovingAverage",
     "AroonOscillator",
     "AverageDirectionalIndex",
