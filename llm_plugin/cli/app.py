@@ -10,6 +10,7 @@ import typer
 from llm_plugin import __version__
 from llm_plugin.cli import (
     backtest,
+    compare,
     conformance,
     data,
     drift,
@@ -60,6 +61,7 @@ def _root(
 
 for _module in (
     backtest,
+    compare,
     paper,
     project,
     models,

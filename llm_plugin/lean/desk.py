@@ -99,9 +99,8 @@ class Desk:
         self.on_change: Callable[[], None] | None = None
         self.before_first: Callable[[], None] | None = None
         self.seen: dict[str, datetime] = {}
-        self._unchecked = True
+        self._unchecked, self._ended = True, False
         self._following = self._dirty = False
-        self._ended = False
 
     # -- questions ---------------------------------------------------------------------------------------------------
 
