@@ -11,7 +11,7 @@ from typing import Any
 
 from llm_plugin.engine.enums import Resolution, SecurityType, TickType, resolution_span
 from llm_plugin.engine.lean_data import bar_file
-from llm_plugin.engine.names import LeanObject
+from llm_plugin.engine.names import LeanObject, LeanType
 from llm_plugin.engine.zones import from_us, to_us
 from llm_plugin.errors import UnsupportedLeanApi
 
@@ -21,7 +21,7 @@ _SUFFIXED = (SecurityType.CRYPTO, SecurityType.CRYPTO_FUTURE)
 _KNOWN = (SecurityType.BASE, SecurityType.INDEX, SecurityType.EQUITY, SecurityType.FOREX, SecurityType.CFD, *_SUFFIXED)
 
 
-class _Folders(type):
+class _Folders(LeanType):
     @property
     def data_folder(cls) -> str:
         """The data folder of the run at hand."""
@@ -32,7 +32,7 @@ class _Folders(type):
     DataFolder = data_folder
 
 
-class Globals(metaclass=_Folders):
+class Globals(LeanObject, metaclass=_Folders):
     """Folders of the run."""
 
 

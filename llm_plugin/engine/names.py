@@ -14,7 +14,7 @@ from typing import Any
 
 from llm_plugin.errors import UnsupportedLeanApi
 
-__all__ = ["LeanEnum", "LeanObject", "MissingMember", "find_member", "overridden", "pascal", "snake"]
+__all__ = ["LeanEnum", "LeanObject", "LeanType", "MissingMember", "find_member", "overridden", "pascal", "snake"]
 
 _WORD = re.compile(r"([A-Z]+)([A-Z][a-z])")
 _STEP = re.compile(r"([a-z0-9])([A-Z])")
@@ -44,7 +44,9 @@ def _is_snake(name: str) -> bool:
     return name[0] != "_" and name == name.lower()
 
 
-class _LeanType(type):
+class LeanType(type):
+    """The class of LEAN's classes: a missing member is reported by name on them too."""
+
     def __getattr__(cls, name: str) -> Any:
         """Find the other spelling on the class itself; a member in neither spelling is reported by name."""
         if not name.startswith("_"):
@@ -56,7 +58,7 @@ class _LeanType(type):
         raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}")
 
 
-class LeanObject(metaclass=_LeanType):
+class LeanObject(metaclass=LeanType):
     """Base of every class that user code sees."""
 
     __slots__ = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,11 +23,18 @@ class RefusedProperty:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._key = name.rpartition(".")[2]
 
     def __get__(self, target: Any, owner: type | None = None) -> Any:
+        if target is not None and self._key in getattr(target, "__dict__", ()):
+            return vars(target)[self._key]
         raise MissingMember(self._name, "the engine does not have it")
 
     def __set__(self, target: Any, value: Any) -> None:
+        # The engine itself may come to have it: then the list of refusals is written anew.
+        if sys._getframe(1).f_globals.get("__name__", "").startswith("llm_plugin.engine"):
+            vars(target)[self._key] = value
+            return
         raise MissingMember(self._name, f"the engine cannot honour the value {value!r}")
 
 

@@ -39,7 +39,7 @@ def _resolution(core: EngineCore) -> Resolution | None:
         if config.resolution != wanted and not config.is_internal_feed:
             raise UnsupportedLeanApi(
                 f"QCAlgorithm.set_warm_up(..., Resolution.{wanted})",
-                f"{config.symbol} is subscribed at {config.resolution} and the engine warms up on subscribed bars only: "
+                f"{config.symbol} is subscribed at {config.resolution} and the engine warms up on those bars only: "
                 "leave the resolution out, or warm indicators up with warm_up_indicator or history",
             )
     return wanted
