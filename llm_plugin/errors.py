@@ -29,6 +29,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 __all__ = [
     "AlgorithmError",
@@ -61,6 +62,10 @@ class LeanLlmError(Exception):
     """Base of all errors of this package; its text is meant for a person."""
 
     exit_code = 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Reach another process as it was raised, whatever its constructor takes."""
+        return _raised, (type(self), self.args, self.__dict__)
 
 
 class ConfigError(LeanLlmError):
@@ -177,6 +182,13 @@ class LimitExceeded(AlgorithmError):
 
 class SandboxViolation(AlgorithmError):
     """The user's algorithm reached for something that its sandbox does not hold."""
+
+
+def _raised(kind: type[LeanLlmError], words: tuple[Any, ...], facts: dict[str, Any]) -> LeanLlmError:
+    """Rebuild an error that came from another process."""
+    error = kind.__new__(kind, *words)
+    error.__dict__.update(facts)
+    return error
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
