@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,14 @@ from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
-from prefect_dask.task_runners import DaskTaskRunner
 
-from flows.shared import RETRIES, by_value, opened, table_rows
+from flows.shared import RETRIES, opened, spread, table_rows
 from llm_plugin.stack.evaluate import Evaluation, Window, evaluate, plan_windows, summary_rows
 
 __all__ = ["evaluate_adapters"]
 
 
-@task(name="evaluate", task_run_name="{version} on window {window.number}", timeout_seconds=3600, **RETRIES)
+@task(name="evaluate", task_run_name="{version} on window {window.number}", **RETRIES)
 def evaluate_one(version: str, window: Window, config: Path | None, overrides: list[str]) -> Evaluation:
     """Let one version answer one window; runs wherever the cluster puts it."""
     return evaluate(config, overrides, version, window)
@@ -52,9 +50,10 @@ def evaluate_adapters(
         aliases = loop.registry.pointer().aliases
         names = list(dict.fromkeys(loop.registry.get(name).id for name in versions or ["base", *aliases]))
         plan, champion = plan_windows(loop, windows, window_decisions), aliases["champion"]
-    pairs = [(name, window) for name in names for window in plan]
-    get_run_logger().info("%d evaluations: %s on %d windows", len(pairs), ", ".join(names), len(plan))
-    results = spread(pairs, config, given, scheduler or os.environ.get("LEAN_LLM_DASK_ADDRESS"), workers)
+    common = {"config": config, "overrides": given}
+    calls = [{"version": name, "window": window, **common} for name in names for window in plan]
+    get_run_logger().info("%d evaluations: %s on %d windows", len(calls), ", ".join(names), len(plan))
+    results: list[Evaluation] = spread(evaluate_one, calls, scheduler=scheduler, workers=workers)
     create_table_artifact(
         table_rows([_row(item) for item in results]),
         key="evaluations",
@@ -63,20 +62,6 @@ def evaluate_adapters(
     best = summary_rows(results, champion)
     create_table_artifact(table_rows(best), key="evaluation-summary", description="Means over the fresh windows")
     return Completed(message=f"{len(results)} evaluations of {len(names)} versions", data=results)
-
-
-def spread(
-    pairs: list[tuple[str, Window]], config: Path | None, overrides: list[str], scheduler: str | None, workers: int
-) -> list[Evaluation]:
-    """Map the evaluations over a cluster: the one at an address, or a local one for the time being."""
-    local = {"n_workers": workers, "threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None}
-    runner = DaskTaskRunner(address=scheduler) if scheduler else DaskTaskRunner(cluster_kwargs=local)
-    with by_value(__name__), runner as cluster:
-        futures = [
-            cluster.submit(evaluate_one, {"version": name, "window": window, "config": config, "overrides": overrides})
-            for name, window in pairs
-        ]
-        return [future.result() for future in futures]
 
 
 def _row(item: Evaluation) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from llm_plugin.errors import LeanLlmError, RetryableError
 
-__all__ = ["RETRIES", "Progress", "by_value", "cycle_report", "deliver", "opened", "retryable", "table_rows"]
+__all__ = ["RETRIES", "Progress", "by_value", "cycle_report", "deliver", "opened", "retryable", "spread", "table_rows"]
 
 
 def retryable(_task: Any, _run: Any, state: Any) -> bool:
@@ -84,6 +85,27 @@ def by_value(module: str) -> Iterator[None]:
         yield
     finally:
         cloudpickle.unregister_pickle_by_value(here)
+
+
+def spread(
+    task: Any, calls: Sequence[Mapping[str, Any]], *, scheduler: str | None = None, workers: int = 2
+) -> list[Any]:
+    """Run a task once for each set of arguments, over a Dask cluster, and return the results in their order.
+
+    Args:
+        task: The task; it travels whole, with its module, so that workers need only the package.
+        calls: Its arguments by name.
+        scheduler: Address of a Dask scheduler; None = the setting LEAN_LLM_DASK_ADDRESS, else a local cluster.
+        workers: Processes of the local cluster, one thread each.
+    """
+    from prefect_dask.task_runners import DaskTaskRunner
+
+    address = scheduler or os.environ.get("LEAN_LLM_DASK_ADDRESS")
+    local = {"n_workers": workers, "threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None}
+    runner = DaskTaskRunner(address=address) if address else DaskTaskRunner(cluster_kwargs=local)
+    with by_value(__name__), by_value(task.fn.__module__), runner as cluster:
+        futures = [cluster.submit(task, dict(call)) for call in calls]
+        return [future.result() for future in futures]
 
 
 def deliver(loop: Any) -> int:

@@ -32,7 +32,14 @@ if TYPE_CHECKING:
     from llm_plugin.prompts import PromptRenderer
     from llm_plugin.reasoning.base import LanguageModel
 
-__all__ = ["Bench", "judge_challenger", "make_pairs", "register_challenger", "train_challenger"]
+__all__ = [
+    "Bench",
+    "judge_challenger",
+    "make_pairs",
+    "register_challenger",
+    "train_challenger",
+    "train_in_process",
+]
 
 MIN_PAIRS = 8
 
@@ -149,7 +156,7 @@ def train_challenger(bench: Bench, pairs: Mapping[str, Any]) -> dict[str, Any]:
         settings=parts.settings,
         prompt_version=bench.prompt_version,
     )
-    (parts.train or _train)(task, bench.progress("trained"))
+    (parts.train or train_in_process)(task, bench.progress("trained"))
     try:
         manifest = check_adapter(out, base_folder(parts.settings), prompt_version=bench.prompt_version)
     except ModelError as error:
@@ -243,6 +250,32 @@ def judge_challenger(bench: Bench, pairs: Mapping[str, Any], challenger: str) ->
     return {**told, "challenger": challenger, "figures": figures}
 
 
+def train_in_process(task: TrainerTask, on_progress: Callable[[float], None]) -> None:
+    """Train a task with `training.train_adapter`; a task that is done already is left as it stands.
+
+    Raises:
+        TrainingFailed: NaN, full disk, killed trainer.
+        ModelError: Base or parent do not fit.
+    """
+    from llm_plugin.registry.mirror import mirror_uri
+    from llm_plugin.training import TrainingJob, train_adapter
+
+    settings = task.settings
+    job = TrainingJob(
+        base=base_folder(settings) or settings.llm_model.name,
+        parent_adapter=task.parent,
+        dataset=task.dataset,
+        out=task.out,
+        settings=settings.learning.training,
+        prompt_version=task.prompt_version,
+        quantization=settings.llm_model.quantization,
+        name=settings.learning.model,
+        device=settings.llm_model.device,
+        mlflow_uri=mirror_uri(settings),
+    )
+    train_adapter(job, on_progress)
+
+
 def _context(bench: Bench, split: Split) -> tuple[Sequence[MaturedDecision], str]:
     """Return bars without a signal, as decisions, and where they come from; without market data there are none."""
     from llm_plugin.learning.context_rows import MarketContextRows
@@ -300,26 +333,6 @@ def _check_dataset(bench: Bench, pairs: Mapping[str, Any]) -> None:
             f"{bench.folder / 'dataset'} has hash {found[:12]}, the journal of {bench.row.cycle_id} says "
             f"{pairs['dataset'][:12]}: it was changed meanwhile"
         )
-
-
-def _train(task: TrainerTask, on_progress: Callable[[float], None]) -> None:
-    from llm_plugin.registry.mirror import mirror_uri
-    from llm_plugin.training import TrainingJob, train_adapter
-
-    settings = task.settings
-    job = TrainingJob(
-        base=base_folder(settings) or settings.llm_model.name,
-        parent_adapter=task.parent,
-        dataset=task.dataset,
-        out=task.out,
-        settings=settings.learning.training,
-        prompt_version=task.prompt_version,
-        quantization=settings.llm_model.quantization,
-        name=settings.learning.model,
-        device=settings.llm_model.device,
-        mlflow_uri=mirror_uri(settings),
-    )
-    train_adapter(job, on_progress)
 
 
 def _renderer(parts: CycleParts) -> PromptRenderer:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from llm_plugin.learning.types import MaturedDecision, PolicyAnswer
     from llm_plugin.stack.loop import Loop
 
-__all__ = ["Evaluation", "Window", "evaluate", "plan_windows", "summary_rows"]
+__all__ = ["Evaluation", "Window", "evaluate", "learned_until", "plan_windows", "summary_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def evaluate(config: Path | None, overrides: Sequence[str], version: str, window
             raise InsufficientData(0, 1, f"decisions in window {window.number}")
         name = loop.registry.get(version).id
         answers = answer_policy(loop.model(name), decisions, loop.settings, version=name)
-        return _evaluation(name, window, decisions, answers, loop, _learned_until(loop, name))
+        return _evaluation(name, window, decisions, answers, loop, learned_until(loop, name))
 
 
 def summary_rows(evaluations: Sequence[Evaluation], champion: str) -> list[dict[str, Any]]:
@@ -168,7 +168,7 @@ def _evaluation(
     )
 
 
-def _learned_until(loop: Loop, version: str) -> datetime | None:
+def learned_until(loop: Loop, version: str) -> datetime | None:
     """Return up to when a version or an ancestor of it has seen outcomes; None for the base alone."""
     latest: datetime | None = None
     name: str | None = version

@@ -236,6 +236,6 @@ def load_generations(settings: Settings) -> Generations:
 
 
 def _real_trainer() -> Trainer:
-    from llm_plugin.cycle.steps import _train
+    from llm_plugin.cycle.steps import train_in_process
 
-    return _train
+    return train_in_process
