@@ -31,7 +31,7 @@ from llm_plugin.errors import (
     ids=lambda error: type(error).__name__,
 )
 def test_an_error_is_the_same_in_another_process(error: LeanLlmError) -> None:
-    found = pickle.loads(pickle.dumps(error))  # noqa: S301 - what Dask does between its processes
+    found = pickle.loads(pickle.dumps(error))
     assert type(found) is type(error)
     assert str(found) == str(error)
     assert vars(found) == vars(error)
