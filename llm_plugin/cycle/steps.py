@@ -23,6 +23,7 @@ from llm_plugin.learning.database import CycleRow, GateRow
 from llm_plugin.learning.types import MaturedDecision, PolicyAnswer
 from llm_plugin.reasoning.model_folder import MANIFEST_NAME, check_adapter, file_sha256
 from llm_plugin.registry.files import replace_file
+from llm_plugin.registry.words import BASE
 
 if TYPE_CHECKING:
     from llm_plugin.gate.health import ModelHealth
@@ -115,7 +116,7 @@ def make_pairs(bench: Bench) -> dict[str, Any]:
     rows = training_rows(split, learning, context)
     champion = parts.registry.pointer().champion
     writer = ModelAnswers(
-        bench.open(champion),
+        bench.open(BASE),
         batch_size=parts.settings.reasoning.batch_size,
         max_new_tokens=parts.settings.llm_model.max_new_tokens,
         on_progress=lambda fraction: report(0.1 + 0.8 * fraction),

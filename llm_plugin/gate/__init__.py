@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llm_plugin.gate.decision import Check, GateDecision, GateSlice, PortfolioRun, gate_id
-from llm_plugin.gate.health import Completes, ModelHealth, measure_health
+from llm_plugin.gate.health import ModelHealth, measure_health
 from llm_plugin.gate.judge import judge
 from llm_plugin.gate.paired import CLIP_R, Paired, pair, regimes_of, utilities
 from llm_plugin.gate.policy import Statistics, answer_policy, policy_answer, session_statistics
@@ -13,7 +13,6 @@ from llm_plugin.gate.text import as_markdown, as_text
 __all__ = [
     "CLIP_R",
     "Check",
-    "Completes",
     "GateDecision",
     "GateSlice",
     "ModelHealth",

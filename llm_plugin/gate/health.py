@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 from llm_plugin.errors import BackendUnavailable
 from llm_plugin.learning.types import MaturedDecision
 from llm_plugin.prompts.parser import AnswerParser
+from llm_plugin.reasoning.base import Completes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from llm_plugin.reasoning.base import LanguageModel
 
-__all__ = ["SAMPLE", "Completes", "ModelHealth", "measure_health"]
+__all__ = ["SAMPLE", "ModelHealth", "measure_health"]
 
 SAMPLE = 40
 ANSWER_TOKENS = 60
-
-
-@runtime_checkable
-class Completes(Protocol):
-    """A model that continues text freely."""
-
-    def complete(self, texts: Sequence[str], max_new_tokens: int = 50) -> list[str]:
-        """Continue each text up to the first line break."""
 
 
 @dataclass(frozen=True, slots=True)

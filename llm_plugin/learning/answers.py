@@ -1,10 +1,15 @@
 """The two answers of a pair: the signal's action and HOLD, each with a confidence and a reason.
 
-Both are written by the model in service under the forced action, before anyone looks at what the trade led to. The
-confidence is the calibrated probability that the answer is right: P(net R > 0) for the signal, the rest for HOLD. It is
-the same number whichever answer turns out to be the chosen one, so that nothing in the words tells the outcome: a
-confidence taken from the outcome would teach the model to print certainty after winners, which is hindsight. Without a
-calibrator it is the model's own share for the action.
+Both are written whole under the forced action, before anyone looks at what the trade led to: nothing in the words tells
+the outcome. A confidence taken from the outcome would teach the model to print certainty after winners, which is
+hindsight. The confidence that counts is never the written one but the calibrator's, fitted anew with each version.
+
+The writer is the base, never an adapter: what is learned is the action, and the words stay where they were. Written by
+each champion in its turn they drift from version to version (measured: after two flips of a market's rule 60 of 80
+answers still parsed, against 79 with the base as writer).
+
+Where the base does not write the form, both answers of the pair get the form around its words, with the probability
+that the answer is right: P(net R > 0) for the signal, the rest for HOLD, or its own share without a calibrator.
 """
 
 from __future__ import annotations
@@ -17,7 +22,8 @@ from typing import TYPE_CHECKING
 from llm_plugin.domain import Action
 from llm_plugin.errors import DataError
 from llm_plugin.learning.types import MaturedDecision, StoredPrompt
-from llm_plugin.prompts.parser import format_answer
+from llm_plugin.prompts.parser import format_answer, parse_answer
+from llm_plugin.reasoning.base import Completes
 
 if TYPE_CHECKING:
     from llm_plugin.reasoning.base import ActionScores, LanguageModel
@@ -38,7 +44,7 @@ AnswerWriter = Callable[[Sequence[MaturedDecision]], list[AnswerPair]]
 
 
 class ModelAnswers:
-    """The model in service writes both answers, in batches."""
+    """A model writes both answers, in batches."""
 
     def __init__(
         self,
@@ -51,7 +57,7 @@ class ModelAnswers:
         """Take what is needed.
 
         Args:
-            model: The generation in service.
+            model: The base, without an adapter.
             batch_size: Decisions per call.
             max_new_tokens: Length of a reason.
             on_progress: Called with the fraction done.
@@ -77,10 +83,31 @@ class ModelAnswers:
     def _batch(self, rows: Sequence[MaturedDecision]) -> list[AnswerPair]:
         prompts = [_prompt(row) for row in rows]
         actions = [row.signal_action for row in rows]
+        whole = self._whole(prompts, actions)
+        left = [place for place, pair in enumerate(whole) if pair is None]
+        formed = dict(zip(left, self._formed([prompts[i] for i in left], [actions[i] for i in left]), strict=True))
+        return [pair or formed[place] for place, pair in enumerate(whole)]
+
+    def _whole(self, prompts: Sequence[StoredPrompt], actions: Sequence[Action]) -> list[AnswerPair | None]:
+        """Let the model write whole answers; None where one of the two does not parse."""
+        if not isinstance(self._model, Completes):
+            return [None] * len(prompts)
+        forced = [*actions, *[Action.HOLD] * len(prompts)]
+        texts = [f"{prompt.text} {action.value} |" for prompt, action in zip([*prompts, *prompts], forced, strict=True)]
+        written = self._model.complete(texts, self._max_new_tokens)
+        lines = [f" {action.value} |{text.rstrip()}" for action, text in zip(forced, written, strict=True)]
+        fine = [parse_answer(line, [action]).ok for line, action in zip(lines, forced, strict=True)]
+        count = len(prompts)
+        return [AnswerPair(lines[i], lines[count + i]) if fine[i] and fine[count + i] else None for i in range(count)]
+
+    def _formed(self, prompts: Sequence[StoredPrompt], actions: Sequence[Action]) -> list[AnswerPair]:
+        """Put the form around the model's words."""
+        if not prompts:
+            return []
         scores = self._model.score(prompts, [(action, Action.HOLD) for action in actions])
-        forced = [*actions, *[Action.HOLD] * len(rows)]
+        forced = [*actions, *[Action.HOLD] * len(prompts)]
         reasons = self._model.generate_reasons([*prompts, *prompts], forced, self._max_new_tokens)
-        signal, hold = reasons[: len(rows)], reasons[len(rows) :]
+        signal, hold = reasons[: len(prompts)], reasons[len(prompts) :]
         return [
             _pair(action, _confidence(score, action), taken, held)
             for action, score, taken, held in zip(actions, scores, signal, hold, strict=True)

@@ -16,7 +16,15 @@ from llm_plugin.domain import Action
 if TYPE_CHECKING:
     from llm_plugin.reasoning.calibrator import Calibrator
 
-__all__ = ["TIE_LOG_PROBABILITY", "ActionScores", "LanguageModel", "PromptText", "choose_action", "make_scores"]
+__all__ = [
+    "TIE_LOG_PROBABILITY",
+    "ActionScores",
+    "Completes",
+    "LanguageModel",
+    "PromptText",
+    "choose_action",
+    "make_scores",
+]
 
 TIE_LOG_PROBABILITY = 1e-4
 
@@ -74,6 +82,14 @@ class ActionScores:
     def margin(self) -> float:
         """Log-odds of the best entry over HOLD; NaN where either is not legal."""
         return entry_margin(self.log_probabilities)
+
+
+@runtime_checkable
+class Completes(Protocol):
+    """A model that continues text freely."""
+
+    def complete(self, texts: Sequence[str], max_new_tokens: int = 50) -> list[str]:
+        """Continue each text up to the first line break."""
 
 
 @runtime_checkable
