@@ -171,7 +171,7 @@ def _run(request: dict[str, Any], channel: _Channel, guard: Any, state: dict[str
 
 
 def _told(result: Any, failure: Any) -> dict[str, Any]:
-    days, closes = _daily(result.run_state)
+    days, closes = _daily(result)
     return {
         "status": result.status,
         "algorithm_id": result.algorithm_id,
@@ -190,13 +190,18 @@ def _told(result: Any, failure: Any) -> dict[str, Any]:
     }
 
 
-def _daily(state: Any) -> tuple[list[str], list[float]]:
-    """Return the days of the equity curve and the last value of each."""
+def _daily(result: Any) -> tuple[list[str], list[float]]:
+    """Return the days of the equity curve, in the algorithm's time zone, and the last value of each."""
+    from llm_plugin.engine.zones import from_us, to_us
+
+    state = result.run_state
     chart = state.charts.get("Strategy Equity") if state is not None else None
     last: dict[str, float] = {}
     if chart is not None:
+        where = result.algorithm._engine.clock.zone
         for moment, value in chart.series["Equity"].points():
-            last[f"{moment:%Y-%m-%d}"] = float(value)
+            # A sample at midnight closes the day before it.
+            last[f"{from_us(where.local(to_us(moment)) - 1):%Y-%m-%d}"] = float(value)
     return list(last), list(last.values())
 
 
