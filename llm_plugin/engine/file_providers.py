@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any
 
 from llm_plugin.engine.core import current_context
@@ -43,10 +43,10 @@ class CorporateFactorProvider(LeanObject):
         return float(day_factors(self._factors, [number], mode, last_day=number + 400_000)[0])
 
     @property
-    def most_recent_factor_change(self) -> datetime:
+    def most_recent_factor_change(self) -> datetime | None:
         """Date of the last row."""
         rows = self._factors.rows
-        return datetime.combine(rows[-1].day, datetime.min.time()) if rows else datetime.min
+        return datetime.combine(rows[-1].day, time()) if rows else None
 
 
 class LocalDiskMapFileProvider(LeanObject):

@@ -79,6 +79,14 @@ class IndicatorApi(BreadthApi):
         slow_period=_REQUIRED,
         moving_average_type=_SIMPLE,
     )
+    arima = _helper(
+        lib.AutoRegressiveIntegratedMovingAverage,
+        "ARIMA({ar_order},{diff_order},{ma_order},{period})",
+        ar_order=_REQUIRED,
+        diff_order=_REQUIRED,
+        ma_order=_REQUIRED,
+        period=_REQUIRED,
+    )
     atr = _helper(lib.AverageTrueRange, "ATR({period})", period=_REQUIRED, type=_SIMPLE)
     bb = _helper(lib.BollingerBands, "BB({period},{k})", period=_REQUIRED, k=_REQUIRED, moving_average_type=_SIMPLE)
     bop = _helper(lib.BalanceOfPower, "BOP")

@@ -67,8 +67,9 @@ def _own_fields(order: Any) -> dict[str, Any]:
     return fields
 
 
-def _symbol_json(symbol: Any) -> dict[str, str]:
-    return {"value": symbol.value, "id": str(symbol.id), "permtick": str(symbol.value)}
+def _symbol_json(symbol: Any) -> dict[str, Any]:
+    fields = {"value": symbol.value, "id": str(symbol.id), "permtick": str(symbol.value)}
+    return fields if symbol.underlying is None else {**fields, "underlying": _symbol_json(symbol.underlying)}
 
 
 def _is_marketable(order: Any) -> bool:

@@ -88,12 +88,12 @@ class SubscriptionDataConfig(LeanObject):
     @property
     def security_type(self) -> SecurityType:
         """Kind of instrument."""
-        return self.symbol.security_type
+        return self.symbol.security_type  # type: ignore[no-any-return]
 
     @property
     def market(self) -> str:
         """Market of the symbol."""
-        return self.symbol.id.market
+        return self.symbol.id.market  # type: ignore[no-any-return]
 
     @property
     def increment(self) -> timedelta:
@@ -103,7 +103,7 @@ class SubscriptionDataConfig(LeanObject):
     @property
     def ticker(self) -> str:
         """Ticker of the symbol."""
-        return self.symbol.value
+        return self.symbol.value  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         return f"{self.symbol.value},{self.type.__name__},{self.resolution},{self.tick_type}"

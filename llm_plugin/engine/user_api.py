@@ -156,6 +156,30 @@ class Extensions(LeanObject):
         return from_us(zone(where).utc(to_us(time)))
 
     @staticmethod
+    def convert_to(time: datetime, from_zone: Any, to_zone: Any, strict: bool = False) -> datetime:
+        """Return a zone's naive time in another zone."""
+        return from_us(zone(to_zone).local(zone(from_zone).utc(to_us(time))))
+
+    @staticmethod
+    def tick_type_to_lower(tick_type: Any) -> str:
+        """Return `trade` or `quote`."""
+        from llm_plugin.engine.enums import TickType
+
+        return str(TickType(tick_type)).lower()
+
+    @staticmethod
+    def resolution_to_lower(resolution: Any) -> str:
+        """Return `minute` and the like."""
+        return str(Resolution(resolution)).lower()
+
+    @staticmethod
+    def security_type_to_lower(security_type: Any) -> str:
+        """Return `equity` and the like."""
+        from llm_plugin.engine.enums import SecurityType
+
+        return str(SecurityType(security_type)).lower()
+
+    @staticmethod
     def round_down(time: datetime, interval: timedelta) -> datetime:
         """Round a time down to a multiple of an interval."""
         step = int(interval / timedelta(microseconds=1))

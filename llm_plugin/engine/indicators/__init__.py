@@ -85,6 +85,7 @@ from llm_plugin.engine.indicators.oscillators import (
     StochasticRelativeStrengthIndex,
     Trix,
 )
+from llm_plugin.engine.indicators.series import AutoRegressiveIntegratedMovingAverage
 from llm_plugin.engine.indicators.swing import WilderAccumulativeSwingIndex, WilderSwingIndex
 from llm_plugin.engine.indicators.volume import (
     AccumulationDistribution,
@@ -107,6 +108,7 @@ __all__ = [
     "ArmsIndex",
     "ArnaudLegouxMovingAverage",
     "AroonOscillator",
+    "AutoRegressiveIntegratedMovingAverage",
     "AverageDirectionalIndex",
     "AverageTrueRange",
     "BalanceOfPower",
