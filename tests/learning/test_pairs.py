@@ -137,6 +137,33 @@ def test_model_writes_both_reasons_under_the_forced_action() -> None:
     )
 
 
+class Writer(Speaker):
+    """A model that writes whole answers; after HOLD it may forget the form."""
+
+    def __init__(self, hold: str = " 0.88 | stand aside") -> None:
+        super().__init__()
+        self.hold, self.asked = hold, []
+
+    def complete(self, texts: Sequence[str], max_new_tokens: int = 50) -> list[str]:
+        self.asked += texts
+        return [self.hold if text.endswith(" HOLD |") else " 0.91 | go with it " for text in texts]
+
+
+def test_whole_answers_of_the_model_stay_as_they_were_written() -> None:
+    writer = Writer()
+    (row,) = build_pairs([matured(0, -1.0)], SETTINGS, ModelAnswers(writer)).rows
+    assert (row.chosen, row.rejected) == (" HOLD | 0.88 | stand aside", " BUY | 0.91 | go with it")
+    prompt = matured(0, -1.0).prompt
+    assert prompt is not None
+    assert writer.asked == [f"{prompt.text} BUY |", f"{prompt.text} HOLD |"]
+
+
+@pytest.mark.parametrize("hold", ["", " aside", " 0. to its exit", " 1.7 | aside", " 0.88 | aside | 7"])
+def test_where_one_answer_is_out_of_form_both_are_put_into_it(hold: str) -> None:
+    (row,) = build_pairs([matured(0, 1.0)], SETTINGS, ModelAnswers(Writer(hold))).rows
+    assert (row.chosen, row.rejected) == (" BUY | 0.73 | because of BUY", " HOLD | 0.27 | because of HOLD")
+
+
 def test_words_do_not_tell_the_outcome() -> None:
     """Winner and loser of the same state have the same two answers; only their order differs."""
     calibrated = Calibrator("platt", slope=1.0, offset=-0.5)
