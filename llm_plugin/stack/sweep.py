@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from llm_plugin.domain import to_jsonable
 from llm_plugin.errors import ConfigError, DataError, InsufficientData, did_you_mean
 from llm_plugin.files import home, write_whole
+from llm_plugin.registry.words import BASE
 from llm_plugin.stack.evaluate import learned_until
 from llm_plugin.stack.parts import CONFIG_VARIABLE
 
@@ -323,7 +324,7 @@ def _dataset(
         except DataError:  # they only add; what was decided can be learned from without them
             context = ()
     writer = ModelAnswers(
-        _open_parent(loop, parent),
+        _open(loop, BASE),
         batch_size=settings.reasoning.batch_size,
         max_new_tokens=settings.llm_model.max_new_tokens,
         on_progress=on_progress,
@@ -345,15 +346,15 @@ def _parent_answers(
 ) -> None:
     path = folder / "parent.json"
     if not path.is_file():
-        answers = answers_of(_open_parent(loop, parent), holdout, loop, parent, on_progress)
+        answers = answers_of(_open(loop, parent), holdout, loop, parent, on_progress)
         write_whole(path, json.dumps(to_jsonable(answers)) + "\n")
 
 
-def _open_parent(loop: Loop, parent: str) -> LanguageModel:
+def _open(loop: Loop, version: str) -> LanguageModel:
     from llm_plugin.cycle.models import base_folder
 
     settings = loop.settings
-    found = loop.registry.verify(parent, base=base_folder(settings), prompt_version=prompts_version(settings))
+    found = loop.registry.verify(version, base=base_folder(settings), prompt_version=prompts_version(settings))
     return loader_of(loop)(settings, found.folder)
 
 
