@@ -75,6 +75,10 @@ proof-loop: $(VENV)/.dev ## what the closed loop learns and what not, kills, gat
 	@$(RUN) up weaviate --install-only
 	@$(RUN) prove loop $(ARGS)
 
+conformance: $(VENV)/.run ## LEAN's own algorithms of a checkout against LEAN's published results: make conformance LEAN_REPO=<checkout>
+	@test -n "$(LEAN_REPO)" || { echo "name a checkout of QuantConnect/Lean: make conformance LEAN_REPO=<folder>"; exit 2; }
+	@$(RUN) conformance $(LEAN_REPO) $(ARGS)
+
 lock: $(UV) ## resolve the lock files anew
 	@for e in run dev; do $(UV) pip compile -q --generate-hashes --universal --no-header --python-version 3.11 --extra $$e pyproject.toml -o requirements/$$e.lock; done
 
