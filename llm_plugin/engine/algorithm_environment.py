@@ -188,6 +188,15 @@ class EnvironmentApi(LeanObject):
         return self._interest
 
     @property
+    def statistics(self) -> Any:
+        """The statistics of what was sampled so far."""
+        from llm_plugin.engine.run_statistics import RunStatistics, current_statistics
+
+        if self._engine.sampler is None:
+            raise ValueError("there are no statistics in initialize: the run has not begun")
+        return RunStatistics(current_statistics(self._engine, self._engine.sampler))
+
+    @property
     def current_slice(self) -> Any:
         """The slice of this moment."""
         return self._current_slice

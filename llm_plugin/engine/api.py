@@ -14,12 +14,12 @@ __all__ = ["engine_names"]
 
 _MODULES = (
     "algorithm", "bars", "benchmark", "brokerage_fees", "brokerage_models", "brokerages_crypto", "brokerages_equity",
-    "buying_power", "buying_power_parameters", "cash", "cash_buying_power", "charts", "combo_orders", "consolidators",
-    "corporate_data", "custom_data", "data_fields", "enums", "equity_fills", "exchanges", "feed_filters", "fees", "file_providers",
-    "fills", "framework", "holdings", "indicators", "lean_paths", "market_hours", "order_events", "order_properties",
-    "orders",
-    "portfolio", "scheduling", "securities", "security_cache", "security_manager", "seeders", "session", "settings",
-    "settlement", "shortable", "slices", "slippage", "statistics", "subscriptions", "symbol_properties", "symbols",
+    "buying_power", "buying_power_parameters", "cash", "cash_buying_power", "charts", "combo_orders",
+    "consolidators", "corporate_data", "custom_data", "data_fields", "enums", "equity_fills", "exchanges",
+    "feed_filters", "fees", "file_providers", "fills", "framework", "holdings", "indicators", "lean_paths",
+    "market_hours", "market_impact", "net_json", "order_events", "order_properties", "orders", "portfolio",
+    "scheduling", "securities", "security_cache", "security_manager", "seeders", "session", "settings", "settlement",
+    "shortable", "slices", "slippage", "statistics", "subscriptions", "symbol_properties", "symbols",
     "system_errors", "tickets", "time_in_force", "universe", "universe_api", "universe_data", "universe_manager",
     "user_api", "volatility", "zones",
 )  # fmt: skip
@@ -47,6 +47,8 @@ def engine_names() -> dict[str, Any]:
             if name[:1].isupper() and name not in _PRIVATE:
                 names[name] = getattr(module, name)
     names["Fundamental"] = names["CoarseFundamental"]
+    # Collections that typed signatures name.
+    names["Dictionary"], names["HashSet"] = dict, set
     names["IAlgorithm"] = names["QCAlgorithm"]
     names["SecurityExchangeHours"] = names["ExchangeHours"]
     names["DynamicData"] = names["PythonData"]

@@ -14,12 +14,13 @@ from llm_plugin.engine.enums import AccountType, BrokerageMessageType, Brokerage
 from llm_plugin.engine.equity_fills import EquityFillModel
 from llm_plugin.engine.fees import CoinbaseFeeModel, ConstantFeeModel, FxcmFeeModel, InteractiveBrokersFeeModel
 from llm_plugin.engine.fills import ImmediateFillModel
-from llm_plugin.engine.money import to_decimal
+from llm_plugin.engine.money import CONTEXT, to_decimal
 from llm_plugin.engine.names import LeanObject, find_member
 from llm_plugin.engine.orders import Order
 from llm_plugin.engine.settlement import DelayedSettlementModel, ImmediateSettlementModel
 from llm_plugin.engine.slippage import NullSlippageModel
 from llm_plugin.engine.symbols import Market
+from llm_plugin.engine.tickets import UpdateOrderFields
 from llm_plugin.errors import UnsupportedLeanApi
 
 __all__ = [
@@ -158,8 +159,10 @@ class DefaultBrokerageModel(LeanObject):
         """Ask `can_update_order`, which may be the user's."""
         return _verdict(self.can_update_order(security, order, request, None))
 
-    def apply_split(self, tickets: Any, split: Any) -> None:
-        """Open orders are adapted by the transaction manager."""
+    def apply_split(self, tickets: list[Any], split: Any) -> None:
+        """Ask for open orders of raw prices to be adapted: whole units, prices times the factor."""
+        for ticket in tickets:
+            ticket.update(split_fields(ticket, split.exact_factor))
 
 
 class InteractiveBrokersBrokerageModel(DefaultBrokerageModel):
@@ -369,6 +372,17 @@ def brokerage_model(name: BrokerageName, account_type: AccountType | None = None
         account_type = AccountType.CASH if found is CoinbaseBrokerageModel else AccountType.MARGIN
     model: DefaultBrokerageModel = found(account_type)
     return model
+
+
+def split_fields(ticket: Any, factor: Decimal) -> UpdateOrderFields:
+    """Return the update that adapts an open order to a split."""
+    order, fields = ticket._order, UpdateOrderFields()
+    fields.quantity = Decimal(int(CONTEXT.divide(order.exact_quantity, factor)))
+    for name in ("limit_price", "stop_price", "trigger_price", "trailing_amount"):
+        value = getattr(order, f"_{name}", None)
+        if value is not None and not (name == "trailing_amount" and order.trailing_as_percentage):
+            setattr(fields, name, value * factor)
+    return fields
 
 
 def model_from(target: Any, name: str, security: Any, default: Any) -> Any:

@@ -152,6 +152,14 @@ class TradierBrokerageModel(DefaultBrokerageModel):
         inside = any(a * 60 + b <= minute < c * 60 + d for (a, b), (c, d) in self._sessions)
         return _extended(order) and order.type == OrderType.LIMIT and inside
 
+    def apply_split(self, tickets: list[Any], split: Any) -> None:
+        """Reverse splits cancel open orders."""
+        if split.exact_factor <= 1:
+            super().apply_split(tickets, split)
+            return
+        for ticket in tickets:
+            ticket.cancel("Tradier cancels open orders of stocks with a reverse split")
+
     def can_update_order(self, security: Any, order: Order, request: Any, *unused: Any) -> Any:
         """All but the quantity."""
         if request.quantity is not None and to_decimal(request.quantity) != order.exact_quantity:

@@ -6,10 +6,17 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, Any
 
 from llm_plugin.engine.buying_power_parameters import (
+    BuyingPower,
+    BuyingPowerParameters,
     GetMaximumOrderQuantityForTargetBuyingPowerParameters,
     GetMaximumOrderQuantityResult,
     HasSufficientBuyingPowerForOrderParameters,
     HasSufficientBuyingPowerForOrderResult,
+    InitialMargin,
+    InitialMarginParameters,
+    InitialMarginRequiredForOrderParameters,
+    MaintenanceMargin,
+    MaintenanceMarginParameters,
     MaximumQuantity,
     ReservedBuyingPowerForPosition,
     ReservedBuyingPowerForPositionParameters,
@@ -197,6 +204,25 @@ class BuyingPowerModel(LeanObject):
         return ReservedBuyingPowerForPosition(self.reserved(parameters.security))
 
 
+    def get_initial_margin_requirement(self, parameters: InitialMarginParameters) -> InitialMargin:
+        """Return the margin to open a quantity."""
+        return InitialMargin(self.initial_margin(parameters.security, to_decimal(parameters.quantity)))
+
+    def get_initial_margin_required_for_order(
+        self, parameters: InitialMarginRequiredForOrderParameters
+    ) -> InitialMargin:
+        """Return the margin of an order, fee included."""
+        return InitialMargin(self.initial_margin_for_order(parameters.security, parameters.order))
+
+    def get_maintenance_margin(self, parameters: MaintenanceMarginParameters) -> MaintenanceMargin:
+        """Return the margin that a position holds."""
+        return MaintenanceMargin(self.maintenance_margin(parameters.security))
+
+    def get_buying_power(self, parameters: BuyingPowerParameters) -> BuyingPower:
+        """Return free margin for an order of a side."""
+        return BuyingPower(self.margin_remaining(parameters.portfolio, parameters.security, parameters.direction))
+
+
 class SecurityMarginModel(BuyingPowerModel):
     """The default model of margin accounts."""
 
@@ -241,6 +267,24 @@ def maximum_quantity_for_target(
     answer = user(parameters)
     reason = str(getattr(answer, "reason", "") or "")
     return MaximumQuantity(to_decimal(answer.quantity), reason, bool(getattr(answer, "is_error", False)))
+
+
+def maintenance_of(security: Any) -> Decimal:
+    """Ask a security's buying power model for the margin of its position."""
+    model = security.buying_power_model
+    user = overridden(model, "get_maintenance_margin", BuyingPowerModel)
+    if user is None:
+        return model.maintenance_margin(security)  # type: ignore[no-any-return]
+    return to_decimal(float(user(MaintenanceMarginParameters(security))))
+
+
+def initial_margin_of(security: Any, quantity: Decimal) -> Decimal:
+    """Ask a security's buying power model for the margin to open a quantity."""
+    model = security.buying_power_model
+    user = overridden(model, "get_initial_margin_requirement", BuyingPowerModel)
+    if user is None:
+        return model.initial_margin(security, quantity)  # type: ignore[no-any-return]
+    return to_decimal(float(user(InitialMarginParameters(security, quantity))))
 
 
 def reserved_by(security: Any) -> Decimal:

@@ -13,10 +13,17 @@ if TYPE_CHECKING:
     pass
 
 __all__ = [
+    "BuyingPower",
+    "BuyingPowerParameters",
     "GetMaximumOrderQuantityForTargetBuyingPowerParameters",
     "GetMaximumOrderQuantityResult",
     "HasSufficientBuyingPowerForOrderParameters",
     "HasSufficientBuyingPowerForOrderResult",
+    "InitialMargin",
+    "InitialMarginParameters",
+    "InitialMarginRequiredForOrderParameters",
+    "MaintenanceMargin",
+    "MaintenanceMarginParameters",
     "MaximumQuantity",
     "ReservedBuyingPowerForPosition",
     "ReservedBuyingPowerForPositionParameters",
@@ -97,3 +104,61 @@ class ReservedBuyingPowerForPosition(LeanObject):
 
     def __init__(self, amount: Any) -> None:
         self.absolute_used_buying_power = float(amount)
+
+
+class _Amount(LeanObject):
+    def __init__(self, value: Any) -> None:
+        self.value = float(value)
+
+    def __float__(self) -> float:
+        return self.value
+
+
+class InitialMargin(_Amount):
+    """Margin to open a position, in the account currency."""
+
+
+class MaintenanceMargin(_Amount):
+    """Margin that a position holds, in the account currency."""
+
+
+class BuyingPower(_Amount):
+    """Free margin for an order."""
+
+
+class InitialMarginParameters(LeanObject):
+    """What LEAN gives a model that is asked for the margin of a quantity."""
+
+    def __init__(self, security: Any, quantity: Any) -> None:
+        self.security, self.quantity = security, float(quantity)
+
+
+class InitialMarginRequiredForOrderParameters(LeanObject):
+    """What LEAN gives a model that is asked for the margin of an order."""
+
+    def __init__(self, currency_converter: Any, security: Any, order: Order) -> None:
+        self.currency_converter, self.security, self.order = currency_converter, security, order
+
+
+class MaintenanceMarginParameters(LeanObject):
+    """What LEAN gives a model that is asked for the margin of a position."""
+
+    def __init__(self, security: Any, quantity: Any = None, cost: Any = None, value: Any = None) -> None:
+        holdings = security.holdings
+        self.security = security
+        self.quantity = float(holdings.exact_quantity if quantity is None else quantity)
+        self.absolute_holdings_cost = abs(float(holdings.exact_cost if cost is None else cost))
+        self.absolute_holdings_value = abs(float(holdings.exact_value if value is None else value))
+
+
+class BuyingPowerParameters(LeanObject):
+    """What LEAN gives a model that is asked for free margin."""
+
+    def __init__(self, portfolio: Any, security: Any, direction: Any) -> None:
+        self.portfolio, self.security, self.direction = portfolio, security, direction
+
+    def result(self, buying_power: Any, currency: str = "") -> BuyingPower:
+        """Wrap an amount."""
+        return BuyingPower(buying_power)
+
+    result_in_account_currency = result

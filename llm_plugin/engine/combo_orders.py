@@ -199,4 +199,4 @@ def combined_price(order: Any, security: Any, low: Decimal, high: Decimal) -> De
     group = order.group_order_manager
     price = low if group.direction == OrderDirection.BUY else high
     quantity = order.ratio / 100 if security.symbol.security_type == 1 else order.ratio
-    return price * quantity if quantity else ZERO  # type: ignore[no-any-return]
+    return price * quantity if quantity else ZERO

@@ -136,6 +136,7 @@ class EngineCore:
         # Set by the algorithm and the loop.
         self.algorithm: Any = None
         self.data_manager: Any = None
+        self.sampler: Any = None
         self.pending_streams: list[SubscriptionDataConfig] = []
         # (universe, security): taken out by hand, worked off at the end of the time step.
         self.leaving: list[tuple[Any, Security]] = []

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from llm_plugin.engine.brokerage_models import DefaultBrokerageModel
 from llm_plugin.engine.core import EngineCore
 from llm_plugin.engine.corporate_data import Delisting, Dividend, Split, SymbolChangedEvent
 from llm_plugin.engine.enums import DataNormalizationMode, DelistingType, SplitType
 from llm_plugin.engine.money import to_decimal
+from llm_plugin.engine.names import find_member
 from llm_plugin.engine.slices import Slice
 from llm_plugin.engine.volatility import warm_up_volatility
 
@@ -67,7 +69,11 @@ class CorporateActions:
     def _split(self, security: Any, event: Split) -> None:
         core, factor = self._core, event.exact_factor
         core.portfolio.apply_split(security, factor, to_decimal(event.reference_price))
-        core.transactions.scale_open_orders(security.symbol, factor)
+        # Queued like updates of the user's: they take effect at the end of this time step.
+        tickets = core.transactions.get_open_order_tickets(security.symbol)
+        if tickets:
+            adapt = find_member(core.brokerage_model, "apply_split") or DefaultBrokerageModel().apply_split
+            adapt(tickets, event)
         core.algorithm.trade_builder.apply_split(security.symbol, factor)
 
     def _delist(self, security: Any, event: Delisting) -> None:

@@ -44,7 +44,7 @@ class Split(BaseData):
         split_factor: float = 1.0,
         split_type: SplitType = SplitType.SPLIT_OCCURRED,
     ) -> None:
-        super().__init__(symbol, time, split_factor)
+        super().__init__(symbol, time, reference_price)
         self.reference_price = reference_price
         self.split_factor = split_factor
         self.exact_factor = to_decimal(split_factor)

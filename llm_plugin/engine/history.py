@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from heapq import merge
@@ -161,6 +161,17 @@ class HistoryReader:
         found.sort(key=lambda row: (row[0], row[1]))
         return [(emitted, point) for emitted, _, point in found]
 
+    def points_of(
+        self, requests: list[tuple[Any, int, int]], options: HistoryOptions, kind: type[Any]
+    ) -> Iterator[Any]:
+        """The points of a class, by time, then in request order; read when asked for."""
+        streams = [
+            self.points(config, start_us, end_us)
+            for symbol, start_us, end_us in requests
+            for config in self.configs_of(symbol, options)
+        ]
+        return (point for _, point in merge(*streams, key=lambda pair: pair[0]) if isinstance(point, kind))
+
     def slices(self, rows: list[tuple[int, Any]]) -> list[Slice]:
         """Points of the same moment as slices."""
         core = self._core
@@ -185,6 +196,46 @@ def _tick_types(kind: SecurityType, resolution: Resolution, wanted: type[Any] | 
     if wanted is None or not issubclass(wanted, (TradeBar, QuoteBar)):
         return tuple(default_data(kind, resolution))
     return (TickType.QUOTE,) if issubclass(wanted, QuoteBar) else (TickType.TRADE,)
+
+
+class LazyList(Sequence[Any]):
+    """What an iterator gives, read as far as somebody looks."""
+
+    def __init__(self, source: Iterator[Any]) -> None:
+        self._source, self._read = source, list[Any]()
+
+    def __iter__(self) -> Iterator[Any]:
+        at = 0
+        while at < len(self._read) or self._more():
+            yield self._read[at]
+            at += 1
+
+    def _more(self) -> bool:
+        for item in self._source:
+            self._read.append(item)
+            return True
+        return False
+
+    def _all(self) -> list[Any]:
+        self._read.extend(self._source)
+        return self._read
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._all()[index]
+
+    def __eq__(self, other: object) -> bool:
+        return self._all() == (other._all() if isinstance(other, LazyList) else other)
+
+    def __add__(self, other: Any) -> list[Any]:
+        return self._all() + list(other)
+
+    def __repr__(self) -> str:
+        return repr(self._all())
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 class _Call:
@@ -245,9 +296,12 @@ class HistoryAccess:
             )
         symbols, single = self._symbols(call.symbols)
         reader = self._algorithm.history_reader
-        rows = reader.rows(self._requests(call, symbols), call.options)
+        requests = self._requests(call, symbols)
+        if single and self._kind is not None and self._kind is not Slice:
+            return LazyList(reader.points_of(requests, call.options, self._kind))
+        rows = reader.rows(requests, call.options)
         if self._kind is not None and self._kind is not Slice:
-            return self._typed(reader, rows, single)
+            return self._typed(reader, rows)
         if self._kind is Slice or (call.symbols is None and call.kind is None):
             return reader.slices(rows)
         return frame_of([point for _, point in rows], symbols, call.kind, flatten=call.flatten)
@@ -275,10 +329,8 @@ class HistoryAccess:
             return [(symbol, start, now) for symbol in symbols]
         return [(symbol, reader.start_for(symbol, int(first), call.options), now) for symbol in symbols]
 
-    def _typed(self, reader: HistoryReader, rows: list[tuple[int, Any]], single: bool) -> list[Any]:
+    def _typed(self, reader: HistoryReader, rows: list[tuple[int, Any]]) -> list[Any]:
         kind = self._kind
-        if single:
-            return [point for _, point in rows if kind is None or isinstance(point, kind)]
         return [item for item in (piece.get(kind) for piece in reader.slices(rows)) if len(item)]
 
 

@@ -29,10 +29,11 @@ _FRAMEWORK = ("Alphas", "Portfolio", "Risk", "Execution", "Selection")
 _NAMESPACES = frozenset(
     "Algorithm Alphas Auxiliary Benchmarks Brokerages Cfd Collections Common Configuration Consolidators Crypto Custom "
     "Data DataFeeds Drawing Engine Equity Execution Fees Fills Forex Framework Generic Globalization IO Indicators "
-    "Interfaces Lean Linq Logging Market Orders Parameters Portfolio Python Risk Scheduling Securities Selection Slippage Statistics "
-    "Storage Text Threading UniverseSelection Util Volatility".split()
+    "Interfaces Json Lean Linq Logging Market Orders Parameters Portfolio Python Risk Scheduling Securities Selection "
+    "Slippage Statistics Storage Text Threading UniverseSelection Util Volatility".split()
 )
-_ROOTS = ("AlgorithmImports", "QuantConnect", "Alphas", "Portfolio", "Risk", "Execution", "Selection", "clr", "System")
+_ROOTS = ("AlgorithmImports", "QuantConnect", "Alphas", "Portfolio", "Risk", "Execution", "Selection", "clr", "System",
+          "Newtonsoft")  # fmt: skip
 
 
 class _Namespace(ModuleType):

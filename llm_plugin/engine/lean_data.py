@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from llm_plugin.engine.bad_data import open_table, sound_rows
 from llm_plugin.engine.bar_columns import (
     QUOTE_FIELDS,
     TRADE_FIELDS,
@@ -191,16 +192,12 @@ def read_file_columns(
     """Decode one bar file.
 
     Raises:
-        DataError: The file is damaged; path and row are named.
+        DataError: The file is damaged and the policy is to stop; path and row are named.
     """
-    table = _cached_table(path)
-    fields = TRADE_FIELDS if tick_type == TickType.TRADE else QUOTE_FIELDS
     wanted = 6 if tick_type == TickType.TRADE else 11
-    if len(table.values) and table.values.shape[1] < wanted:
-        raise DataError(
-            f"{path} row 1 has {table.values.shape[1]} fields where {wanted} are expected "
-            f"for {tick_type} bars; replace the file"
-        )
+    table, rows = open_table(path, _cached_table, wanted)
+    table = sound_rows(table, rows, path, security_type, resolution, tick_type)
+    fields = TRADE_FIELDS if tick_type == TickType.TRADE else QUOTE_FIELDS
     if not len(table.values):
         return join_columns([], tick_type)
     local = _local_starts(table.values[:, 0], day, path)

@@ -207,6 +207,9 @@ class TimeLoop:
             self._notify_changes()
         if auxiliary:
             self._corporate.apply(auxiliary)
+        if core.subscription_manager.version != self._config_version:
+            # Consolidators that a fill of this moment brought see its data too.
+            self._collect_consolidators()
         if self._consolidated:
             self._consolidate(updates)
         if auxiliary:

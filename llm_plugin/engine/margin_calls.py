@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import ROUND_DOWN, Decimal
 from typing import TYPE_CHECKING, Any
 
+from llm_plugin.engine.buying_power import maintenance_of
 from llm_plugin.engine.enums import OrderType
 from llm_plugin.engine.money import CONTEXT, ZERO
 from llm_plugin.engine.names import LeanObject
@@ -51,8 +52,7 @@ class MarginCallModel(LeanObject):
             quantity = security.holdings.exact_quantity
             if quantity == 0:
                 continue
-            model = security.buying_power_model
-            margin = model.maintenance_margin(security)
+            margin = maintenance_of(security)
             if margin == 0:
                 continue
             share = CONTEXT.divide(margin, used) * (used - total)

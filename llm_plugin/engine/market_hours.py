@@ -60,6 +60,16 @@ class ExchangeHours(LeanObject):
         """Return hours that are open every day for 24 hours."""
         return MarketHoursDatabase.always_open(time_zone).exchange_hours
 
+    def json_fields(self) -> dict[str, Any]:
+        """Return what makes two sets of hours the same."""
+        return {
+            "timeZone": str(self.time_zone),
+            "days": [[list(span) for span in day] for day in self._days],
+            "holidays": sorted(self._holidays),
+            "earlyCloses": {str(day): at for day, at in sorted(self._early.items())},
+            "lateOpens": {str(day): at for day, at in sorted(self._late.items())},
+        }
+
     @property
     def holidays(self) -> list[datetime]:
         """Days without trading."""
@@ -220,7 +230,8 @@ def database_key(symbol: Any) -> str:
     """Return the name of a symbol in the databases: custom data goes by its identifier."""
     if getattr(symbol, "security_type", None) == SecurityType.BASE:
         return str(symbol.id.symbol)
-    return str(getattr(symbol, "value", symbol))
+    # Nothing names the whole market.
+    return str(getattr(symbol, "value", symbol) or "[*]")
 
 
 class MarketHoursDatabase(LeanObject):
@@ -235,7 +246,15 @@ class MarketHoursDatabase(LeanObject):
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(f"{path} is damaged ({error}): copy it from LEAN's Data folder") from None
         self._index = {key.lower(): key for key in self._raw}
+        # What the file says, shared by all runs, and what the user of this run set.
         self._entries: dict[str, MarketHoursEntry] = {}
+        self._own: dict[str, MarketHoursEntry] = {}
+
+    def copy(self) -> MarketHoursDatabase:
+        """Return a database that a run can edit."""
+        twin = object.__new__(MarketHoursDatabase)
+        twin.__dict__.update(self.__dict__, _own={})
+        return twin
 
     def get_entry(self, market: Any, symbol: Any, security_type: SecurityType) -> MarketHoursEntry:
         """Return the entry of a symbol, or of its market.
@@ -247,6 +266,8 @@ class MarketHoursDatabase(LeanObject):
         ticker = database_key(symbol)
         names = (f"{kind}-{market}-{ticker}".lower(), f"{kind}-{market}-[*]".lower())
         for name in names:
+            if name in self._own:
+                return self._own[name]
             if name in self._entries:
                 return self._entries[name]
             key = self._index.get(name)
@@ -273,7 +294,7 @@ class MarketHoursDatabase(LeanObject):
         """Set an entry for this run."""
         entry = MarketHoursEntry(hours, zone(data_zone) if data_zone else hours.time_zone)
         ticker = database_key(symbol)
-        self._entries[f"{SecurityType(security_type)}-{market}-{ticker}".lower()] = entry
+        self._own[f"{SecurityType(security_type)}-{market}-{ticker}".lower()] = entry
         return entry
 
     def set_entry_always_open(
@@ -306,7 +327,7 @@ def load_market_hours(data_folder: Path) -> MarketHoursDatabase:
     path = Path(data_folder) / "market-hours" / "market-hours-database.json"
     if not path.is_file():
         raise DataError(f"{path} is missing: the data folder must be one in LEAN's format")
-    return _cached(path, path.stat().st_mtime_ns)
+    return _cached(path, path.stat().st_mtime_ns).copy()
 
 
 def tradable_days(hours: ExchangeHours, first_day: int, last_day: int) -> list[int]:

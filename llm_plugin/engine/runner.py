@@ -33,8 +33,8 @@ from llm_plugin.engine.results import (
     runtime_statistics,
     write_results,
 )
+from llm_plugin.engine.run_statistics import current_statistics
 from llm_plugin.engine.sampling import RunSampler
-from llm_plugin.engine.statistics import StatisticsInput, generate, rate_of
 from llm_plugin.engine.subscriptions import default_data
 from llm_plugin.engine.symbols import Symbol
 from llm_plugin.engine.user_errors import translate
@@ -237,21 +237,22 @@ class _Run:
         core.clock.utc_us = start_us
         manager = DataManager(core, start_us, end_us)
         core.data_manager = manager
+        self._benchmark()
         manager.ensure_conversions(start_us)
         core.universes = UniverseEngine(core, end_us)
         core.universes.start(start_us)
         # After the first selection, as in LEAN: what that seeds does not see the benchmark's stream.
-        self._benchmark(manager, start_us)
+        self._benchmark_stream(manager, start_us)
         core.locked = True
         core.transactions.listeners.append(algorithm.framework.on_order_event)
-        self.sampler = RunSampler(core)
+        self.sampler = core.sampler = RunSampler(core)
         self.sampler.schedule()
         if self.context.live is None:
             self.loop = TimeLoop(core, manager, self.sampler, self._on_progress)
         else:
             self.loop = self.context.live.make_loop(self, core, manager, self.sampler, self._on_progress)
 
-    def _benchmark(self, manager: DataManager, start_us: int) -> None:
+    def _benchmark(self) -> None:
         core = self.core
         request = core.benchmark_request
         if request is None:
@@ -267,7 +268,12 @@ class _Run:
         security = core.create_security(request, internal=True)
         core.benchmark_security = security
         core.benchmark = SecurityBenchmark(security)
-        tick_type = default_data(request.security_type, Resolution.HOUR)[0]
+
+    def _benchmark_stream(self, manager: DataManager, start_us: int) -> None:
+        core, security = self.core, self.core.benchmark_security
+        if security is None:
+            return
+        tick_type = default_data(security.type, Resolution.HOUR)[0]
         config = core.add_config(security, Resolution.HOUR, tick_type, fill_forward=False, internal=True)
         security.set_market_price(manager.last_point(config, security, start_us))
 
@@ -278,36 +284,12 @@ class _Run:
             text = str(self.failure) if self.failure is not None else None
             status = str(AlgorithmStatus.RUNTIME_ERROR)
             return BacktestResult(self.name, status, {}, order_list_hash([]), 0, seconds, error=text)
-        core, algorithm, results = self.core, self.algorithm, self.sampler.results
-        portfolio, transactions = core.portfolio, core.transactions
+        core, algorithm, transactions = self.core, self.algorithm, self.core.transactions
         currency = core.cash_book.account_currency
         unit = CURRENCY_SYMBOLS.get(currency, currency)
         orders = transactions.all_orders
-        capacity = self.sampler.capacity
-        lowest = capacity.lowest_capacity_asset
-        rates = algorithm.risk_free_interest_rate_model
-        given = core.settings.trading_days_per_year
-        statistics = generate(
-            StatisticsInput(
-                equity=results.points("Strategy Equity", "Equity"),
-                performance=results.points("Strategy Equity", "Return"),
-                benchmark=results.points("Benchmark", "Benchmark"),
-                turnover=results.points("Portfolio Turnover", "Portfolio Turnover"),
-                starting_capital=results.starting_value,
-                profit_loss=portfolio.records,
-                winning=portfolio.winning,
-                losing=portfolio.losing,
-                trades=algorithm.trade_builder.closed_trades,
-                total_fees=portfolio.exact_fees,
-                total_orders=transactions.orders_count,
-                capacity=capacity.capacity,
-                lowest_capacity_asset=str(lowest.id) if lowest is not None else "",
-                currency_symbol=unit,
-                trading_days_per_year=given or getattr(core.brokerage_model, "trading_days", 252),
-                risk_free_rate=rate_of(rates),
-                custom_summary=core.summary_statistics,
-            )
-        )
+        portfolio = core.portfolio
+        statistics = current_statistics(core, self.sampler)
         texts = [order_json(order) for order in orders]
         digest = hash_of_texts(texts)
         statistics.summary["OrderListHash"] = digest

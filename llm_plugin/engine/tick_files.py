@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from llm_plugin.engine.bar_columns import Floats, Ints
 from llm_plugin.engine.csv_decode import CsvTable, decode, read_member
 from llm_plugin.engine.enums import SecurityType, TickType
 from llm_plugin.engine.market_hours import MarketHoursEntry
-from llm_plugin.engine.zones import DAY_US, EPOCH
+from llm_plugin.engine.zones import DAY_US, EPOCH, Zone
 from llm_plugin.errors import DataError
 
 __all__ = ["TickColumns", "read_tick_file", "tick_fields"]
@@ -88,6 +90,15 @@ def read_tick_file(
     Raises:
         DataError: The file is damaged; path and row are named.
     """
+    state = path.stat()
+    return _cached(path, state.st_mtime_ns, state.st_size, kind, tick_type, entry.data_time_zone, day)
+
+
+# The ticks that set prices and the suspicious ones are two streams of the same file.
+@lru_cache(maxsize=4)
+def _cached(
+    path: Path, modified_ns: int, size: int, kind: SecurityType, tick_type: TickType, zone: Zone, day: date
+) -> TickColumns:
     data = read_member(path)
     prices, sizes, exchange, flag = _layout(kind, tick_type)
     text = frozenset() if exchange is None else frozenset({exchange, exchange + 1})
@@ -96,14 +107,16 @@ def read_tick_file(
     if data.strip() and width < needed:
         raise DataError(f"{path} row 1 has {width} fields where {needed} are expected for ticks; replace the file")
     has_text = exchange is not None and width > exchange + 1
-    table = decode(data, path, text if has_text else frozenset())
+    table = _fast(data, width, text) if has_text or not text else None
+    if table is None:
+        table = decode(data, path, text if has_text else frozenset())
     if not len(table.values):
         table = CsvTable(np.zeros((0, width), np.int64), np.zeros((0, width), np.uint8), np.zeros((0, width), bool))
     exact, digits, scale = _prices(table, prices, kind)
     exchanges, conditions = _texts(data, exchange) if has_text and exchange is not None else ([], [])
     known = flag is not None and width > flag
     return TickColumns(
-        _times(table, entry, day),
+        _times(table, zone, day),
         scale,
         exact,
         digits,
@@ -114,11 +127,27 @@ def read_tick_file(
     )
 
 
-def _times(table: CsvTable, entry: MarketHoursEntry, day: date) -> Ints:
+def _fast(data: bytes, width: int, text: frozenset[int]) -> CsvTable | None:
+    """Decode with pandas where all numbers are whole, as equities' are; None leaves it to the exact decoder."""
+    import pandas as pd
+
+    numbers = [column for column in range(width) if column not in text]
+    try:
+        frame = pd.read_csv(
+            io.BytesIO(data), header=None, usecols=numbers, dtype=np.int64, na_filter=False, on_bad_lines="error"
+        )
+    except (ValueError, OverflowError, pd.errors.ParserError):
+        return None
+    values = np.zeros((len(frame), width), dtype=np.int64)
+    values[:, numbers] = frame.to_numpy()
+    return CsvTable(values, np.zeros(values.shape, dtype=np.uint8), np.zeros(values.shape, dtype=bool))
+
+
+def _times(table: CsvTable, zone: Zone, day: date) -> Ints:
     spent, places = table.values[:, 0], table.digits[:, 0].astype(np.int64)
     # Milliseconds, some with decimals.
     local = (day.toordinal() - _EPOCH_ORDINAL) * DAY_US + spent * 1000 // 10**places
-    return entry.data_time_zone.utcs(local)
+    return zone.utcs(local)
 
 
 def _prices(

@@ -52,9 +52,6 @@ if TYPE_CHECKING:
 
 __all__ = ["TransactionManager"]
 
-_PRICES = ("_limit_price", "_stop_price", "_trigger_price", "_trailing_amount")
-_DOLLAR, _PENNY = Decimal(1), Decimal("0.0001")
-
 
 class TransactionManager(OrderScan, OrderQueries):
     """`self.transactions` of an algorithm."""
@@ -361,14 +358,3 @@ class TransactionManager(OrderScan, OrderQueries):
         fill.fill_price, fill.fill_quantity = price, quantity
         self._handle(fill, order)
         return ticket
-
-    def scale_open_orders(self, symbol: Any, factor: Decimal) -> None:
-        """Adapt open orders of raw prices to a split."""
-        for order in self.iterate_open_orders():
-            if order.symbol != symbol:
-                continue
-            order.quantity = Decimal(int(order.exact_quantity / factor))
-            for name in _PRICES:
-                value = getattr(order, name, None)
-                if value is not None and not (name == "_trailing_amount" and order.trailing_as_percentage):
-                    setattr(order, name, value * factor)

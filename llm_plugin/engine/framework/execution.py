@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from llm_plugin.engine.buying_power import initial_margin_of
 from llm_plugin.engine.enums import Resolution
 from llm_plugin.engine.framework.models import ExecutionModel
 from llm_plugin.engine.framework.targets import OrderSizing
@@ -24,7 +25,7 @@ def is_above_minimum_margin(algorithm: Any, security: Any, quantity: Decimal) ->
     """Whether an order's margin is at least the smallest fraction of the portfolio that the settings allow."""
     portfolio = algorithm.portfolio
     least = portfolio.exact_total * to_decimal(algorithm.settings.minimum_order_margin_portfolio_percentage)
-    margin = abs(security.buying_power_model.initial_margin(security, quantity))
+    margin = abs(initial_margin_of(security, quantity))
     # Without free margin every order may pass, so that positions can be reduced.
     return bool(least <= margin or portfolio.exact_remaining <= 0)
 
