@@ -26,6 +26,22 @@ _EPOCH_ORDINAL = EPOCH.toordinal()
 _SCALE = 4
 
 
+class TickText:
+    """The exchange and condition of each line, split when somebody asks."""
+
+    def __init__(self, data: bytes, column: int) -> None:
+        self._data, self._column = data, column
+        self._rows: list[tuple[str, str]] | None = None
+
+    def of(self, row: int) -> tuple[str, str]:
+        """Return exchange and condition of a line."""
+        if self._rows is None:
+            lines = self._data.decode(errors="replace").replace("\r", "").rstrip("\n").split("\n")
+            at = self._column
+            self._rows = [(parts[at], parts[at + 1]) for parts in (line.split(",", at + 2) for line in lines)]
+        return self._rows[row]
+
+
 @dataclass(slots=True)
 class TickColumns:
     """Ticks of one file in the file's order; prices are `exact[name] / 10 ** scale` with `digits[name]` decimals."""
@@ -35,9 +51,9 @@ class TickColumns:
     exact: dict[str, Any]
     digits: dict[str, NDArray[np.uint8]]
     sizes: dict[str, Floats]
-    exchanges: list[str]
-    conditions: list[str]
     suspicious: NDArray[np.bool_]
+    text: TickText | None
+    lines: Ints
 
     def __len__(self) -> int:
         return len(self.time_us)
@@ -51,18 +67,21 @@ class TickColumns:
         """Return a price column as float64."""
         return np.asarray(self.exact[name] / 10.0**self.scale, dtype=np.float64)
 
+    def text_of(self, row: int) -> tuple[str, str]:
+        """Return exchange and condition, empty where the file has none."""
+        return self.text.of(int(self.lines[row])) if self.text is not None else ("", "")
+
     def take(self, rows: NDArray[np.bool_]) -> TickColumns:
         """Return the ticks of a mask."""
-        at = np.flatnonzero(rows).tolist()
         return TickColumns(
             self.time_us[rows],
             self.scale,
             {name: values[rows] for name, values in self.exact.items()},
             {name: values[rows] for name, values in self.digits.items()},
             {name: values[rows] for name, values in self.sizes.items()},
-            [self.exchanges[row] for row in at] if self.exchanges else [],
-            [self.conditions[row] for row in at] if self.conditions else [],
             self.suspicious[rows],
+            self.text,
+            self.lines[rows],
         )
 
 
@@ -113,7 +132,6 @@ def _cached(
     if not len(table.values):
         table = CsvTable(np.zeros((0, width), np.int64), np.zeros((0, width), np.uint8), np.zeros((0, width), bool))
     exact, digits, scale = _prices(table, prices, kind)
-    exchanges, conditions = _texts(data, exchange) if has_text and exchange is not None else ([], [])
     known = flag is not None and width > flag
     return TickColumns(
         _times(table, zone, day),
@@ -121,9 +139,9 @@ def _cached(
         exact,
         digits,
         {name: table.values[:, at] / 10.0 ** table.digits[:, at] for name, at in sizes.items()},
-        exchanges,
-        conditions,
         table.values[:, flag] == 1 if known and flag is not None else np.zeros(len(table.values), dtype=bool),
+        TickText(data, exchange) if has_text and exchange is not None else None,
+        np.arange(len(table.values)),
     )
 
 
@@ -169,8 +187,3 @@ def _prices(
             digits[name] = table.digits[:, at]
             exact[name] = values * 10 ** (scale - table.digits[:, at].astype(np.int64))
     return exact, digits, scale
-
-
-def _texts(data: bytes, column: int) -> tuple[list[str], list[str]]:
-    rows = [line.split(",") for line in data.decode(errors="replace").replace("\r", "").rstrip("\n").split("\n")]
-    return [row[column] for row in rows], [row[column + 1] for row in rows]

@@ -105,8 +105,7 @@ class FeedTick(Tick):
     @property
     def sale_condition(self) -> str:  # type: ignore[override]
         """Conditions as a hexadecimal number, empty without any."""
-        found = self._block.columns.conditions
-        return found[self._row] if found else ""
+        return self._block.columns.text_of(self._row)[1]
 
     @property
     def exchange(self) -> str:  # type: ignore[override]
@@ -119,8 +118,7 @@ class FeedTick(Tick):
         return exchange_of(self._exchange_text(), self.symbol).code
 
     def _exchange_text(self) -> str:
-        found = self._block.columns.exchanges
-        return found[self._row] if found else ""
+        return self._block.columns.text_of(self._row)[0]
 
     def exact(self, name: str = "value") -> Decimal:
         """Return a price as LEAN's decimal."""
