@@ -7,7 +7,7 @@ from typing import Any
 from llm_plugin.engine.core import EngineCore
 from llm_plugin.engine.custom_data import CustomDataConfig, custom_symbol
 from llm_plugin.engine.enums import Resolution, SecurityType, resolution_span
-from llm_plugin.engine.framework.universe import FuncUniverse, ManualUniverse, Universe
+from llm_plugin.engine.framework.universe import FuncUniverse, Universe
 from llm_plugin.engine.names import LeanObject, find_member
 from llm_plugin.engine.securities import Security
 from llm_plugin.engine.settings import UniverseSettings
@@ -122,8 +122,8 @@ class UniverseApi(LeanObject):
         chosen = universe.universe_settings or core.universe_settings
         known = core.securities.get(symbol)
         existing = [] if known is None else [c for c in known.subscriptions if not c.is_internal_feed]
-        if isinstance(universe, ManualUniverse) and known is not None and existing:
-            # A list of what is there already takes it as it is.
+        if universe.takes_existing and known is not None and existing:
+            # What is there already is taken as it is.
             security, configs = known, existing
         else:
             given = {

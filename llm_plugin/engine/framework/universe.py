@@ -52,6 +52,8 @@ class Universe(LeanObject):
     by_hand = False
     # Whether it triggers when data arrives.
     from_data = False
+    # Whether it takes a security that has streams already as it is.
+    takes_existing = False
     # What it selected last; stands here so that it counts as a member of the class.
     selected: Any = None
 
@@ -148,6 +150,7 @@ class ManualUniverse(Universe):
     """A fixed list of symbols of one kind; it selects when it comes."""
 
     by_hand = True
+    takes_existing = True
 
     def __init__(self, symbols: Iterable[Any], settings: Any = None) -> None:
         self.symbols = list(symbols)
@@ -294,7 +297,7 @@ class CustomUniverseSelectionModel(UniverseSelectionModel):
         values = list(args)
         self._type = values.pop(0) if isinstance(values[0], SecurityType) else SecurityType.EQUITY
         self._name = str(values.pop(0))
-        self._market = values.pop(0) if isinstance(values[0], str) else "usa"
+        self._market = values.pop(0) if values and isinstance(values[0], str) else "usa"
         self._selector: Callable[[datetime], Any] | None = values.pop(0) if values and callable(values[0]) else None
         self._settings = values.pop(0) if values else None
         self._interval = values.pop(0) if values else resolution_span(Resolution.DAILY)
@@ -308,16 +311,11 @@ class CustomUniverseSelectionModel(UniverseSelectionModel):
     def create_universes(self, algorithm: Any) -> Iterable[Any]:
         """The universe of the function."""
         settings = self._settings if self._settings is not None else algorithm.universe_settings
-        return [
-            FuncUniverse(
-                self._name,
-                lambda date: self.select(algorithm, date),
-                self._interval,
-                self._type,
-                self._market,
-                settings,
-            )
-        ]
+        universe = FuncUniverse(
+            self._name, lambda date: self.select(algorithm, date), self._interval, self._type, self._market, settings
+        )
+        universe.takes_existing = True
+        return [universe]
 
 
 class CompositeUniverseSelectionModel(UniverseSelectionModel):
