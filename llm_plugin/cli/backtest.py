@@ -44,10 +44,11 @@ def backtest(
     from llm_plugin.report.finish import finish
     from llm_plugin.runs.arms import arms_for
     from llm_plugin.runs.backtest import BacktestOptions, run
-    from llm_plugin.runs.engines import choose_engine, hand_over
+    from llm_plugin.runs.engines import choose_engine
     from llm_plugin.runs.locate import new_run_folder, project_folder
     from llm_plugin.runs.prepare import Preparation
 
+    chosen = choose_engine(engine)
     folder = project_folder(project)
     extra = ("signals.allow_lookahead=true",) if allow_lookahead else ()
     options = BacktestOptions(
@@ -62,6 +63,7 @@ def backtest(
         baseline=baseline,
         decisions_from=decisions_from,
         parallel=parallel,
+        engine=chosen,
     )
     chosen = choose_engine(engine)
     if chosen != "embedded":

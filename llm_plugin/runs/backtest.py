@@ -53,6 +53,7 @@ class BacktestOptions:
     baseline: bool = True
     decisions_from: Path | None = None
     parallel: int = 2
+    engine: str = "embedded"
 
 
 @dataclass
@@ -80,9 +81,14 @@ def run(options: BacktestOptions, on_progress: OnProgress, prepare: Callable[[Re
         LeanLlmError: An arm failed; what the others wrote is kept in the run folder.
     """
     resolved = _configuration(options)
+    mode = resolved.settings.validator.mode
+    if options.engine != "embedded":
+        from llm_plugin.runs.engines import ready_project
+
+        ready_project(options.engine, options.project, mode, options.decisions_from is not None)
     prepared = prepare(resolved)
     options.output.mkdir(parents=True, exist_ok=True)
-    queue = _Queue(options, tuple(prepared.overrides), on_progress)
+    queue = _Queue(options, tuple(prepared.overrides), on_progress, mode)
     interrupted = queue.work(_arms(options))
     if interrupted and not queue.records:
         raise KeyboardInterrupt
@@ -119,8 +125,9 @@ def write_versions(path: Path) -> None:
 class _Queue:
     """Starts arms as slots come free; the main arm's files lie in the run folder, the others' below `arms/`."""
 
-    def __init__(self, options: BacktestOptions, prepared: tuple[str, ...], on_progress: OnProgress) -> None:
+    def __init__(self, options: BacktestOptions, prepared: tuple[str, ...], on_progress: OnProgress, mode: str) -> None:
         self.options = options
+        self.mode = mode
         self.prepared = prepared
         self.on_progress = on_progress
         self.records: dict[str, ArmRecord] = {}
@@ -162,6 +169,7 @@ class _Queue:
             parameters=parameters,
             start=self.options.start,
             end=self.options.end,
+            engine=self.options.engine,
         )
         cores = os.cpu_count() or 1
         return start_worker(spec, self.on_progress, threads=max(1, cores // max(1, self.options.parallel)))
@@ -171,6 +179,8 @@ class _Queue:
             entries = self.records[arm.needs].entries
             vetoed = sum(not d.approved for d in entries)
             return random_veto(vetoed / len(entries) if entries else 0.0)
+        if arm is NONE and self.mode == "service":
+            return (*arm.overrides, "validator.mode=none")  # the service would go on answering
         return arm.overrides
 
     def _collect(self, running: list[tuple[Arm, WorkerHandle]], until: str = "", oldest: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Reads what any LEAN left in a results folder: the embedded engine, a Launcher or the LEAN CLI, of today or of before."""
+"""Reads what any LEAN left in a results folder: the embedded engine, a Launcher or the LEAN CLI."""
 
 from __future__ import annotations
 

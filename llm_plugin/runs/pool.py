@@ -56,7 +56,7 @@ class WorkerHandle:
             except subprocess.TimeoutExpired:
                 self.interrupt()
         if self.process.poll() is None:
-            self.process.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)  # a worker leads a group of its own: a LEAN it runs ends too
         return self.wait()
 
     def interrupt(self) -> None:

@@ -32,6 +32,7 @@ class WorkerSpec:
     parameters: dict[str, str] = field(default_factory=dict)
     start: str = ""
     end: str = ""
+    engine: str = "embedded"
 
     def write(self, path: Path) -> None:
         """Write the specification as JSON."""
@@ -50,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
     channel = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever an algorithm prints goes to the worker's log, never between the progress lines
     try:
-        _send(channel, "done", **_run(spec, channel))
+        _send(channel, "done", **(_run(spec, channel) if spec.engine == "embedded" else _run_lean(spec, channel)))
     except LeanLlmError as error:
         _send(channel, "error", kind=type(error).__name__, message=str(error), exit_code=error.exit_code)
         return error.exit_code
@@ -99,6 +100,22 @@ def _run(spec: WorkerSpec, channel: Any) -> dict[str, Any]:
         "orders_hash": result.order_list_hash,
         "error": result.error or "",
     }
+
+
+def _run_lean(spec: WorkerSpec, channel: Any) -> dict[str, Any]:
+    from llm_plugin.runs.lean_process import day_fraction, run_lean
+
+    last = 0.0
+
+    def on_day(day: str) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= PROGRESS_EVERY_SECONDS:
+            last = now
+            fraction = day_fraction(day, spec.start, spec.end)
+            _send(channel, "progress", bars=0, fraction=fraction, time=day)
+
+    return run_lean(spec, on_day)
 
 
 def _no_bars(algorithm: Any, data_folder: Path) -> str:
