@@ -41,7 +41,7 @@ class CustomDataApi(LeanObject):
         if given.get("fill_forward"):
             raise UnsupportedLeanApi("QCAlgorithm.add_data", "with fill_forward=True: custom data is not repeated")
         symbol = self._custom_symbol(kind, ticker)
-        return self._subscribe_custom(kind, symbol, given)
+        return self.subscribe_custom(kind, symbol, given)
 
     def _custom_symbol(self, kind: type, ticker: Any) -> Symbol:
         if isinstance(ticker, Symbol):
@@ -57,7 +57,8 @@ class CustomDataApi(LeanObject):
             )
         return custom_symbol(kind, underlying.value, underlying)
 
-    def _subscribe_custom(self, kind: type, symbol: Symbol, given: dict[str, Any]) -> Security:
+    def subscribe_custom(self, kind: type, symbol: Symbol, given: dict[str, Any]) -> Security:
+        """Open a stream of a class under a symbol; one that is open is returned as it is."""
         core = self._engine
         key, market = symbol.id.symbol, symbol.id.market
         core.symbol_cache.add(key, symbol)

@@ -78,6 +78,11 @@ class HistoryReader:
         streams = core.subscription_manager.get_subscription_data_configs
         # Without streams of the user's, those of the benchmark or of a currency count.
         own = streams(symbol) or streams(symbol, True)
+        if not own and symbol.security_type == SecurityType.BASE:
+            # A universe of the user's data has a stream of its own.
+            universes = (*core.universe_manager.values(), *core.user_universes)
+            found = [getattr(universe, "config", None) for universe in universes]
+            own = [config for config in found if config is not None and config.symbol == symbol]
         wanted = options.kind
         custom = [config for config in own if config.is_custom_data]
         if custom:

@@ -125,6 +125,10 @@ class UniverseApi(LeanObject):
         if universe.takes_existing and known is not None and existing:
             # What is there already is taken as it is.
             security, configs = known, existing
+        elif symbol.security_type == SecurityType.BASE and getattr(universe, "config", None) is not None:
+            # The universe's own data, or data of its class: a stream of the user's.
+            security = core.algorithm.subscribe_custom(universe.config.type, symbol, {"resolution": chosen.resolution})
+            configs = security.subscriptions
         else:
             given = {
                 "resolution": chosen.resolution,

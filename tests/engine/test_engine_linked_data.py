@@ -178,3 +178,21 @@ def test_extra_values_are_found_in_any_spelling_and_missing_ones_are_named():
     assert (point.value, point.end_time) == (3, "later")
     with pytest.raises(AttributeError, match="nothing"):
         point.nothing  # noqa: B018
+
+
+def test_a_universe_of_custom_data_can_take_its_own_data_and_has_history(custom):
+    """Its points reach the slices from the selection on, and `history` reads them by the universe's symbol."""
+    result = custom(
+        """
+        universe = self.add_universe(Price, 'mine', Resolution.DAILY, lambda points: [p.symbol for p in points])
+        self.mine = universe.symbol
+        self.before = [p.value for p in self.history[Price](self.mine, datetime(2013, 10, 4), datetime(2013, 10, 7))]
+        """,
+        """
+        def on_data(self, data):
+            self.seen.append((self.time.day, data[self.mine].value))
+        """,
+    )
+
+    assert result.algorithm.before == [99, 100, 101]
+    assert result.algorithm.seen == [(7, 101), (8, 102), (9, 103), (10, 104)]
