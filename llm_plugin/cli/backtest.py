@@ -10,6 +10,7 @@ import typer
 
 from llm_plugin.cli.console import emit, err, out, parameter_pairs, table
 from llm_plugin.cli.progress import ArmProgress
+from llm_plugin.cli.sandboxed import run_in_sandbox
 
 __all__ = ["register"]
 
@@ -37,6 +38,16 @@ def backtest(
         False, "--allow-lookahead", help="Run before a model's data cutoff, and say so."
     ),
     parallel: int = typer.Option(2, min=1, help="Arms that run at the same time."),
+    sandbox: bool = typer.Option(
+        False, "--sandbox", help="Let a plain algorithm reach nothing but its project and the data."
+    ),
+    bad_data: str = typer.Option("stop", help="What a damaged row of market data does: stop, or skip and count."),
+    missing_data: str = typer.Option("tell", help="What a missing data file does: tell, or stop."),
+    step_seconds: float | None = typer.Option(None, min=0.1, help="Time of one time step; default: LEAN's 20 minutes."),
+    run_seconds: float | None = typer.Option(None, min=0.1, help="Time of the run; default: as long as it takes."),
+    memory_mib: int | None = typer.Option(
+        None, min=64, help="Memory of the run; default: four fifths of the machine's, 4096 with --sandbox."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print summary.json instead of the table."),
 ) -> None:
     """Run a project with and without its LLM validator, and write a report."""
@@ -47,6 +58,7 @@ def backtest(
     from llm_plugin.runs.engines import choose_engine
     from llm_plugin.runs.locate import new_run_folder, project_folder
     from llm_plugin.runs.prepare import Preparation
+    from llm_plugin.runs.run_options import RunOptions
 
     chosen = choose_engine(engine)
     folder = project_folder(project)
@@ -64,10 +76,11 @@ def backtest(
         decisions_from=decisions_from,
         parallel=parallel,
         engine=chosen,
+        run_options=RunOptions(step_seconds, run_seconds, memory_mib, bad_data, missing_data),
     )
-    chosen = choose_engine(engine)
-    if chosen != "embedded":
-        raise typer.Exit(hand_over(chosen, options))
+    options.run_options.policy()
+    if sandbox:
+        raise typer.Exit(run_in_sandbox(options, as_json=as_json))
     preparation = Preparation(options, say=lambda text: err.print(text, markup=False))
     with ArmProgress({arm.name: arm.title for arm in arms_for(True)}) as progress:
         done = run(options, progress, preparation)

@@ -47,6 +47,9 @@ def optimize(
     trial_seconds: float | None = typer.Option(None, help="Time of one trial; default: as long as it takes."),
     step_seconds: float | None = typer.Option(None, help="Time of one time step; default: LEAN's 20 minutes."),
     memory_mib: int | None = typer.Option(None, help="Memory of one trial; default: four fifths of the machine's."),
+    bad_data: str = typer.Option(
+        "stop", help="What a damaged row of market data does: stop (the trial fails) or skip."
+    ),
     data: Path | None = typer.Option(
         None, help="LEAN's data folder; default: LEAN_DATA_FOLDER, lean.json, the sample."
     ),
@@ -62,6 +65,7 @@ def optimize(
     The same command goes on where a stopped one was. A failing trial is recorded with its reason.
     """
     from llm_plugin.data.locate import find_data_folder
+    from llm_plugin.engine.bad_data import BadData
     from llm_plugin.errors import ConfigError
     from llm_plugin.optimize.finish import REPORT_NAME, finish
     from llm_plugin.optimize.plan import OptimizeOptions
@@ -92,6 +96,7 @@ def optimize(
         trial_seconds=trial_seconds,
         step_seconds=step_seconds,
         memory_mib=memory_mib,
+        bad_data=BadData(bad_data).bad,
         fixed=parameter_pairs(fixed),
         overrides=tuple(overrides),
     )

@@ -30,6 +30,7 @@ _DAY_MS = 86_400_000
 _FIELD = re.compile(rb"-?[\d :]*\.?\d*")
 _MAY_BE_NEGATIVE = frozenset({SecurityType.CFD, SecurityType.INDEX, SecurityType.BASE})
 _SHOWN = 5
+TIME_FORMAT = "'yyyyMMdd HH:mm'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class BadData:
             if self.missing == "stop":
                 raise DataError(f"{problem}; get the file, or go on without it: --missing-data tell")
         elif self.bad == "stop":
-            raise DataError(f"{problem}; repair the file, or go on without these rows: --bad-data skip")
+            raise DataError(f"{problem}; replace the file, or go on without these rows: --bad-data skip")
         self.found[problem.path, problem.what] = problem
 
     @property
@@ -140,9 +141,9 @@ def open_table(path: Path, load: Callable[[Path], CsvTable], width: int) -> tupl
     """
     try:
         table = load(path)
-    except DataError:
+    except DataError as error:
         if _current().bad == "stop":
-            raise
+            raise DataError(f"{error}, or go on without it: --bad-data skip") from None
         return _readable(path, width)
     if len(table.values) and table.values.shape[1] < width:
         _current().report(Problem(path, 1, len(table.values), _width_text(table.values.shape[1], width)))
@@ -232,30 +233,55 @@ def sound_rows(
 def _faults(
     table: CsvTable, kind: SecurityType, resolution: Resolution, tick_type: TickType
 ) -> Iterator[tuple[str, Bools]]:
-    times = table.values[:, 0]
-    wrong = _wrong_times(times, resolution)
-    yield "its time is none", wrong
-    usable = np.where(wrong, np.iinfo(np.int64).min, times)
-    before = np.concatenate(([np.iinfo(np.int64).min // 2], np.maximum.accumulate(usable)[:-1]))
-    ahead = usable - np.maximum(before, -1_000_000_000)
-    yield "its time is before that of a row above (unsorted)", ~wrong & (ahead < 0)
-    yield "it repeats the time of a row above", ~wrong & (ahead == 0)
-    yield "it starts before the bar above has ended (overlapping)", ~wrong & (ahead > 0) & (ahead < _STEP[resolution])
+    yield from _time_faults(table.values[:, 0], resolution)
     sides = [[1, 2, 3, 4]] if tick_type == TickType.TRADE else [[1, 2, 3, 4], [6, 7, 8, 9]]
     for columns in sides:
         prices = _level(table, columns)
         opened, high, low, closed = prices.T
+        present: Bools = np.ones(len(prices), dtype=bool)
         if tick_type == TickType.TRADE:
-            present = np.ones(len(prices), dtype=bool)
-            yield "a price is 0", (prices == 0).any(axis=1) & (kind not in _MAY_BE_NEGATIVE)
+            if kind not in _MAY_BE_NEGATIVE:
+                yield "a price is 0", (prices == 0).any(axis=1)
         else:
             present = (prices != 0).all(axis=1)  # a side that nobody quoted is written as zeros
         if kind not in _MAY_BE_NEGATIVE:
-            yield "a price is negative", (prices < 0).any(axis=1)
-        outside = (low > high) | (np.maximum(opened, closed) > high) | (np.minimum(opened, closed) < low)
+            yield "a price is negative", np.asarray((prices < 0).any(axis=1), dtype=bool)
+        outside: Bools = (low > high) | (np.maximum(opened, closed) > high) | (np.minimum(opened, closed) < low)
         yield "its low, open, close and high are in no order", present & outside
     if tick_type == TickType.TRADE:
         yield "its volume is negative", table.values[:, 5] < 0
+
+
+def _time_faults(times: NDArray[np.int64], resolution: Resolution) -> Iterator[tuple[str, Bools]]:
+    wrong = _wrong_times(times, resolution)
+    step = _STEP[resolution]
+    if not wrong.any() and (len(times) < 2 or int(np.diff(times).min()) >= step):
+        return
+    # Something is wrong: now it is worth to look row by row, against the last row that is kept.
+    found: dict[str, list[int]] = {}
+    last: int | None = None
+    given = times.tolist()
+    for row, time in enumerate(given):
+        ahead = None if last is None else time - last
+        follower = given[row + 1] if row + 1 < len(given) else None
+        if wrong[row]:
+            what = f"{time} is not a time {'in milliseconds' if resolution < Resolution.HOUR else TIME_FORMAT}"
+        elif ahead is not None and ahead < 0:
+            what = "its time is before that of a row above (unsorted)"
+        elif ahead == 0:
+            what = "it repeats the time of a row above"
+        elif ahead is not None and ahead < step:
+            what = "it starts before the bar above has ended (overlapping)"
+        elif follower is not None and follower < time and not wrong[row + 1] and (last is None or follower > last):
+            what = "its time is after that of the row below (unsorted)"
+        else:
+            last = time
+            continue
+        found.setdefault(what, []).append(row)
+    for what, rows in found.items():
+        mask = np.zeros(len(times), dtype=bool)
+        mask[rows] = True
+        yield what, mask
 
 
 def _level(table: CsvTable, columns: list[int]) -> NDArray[np.int64]:
@@ -268,10 +294,12 @@ def _level(table: CsvTable, columns: list[int]) -> NDArray[np.int64]:
 
 
 def _wrong_times(times: NDArray[np.int64], resolution: Resolution) -> Bools:
+    wrong: Bools
     if resolution < Resolution.HOUR:
-        wrong: Bools = (times < 0) | (times >= _DAY_MS)
+        wrong = (times < 0) | (times >= _DAY_MS)
         return wrong
     minutes, hours, days = times % 100, times // 100 % 100, times // 10_000 % 100
     months, years = times // 1_000_000 % 100, times // 100_000_000
     wrong = (minutes > 59) | (hours > 23) | (days < 1) | (days > 31) | (months < 1) | (months > 12)
-    return wrong | (years < 1970) | (years > 2100)
+    wrong |= (years < 1970) | (years > 2100)
+    return wrong

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llm_plugin.engine.bad_data import tell_missing
 from llm_plugin.engine.enums import DataNormalizationMode, Resolution, SecurityType, TickType, resolution_span
 from llm_plugin.engine.feed_bars import BarBlock, FeedQuoteBar, FeedTradeBar
 from llm_plugin.engine.filled_bars import FilledQuoteBar, FilledTradeBar
@@ -147,19 +148,27 @@ class BarSource:
                 days = self.hours.time_zone.locals(columns.start_us) // DAY_US + _EPOCH_ORDINAL
                 columns = columns.take((days >= start.toordinal()) & (days <= until.toordinal()))
             parts.append(columns)
+        if not parts and not self.config.is_internal_feed and not self._path(names[-1][2]).is_file():
+            tell_missing(self._path(names[-1][2]))
         return join_columns(parts, self.config.tick_type)
 
     def _daily_files(self, low: int, high: int) -> BarColumns:
         parts = []
         names = self._tickers()
+        holes: list[Path] = []
         for number in range(low, high + 1):
             day = date.fromordinal(_EPOCH_ORDINAL + number)
             ticker = next((name for start, until, name in names if start <= day <= until), None)
             if ticker is None:
                 continue
-            columns = self._read(self._path(ticker, day), day)
+            path = self._path(ticker, day)
+            columns = self._read(path, day)
             if columns is not None:
                 parts.append(columns)
+                while holes:
+                    tell_missing(holes.pop(0))
+            elif parts and self.hours.segments(_EPOCH_ORDINAL + number) and not path.is_file():
+                holes.append(path)  # missing if a later day has one
         return join_columns(parts, self.config.tick_type)
 
     def _filtered(self, columns: BarColumns) -> BarColumns:

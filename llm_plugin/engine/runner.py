@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from llm_plugin.engine.bad_data import BadData, Problem, use_policy
 from llm_plugin.engine.benchmark import FuncBenchmark, SecurityBenchmark
 from llm_plugin.engine.cash import CURRENCY_SYMBOLS
 from llm_plugin.engine.core import EngineCore, RunContext, reset_context, set_context
@@ -66,6 +67,7 @@ class BacktestResult:
     interrupted: bool = False
     algorithm: Any = None
     run_state: RunState | None = None
+    data_problems: list[Problem] = field(default_factory=list)
 
     @property
     def bars_per_second(self) -> float:
@@ -87,6 +89,7 @@ def run_backtest(
     live: Any = None,
     object_store_folder: Path | None = None,
     limits: RunLimits | None = None,
+    data_policy: BadData | None = None,
 ) -> BacktestResult:
     """Run a project and write LEAN's result files.
 
@@ -103,6 +106,7 @@ def run_backtest(
         live: A `LiveSession`: the run waits for its moments, and its account outlives it.
         object_store_folder: Where the object store lies; None is the plugin's home.
         limits: Time and memory that the run may use; default: LEAN's 20 minutes a time step.
+        data_policy: What damaged and missing data do; default: damage stops, missing files are told.
 
     Returns:
         Statistics, orders and files.
@@ -118,7 +122,7 @@ def run_backtest(
     merged = {**found.parameters, **{str(k): str(v) for k, v in (parameters or {}).items()}}
     store = object_store_folder
     context = RunContext(Path(data_folder).resolve(), merged, store, found.folder.name, found.folder, live)
-    with lean_imports(found.folder), rare_collections():
+    with lean_imports(found.folder), rare_collections(), use_policy(data_policy or BadData()) as policy:
         run = _Run(context, found, on_progress, limits or RunLimits())
         token = set_context(context)
         buffer = MarketOnCloseOrder.submission_time_buffer
@@ -129,7 +133,9 @@ def run_backtest(
             # A setting of LEAN that lives on a class: it must not leak into the next run.
             MarketOnCloseOrder.submission_time_buffer = buffer
             reset_context(token)
+        run.tell(policy)
         result = run.result(results_folder, time.perf_counter() - began)
+        result.data_problems = policy.problems
     if run.failure is not None and raise_errors:
         run.failure.result = result  # type: ignore[attr-defined]
         raise run.failure from run.cause
@@ -276,6 +282,12 @@ class _Run:
         tick_type = default_data(security.type, Resolution.HOUR)[0]
         config = core.add_config(security, Resolution.HOUR, tick_type, fill_forward=False, internal=True)
         security.set_market_price(manager.last_point(config, security, start_us))
+
+    def tell(self, policy: BadData) -> None:
+        """Log what was skipped; missing files are kept in the result alone, as LEAN keeps them out of its log."""
+        if self.algorithm is not None and policy.bad == "skip":
+            for line in policy.lines():
+                self.core.message("", line)
 
     # Results.
     def result(self, folder: Path | None, seconds: float) -> BacktestResult:

@@ -45,6 +45,7 @@ class OptimizeOptions:
     trial_seconds: float | None = None
     step_seconds: float | None = None
     memory_mib: int | None = None
+    bad_data: str = "stop"
     fixed: Mapping[str, str] = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
 
@@ -128,7 +129,7 @@ def _window(start: date, border: date) -> Window:
 def content_of(options: OptimizeOptions) -> str:
     """Hash what a trial's result depends on beside its parameters: sources, fixed parameters, data, version, limits."""
     digest = hashlib.sha256()
-    limits = [options.sandbox, options.trial_seconds, options.step_seconds, options.memory_mib]
+    limits = [options.sandbox, options.trial_seconds, options.step_seconds, options.memory_mib, options.bad_data]
     head: list[Any] = [__version__, sorted(options.fixed.items()), list(options.overrides), limits]
     digest.update(json.dumps(head).encode())
     for path in _sources(options.project):

@@ -86,6 +86,7 @@ def _request(spec: RunSpec, task: Task) -> dict[str, Any]:
         "end": task.window.end,
         "step_seconds": spec["step_seconds"],
         "run_seconds": spec["run_seconds"],
+        "bad_data": spec["bad_data"],
         "memory_mib": None if spec["sandbox"] else spec["memory_mib"],
     }
 

@@ -163,6 +163,7 @@ def _spec(options: OptimizeOptions, run_config: Mapping[str, Any]) -> dict[str, 
         "step_seconds": options.step_seconds,
         "run_seconds": options.trial_seconds,
         "memory_mib": options.memory_mib,
+        "bad_data": options.bad_data,
         "sandbox": options.sandbox,
     }
 

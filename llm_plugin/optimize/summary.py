@@ -80,6 +80,7 @@ def configuration(run: OptimizationRun) -> dict[str, Any]:
         "trial_seconds": options.trial_seconds,
         "step_seconds": options.step_seconds,
         "memory_mib": options.memory_mib,
+        "bad_data": options.bad_data,
         "content": run.content,
     }
 

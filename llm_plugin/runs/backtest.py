@@ -6,7 +6,7 @@ import json
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from llm_plugin.files import write_whole
 from llm_plugin.runs.arms import LLM, NONE, Arm, arms_for, random_veto
 from llm_plugin.runs.pool import WorkerHandle, start_worker
 from llm_plugin.runs.record import ArmRecord
+from llm_plugin.runs.run_options import RunOptions
 from llm_plugin.runs.worker import WorkerSpec
 from llm_plugin.settings import Resolved, resolve
 
@@ -54,6 +55,7 @@ class BacktestOptions:
     decisions_from: Path | None = None
     parallel: int = 2
     engine: str = "embedded"
+    run_options: RunOptions = field(default_factory=RunOptions)
 
 
 @dataclass
@@ -170,6 +172,7 @@ class _Queue:
             start=self.options.start,
             end=self.options.end,
             engine=self.options.engine,
+            run_options=asdict(self.options.run_options),
         )
         cores = os.cpu_count() or 1
         return start_worker(spec, self.on_progress, threads=max(1, cores // max(1, self.options.parallel)))

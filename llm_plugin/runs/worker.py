@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from llm_plugin.errors import DataError, LeanLlmError, StoreUnavailable
+from llm_plugin.errors import AlgorithmError, DataError, LeanLlmError, StoreUnavailable
 from llm_plugin.files import write_whole
 
 __all__ = ["PROGRESS_EVERY_SECONDS", "WorkerSpec", "main"]
@@ -33,6 +33,7 @@ class WorkerSpec:
     start: str = ""
     end: str = ""
     engine: str = "embedded"
+    run_options: dict[str, Any] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         """Write the specification as JSON."""
@@ -69,6 +70,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(spec: WorkerSpec, channel: Any) -> dict[str, Any]:
     from llm_plugin.engine.runner import run_backtest
+    from llm_plugin.runs.run_options import RunOptions, write_note
 
     last = 0.0
 
@@ -79,6 +81,12 @@ def _run(spec: WorkerSpec, channel: Any) -> dict[str, Any]:
             last = now
             _send(channel, "progress", bars=progress.bars, fraction=progress.fraction, time=str(progress.time))
 
+    def on_stuck(reason: str) -> None:
+        _send(channel, "error", kind="LimitExceeded", message=reason, exit_code=AlgorithmError.exit_code)
+        os._exit(AlgorithmError.exit_code)
+
+    given = RunOptions(**spec.run_options)
+    policy = given.policy()
     parameters = {**spec.parameters, "llm-config": spec.config, "llm-run-dir": spec.run_folder}
     result = run_backtest(
         Path(spec.project),
@@ -88,7 +96,10 @@ def _run(spec: WorkerSpec, channel: Any) -> dict[str, Any]:
         start=date.fromisoformat(spec.start) if spec.start else None,
         end=date.fromisoformat(spec.end) if spec.end else None,
         on_progress=on_progress,
+        limits=given.limits(on_stuck),
+        data_policy=policy,
     )
+    write_note(policy, Path(spec.run_folder))
     if not result.bars and not result.interrupted:
         raise DataError(_no_bars(result.algorithm, Path(spec.data_folder)))
     return {

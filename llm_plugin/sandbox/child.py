@@ -117,6 +117,7 @@ def _failure(error: Any) -> dict[str, Any]:
 
 
 def _run(request: dict[str, Any], channel: _Channel, guard: Any, state: dict[str, Any]) -> dict[str, Any]:
+    from llm_plugin.engine.bad_data import BadData
     from llm_plugin.engine.limits import LEAN_STEP_SECONDS, RunLimits
     from llm_plugin.engine.runner import run_backtest
     from llm_plugin.errors import LeanLlmError
@@ -141,6 +142,7 @@ def _run(request: dict[str, Any], channel: _Channel, guard: Any, state: dict[str
         request.get("memory_mib"),
         on_stuck,
     )
+    policy = BadData(request.get("bad_data") or "stop", request.get("missing_data") or "tell")
     results = request.get("results_folder")
     store = request.get("object_store_folder")
     if guard is not None:
@@ -159,6 +161,7 @@ def _run(request: dict[str, Any], channel: _Channel, guard: Any, state: dict[str
             algorithm_class=request.get("algorithm_class"),
             object_store_folder=Path(store) if store else None,
             limits=limits,
+            data_policy=policy,
         )
     except LeanLlmError as error:
         failure, result = error, getattr(error, "result", None)
@@ -167,7 +170,7 @@ def _run(request: dict[str, Any], channel: _Channel, guard: Any, state: dict[str
     finally:
         if guard is not None:
             guard.is_watching = False
-    return _told(result, failure)
+    return {**_told(result, failure), "notes": policy.lines()}
 
 
 def _told(result: Any, failure: Any) -> dict[str, Any]:

@@ -33,6 +33,7 @@ class SandboxResult:
         exit_code: What the command line ends with.
         refusals: Everything that the sandbox refused, with the user's file and line.
         layers: What was in force.
+        notes: Market data that was skipped or is missing.
     """
 
     status: str
@@ -49,6 +50,7 @@ class SandboxResult:
     exit_code: int = 0
     refusals: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def make_policy(
@@ -94,6 +96,8 @@ def run_sandboxed(
     end: date | None = None,
     algorithm_class: str | None = None,
     limits: SandboxLimits | None = None,
+    bad_data: str = "stop",
+    missing_data: str = "tell",
     on_event: OnEvent | None = None,
     **switches: bool,
 ) -> SandboxResult:
@@ -108,6 +112,8 @@ def run_sandboxed(
         end: Replaces its end date.
         algorithm_class: Name of the class, where the file has several.
         limits: What may be used.
+        bad_data: What a damaged row of market data does: `stop` or `skip`.
+        missing_data: What a missing file does: `tell` or `stop`.
         on_event: Called with progress and refusals.
         **switches: `use_namespaces` and `use_audit`: False proves the layers below alone.
 
@@ -134,6 +140,8 @@ def run_sandboxed(
                 "algorithm_class": algorithm_class,
                 "step_seconds": given.step_seconds,
                 "run_seconds": given.run_seconds,
+                "bad_data": bad_data,
+                "missing_data": missing_data,
                 "object_store_folder": policy.writable[0] + "/storage",
             }
             return _result(child.run(request, on_event), child.layers)
@@ -157,4 +165,5 @@ def _result(answer: Mapping[str, Any], layers: list[str]) -> SandboxResult:
         exit_code=int(answer.get("exit_code", 0)),
         refusals=tuple(answer.get("refusals") or ()),
         layers=tuple(layers),
+        notes=tuple(answer.get("notes") or ()),
     )
