@@ -67,7 +67,7 @@ def test_the_launchers_configuration_is_its_own_with_this_run_on_top(
         str(tmp_path / "run/launcher.json"),
     ]
     assert command.folder == launcher.resolve()
-    config = json.loads(path.read_text())
+    config = json.loads((tmp_path / "run" / "launcher.json").read_text())
     assert config["environment"] == "backtesting"
     assert config["environments"]["backtesting"]["result-handler"].endswith("BacktestingResultHandler")
     assert config["environments"]["backtesting"]["live-mode"] is False
