@@ -316,6 +316,11 @@ class Tick(BaseData):
         self.tick_type = TickType.TRADE
 
     @property
+    def moment(self) -> Any:
+        """What ticks of the same time share."""
+        return self.time
+
+    @property
     def last_price(self) -> float:
         """The value."""
         return self.value

@@ -79,7 +79,7 @@ class SecurityCache(LeanObject):
             self.source = tick
         quote = tick.tick_type == TickType.QUOTE
         ticks = self.quote_ticks if quote else self.trade_ticks
-        if ticks and ticks[-1].time == tick.time:
+        if ticks and ticks[-1].moment == tick.moment:
             ticks.append(tick)
         elif quote:
             self.quote_ticks = [tick]

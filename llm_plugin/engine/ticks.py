@@ -86,6 +86,11 @@ class FeedTick(Tick):
         """When, in the exchange's time zone."""
         return self.time
 
+    @property
+    def moment(self) -> Any:
+        """What ticks of the same time share."""
+        return self._block.local[self._row]
+
     def _number(self, name: str) -> float:
         return getattr(self._block, name)[self._row]  # type: ignore[no-any-return]
 
