@@ -264,6 +264,7 @@ UNREAD_IN_LEAN_TOO = {
     "InteractiveBrokersFeeModel.__init__(unused)": "monthly volume of derivatives",
     "AlpacaBrokerageModel.__init__(account_type)": "LEAN's class has one kind of account",
     "get_price_factor(args)": "contracts of futures",
+    "MarketImpactSlippageModel.__init__(delta)": "exponent of the shares outstanding, which is a company figure",
     "AlgorithmBase.__new__(args)": "for __init__",
     "AlgorithmBase.__new__(kwargs)": "for __init__",
 }
