@@ -107,8 +107,21 @@ class DataManager:
         for rank, stream in enumerate(self._streams):
             stream.rank = rank
             _choose_store(stream)
+            stream.unseen = self._is_unseen(stream)
         self.heap[:] = [(stream.next_emit, stream.rank, stream) for stream in self._streams]
         heapq.heapify(self.heap)
+
+    def _is_unseen(self, stream: Any) -> bool:
+        """Whether points of a stream do nothing but set the benchmark's price."""
+        config, security = stream.config, self.core.benchmark_security
+        return bool(
+            type(stream) is BarStream
+            and security is not None
+            and security is stream.security
+            and config.resolution >= Resolution.HOUR
+            and not (config.fill_data_forward or config.consolidators)
+            and security.volatility_model is None
+        )
 
     def release(self, security: Security, universe: Any, everything: bool = False) -> None:
         """End the streams of a security that only one universe wanted; all of them if no universe has it any more."""
@@ -143,6 +156,32 @@ class DataManager:
             else:
                 heapq.heappop(heap)
         return found
+
+    def is_alone(self, now_us: int) -> bool:
+        """Whether only the first stream has data for this moment."""
+        heap = self.heap
+        return (len(heap) < 2 or heap[1][0] > now_us) and (len(heap) < 3 or heap[2][0] > now_us)
+
+    def skip_first(self, end_us: int) -> int | None:
+        """Drop what the first stream has before a time and before any other stream; the last of it is kept.
+
+        Returns:
+            When the last dropped point was due; None where the stream cannot be passed over.
+        """
+        heap = self.heap
+        _, rank, stream = heap[0]
+        others = min([entry[0] for entry in heap[1:3]], default=FOREVER)
+        point, last = stream.skip_before(min(end_us, others))
+        if point is None:
+            return None
+        stream.store(point)
+        stream.security.has_data = True
+        stream.security._fixed = None
+        if stream.next_emit < FOREVER:
+            heapq.heapreplace(heap, (stream.next_emit, rank, stream))
+        else:
+            heapq.heappop(heap)
+        return int(last)
 
     # The last bar before a moment.
     def last_point(self, config: SubscriptionDataConfig, security: Security, now_us: int) -> Any:

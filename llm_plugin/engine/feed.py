@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -15,16 +16,17 @@ from llm_plugin.engine.bad_data import tell_missing
 from llm_plugin.engine.enums import DataNormalizationMode, Resolution, SecurityType, TickType, resolution_span
 from llm_plugin.engine.feed_bars import BarBlock, FeedQuoteBar, FeedTradeBar
 from llm_plugin.engine.filled_bars import FilledQuoteBar, FilledTradeBar
+from llm_plugin.engine.indicator_lanes import Chunk, Lane
 from llm_plugin.engine.lean_data import BarColumns, bar_file, is_strict_daily, join_columns, read_file_columns
 from llm_plugin.engine.map_files import FactorFile, load_factor_file, load_map_file
 from llm_plugin.engine.market_hours import ExchangeHours, MarketHoursEntry
 from llm_plugin.engine.normalization import normalize_columns as normalize
+from llm_plugin.engine.point_stream import FOREVER, PointStream
 from llm_plugin.engine.subscriptions import SubscriptionDataConfig
 from llm_plugin.engine.zones import DAY_US, EPOCH, SECOND_US
 
 __all__ = ["FOREVER", "BarSource", "BarStream", "FilledQuoteBar", "FilledTradeBar", "PointStream", "open_segments"]
 
-FOREVER = 1 << 62
 _EPOCH_ORDINAL = EPOCH.toordinal()
 _CHUNK_DAYS = {Resolution.MINUTE: 31, Resolution.SECOND: 1}
 Ints = NDArray[np.int64]
@@ -241,6 +243,8 @@ class BarStream:
         self.auxiliary = False
         self.both_sides = False
         self.store: Any = None
+        # Indicators that follow these bars; made by the loop.
+        self.lane: Lane | None = None
         self.source = source
         self.fill_span = fill_span
         self._chunks = source.chunks()
@@ -277,6 +281,15 @@ class BarStream:
             self.next_emit = self._emits[index]
         return point
 
+    def skip_before(self, end_us: int) -> tuple[Any, int]:
+        """Drop the points at hand that are due before a time; return the last of them and when it was due."""
+        index = bisect_left(self._emits, end_us, self._index, self._count)
+        if index == self._index:
+            return None, 0
+        self._index = index - 1
+        due = self._emits[index - 1]
+        return self.next_point(), due
+
     def _load(self) -> None:
         while True:
             chunk = next(self._chunks, None)
@@ -292,6 +305,8 @@ class BarStream:
                 carried = 1
             self._columns = columns
             if self._prepare(columns, carried, end):
+                if self.lane is not None:
+                    self.lane.chunks.append(self.chunk())
                 return
 
     def _prepare(self, columns: BarColumns, carried: int, chunk_end: int) -> bool:
@@ -338,52 +353,30 @@ class BarStream:
             self.fill_span = fill_span
             return
         self.fill_span = fill_span
+        if self.lane is not None:
+            self.lane.release()
+            self.lane = self.config.lane = None
         if self.next_emit == FOREVER:
             return
         if self._prepare(self._columns, 0, self._chunk_end):
             self.skip_to(now_us)
 
+    def chunk(self) -> Chunk:
+        """Return the bars at hand in order of emission."""
+        block, rows, copies, spans = self._block, self._rows, self._copies, self._spans
+        real, copy = self._real, self._copy
+        if rows is None:
+            return Chunk(block.close, block.end_local, self._index, lambda at: real(block, at))
+        own = block.end_local
+        closes = [block.close[row] for row in rows]
+        ends = [end or own[row] for end, row in zip(copies, rows, strict=True)]
+
+        def point_at(at: int) -> Any:
+            return copy(block, rows[at], copies[at], spans[at]) if copies[at] else real(block, rows[at])
+
+        return Chunk(closes, ends, self._index, point_at)
+
     def skip_to(self, now_us: int) -> None:
         """Drop points that were due before or at a time."""
         while self.next_emit <= now_us:
             self.next_point()
-
-
-class PointStream:
-    """Ready-made points: corporate events, custom data, ticks."""
-
-    def __init__(
-        self,
-        config: SubscriptionDataConfig,
-        security: Any,
-        points: Iterator[tuple[int, Any]],
-        *,
-        auxiliary: bool = False,
-    ) -> None:
-        self.auxiliary = auxiliary
-        self.store: Any = None
-        self.config = config
-        self.security = security
-        self.rank = 0
-        self._points = points
-        self._next: Any = None
-        self.next_emit = 0
-        self._advance()
-
-    def _advance(self) -> None:
-        pair = next(self._points, None)
-        self.next_emit, self._next = (FOREVER, None) if pair is None else pair
-
-    def next_point(self) -> Any:
-        """Return the next point and move on."""
-        point = self._next
-        self._advance()
-        return point
-
-    def refill(self, fill_span: int, now_us: int) -> None:
-        """Nothing is filled."""
-
-    def skip_to(self, now_us: int) -> None:
-        """Drop points that were due before or at a time."""
-        while self.next_emit <= now_us:
-            self._advance()

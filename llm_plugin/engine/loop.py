@@ -10,9 +10,11 @@ from llm_plugin.engine.core import EngineCore
 from llm_plugin.engine.corporate_actions import CorporateActions
 from llm_plugin.engine.data_manager import DataManager
 from llm_plugin.engine.enums import AlgorithmStatus
+from llm_plugin.engine.loop_consolidators import LoopConsolidators
 from llm_plugin.engine.margin_calls import MarginCallModel
 from llm_plugin.engine.names import find_member
 from llm_plugin.engine.progress import Progress
+from llm_plugin.engine.quiet_moments import QuietMoments
 from llm_plugin.engine.sampling import RunSampler
 from llm_plugin.engine.settlement import ImmediateSettlementModel, ScanSettlementModelParameters
 from llm_plugin.engine.shortable import MarginInterestRateParameters
@@ -20,7 +22,7 @@ from llm_plugin.engine.slices import Slice
 from llm_plugin.engine.universe import SecurityChanges
 from llm_plugin.engine.value_guard import ValueGuard
 from llm_plugin.engine.volatility import warm_up_volatility
-from llm_plugin.engine.zones import HOUR_US, MINUTE_US, from_us, to_us
+from llm_plugin.engine.zones import HOUR_US, MINUTE_US, to_us
 
 __all__ = ["Progress", "TimeLoop"]
 
@@ -58,6 +60,7 @@ class TimeLoop:
         self.bars = 0
         self._on_progress = on_progress
         self._slices = 0
+        self._clock, self._portfolio = core.clock, core.portfolio
         self._schedule = core.algorithm.schedule
         self._transactions = core.transactions
         self._margin = core.portfolio.margin_call_model or MarginCallModel(core)
@@ -65,9 +68,7 @@ class TimeLoop:
         self._next_hour = -1
         self._any_auxiliary = False
         self._held_before = False
-        self._consolidated: list[Any] = []
-        self._scannable: list[tuple[Any, Any, Any]] = []
-        self._config_version = -1
+        self._consolidators = LoopConsolidators(core, manager)
         self._value = self._margin_used = 0.0
         self._guard = ValueGuard(core, _MARGIN_ALARM)
         self._real_start = to_us(core.start)
@@ -100,11 +101,18 @@ class TimeLoop:
             if security.volatility_model is not None:
                 warm_up_volatility(self.algorithm, security)
         self._schedule.start(start)
+        consolidators = self._consolidators
+        consolidators.follow()
         self.step(start, manager.collect(start))
         heap, collect, step = manager.heap, manager.collect, self.step
-        while core.status == AlgorithmStatus.RUNNING:
+        subscriptions = core.subscription_manager
+        # Against a clock on the wall every moment is waited for.
+        skip = QuietMoments(self).skip if type(self) is TimeLoop else None
+        while core.status is AlgorithmStatus.RUNNING:
             if core.added or core.removed or core.pending_streams or core.leaving:
                 self._apply_changes()
+            if subscriptions.version != consolidators.version:
+                consolidators.follow()
             due = core.universes.next_us
             if not heap and due is None:
                 break
@@ -118,7 +126,33 @@ class TimeLoop:
             if core.is_warming_up and now > self._real_start > core.clock.utc_us:
                 self.step(self._real_start, [])
                 continue
+            if skip is not None and heap[0][2].unseen and manager.is_alone(now) and skip(now, due):
+                continue
             step(now, collect(now))
+
+    def pass_over(self, now: int) -> None:
+        """Stand where a moment that was not gone through would have left the loop."""
+        self._clock.utc_us = now
+        self._next_hour = (now // HOUR_US + 1) * HOUR_US
+        if now >= self._next_margin_check:
+            self._next_margin_check = now + _MARGIN_CHECK_US
+        self._portfolio.invalidate()
+        self.algorithm._current_slice = Slice(now, [], self._find, self._clock.zone)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the next moment could matter even without data of the user's."""
+        return bool(self._consolidators.scannable or self._transactions.has_work or self.core.running_sessions)
+
+    @property
+    def is_solvent(self) -> bool:
+        """Whether value and margin are known to be far from where something happens, at the prices of now."""
+        if self._value <= 1.0:
+            return False
+        if not self.sampler.invested:
+            return True
+        calm = type(self._margin) is MarginCallModel and self._margin_used <= _MARGIN_ALARM * self._value
+        return calm and self._guard.holds()
 
     def finish(self) -> None:
         """Run the user's last handler and take the last samples."""
@@ -157,17 +191,21 @@ class TimeLoop:
         if self._value <= 1.0 and self._broke():
             return
         schedule, transactions, sampler = self._schedule, self._transactions, self.sampler
-        if schedule.due_us < now or self._scannable or core.subscription_manager.version != self._config_version:
+        consolidators = self._consolidators
+        changed = core.subscription_manager.version != consolidators.version
+        if schedule.due_us < now or consolidators.scannable or changed:
             self._catch_up(now)
-        core.clock.utc_us = now
+        self._clock.utc_us = now
         data = self._update(now, updates)
         auxiliary = self._auxiliary(updates) if self._any_auxiliary else _NOTHING
-        self._settle(now, auxiliary)
+        if now >= self._next_hour or auxiliary or not core.warmup_finished:
+            self._settle(now, auxiliary)
+        self._portfolio.invalidate()
         if transactions.has_work:
             transactions.process_synchronous_events()
         if schedule.due_us <= now:
             schedule.run_until(now)
-        if core.status != AlgorithmStatus.RUNNING:
+        if core.status is not AlgorithmStatus.RUNNING:
             return
         if now >= self._next_margin_check:
             self._next_margin_check = now + _MARGIN_CHECK_US
@@ -184,17 +222,14 @@ class TimeLoop:
         """Fire what was due before this moment, with the clock at its own time."""
         if self._schedule.due_us < now:
             self._schedule.run_before(now, self._set_clock)
-        if self.core.subscription_manager.version != self._config_version:
-            self._collect_consolidators()
-        if self._scannable:
-            self._scan_past(now)
+        self._consolidators.catch_up(now)
 
     def _settle(self, now: int, auxiliary: list[tuple[Any, Any]]) -> None:
         """Hourly work, the cached portfolio value, the end of the warm-up, ticker changes."""
         if now >= self._next_hour:
             self._next_hour = (now // HOUR_US + 1) * HOUR_US
             self._on_the_hour()
-        self.core.portfolio.invalidate()
+        self._portfolio.invalidate()
         if not self.core.warmup_finished and now >= self._real_start:
             self._end_warmup()
         if auxiliary:
@@ -207,11 +242,10 @@ class TimeLoop:
             self._notify_changes()
         if auxiliary:
             self._corporate.apply(auxiliary)
-        if core.subscription_manager.version != self._config_version:
-            # Consolidators that a fill of this moment brought see its data too.
-            self._collect_consolidators()
-        if self._consolidated:
-            self._consolidate(updates)
+        # Consolidators that a fill of this moment brought see its data too.
+        self._consolidators.renew()
+        if self._consolidators.configs:
+            self._consolidators.tell(updates)
         if auxiliary:
             self._corporate.tell(data)
         if self._on_data is not None and data.has_data:
@@ -345,51 +379,9 @@ class TimeLoop:
             algorithm.on_securities_changed(changes)
             algorithm.framework.on_securities_changed(changes)
 
-    # Consolidators.
-    def _collect_consolidators(self) -> None:
-        manager = self.core.subscription_manager
-        self._config_version = manager.version
-        configs = [config for config in manager.all_configs if config.consolidators]
-        self._consolidated = configs
-        self._scannable = []
-        for config in configs:
-            for consolidator in config.consolidators:
-                scan = find_member(consolidator, "scan")
-                if scan is not None and _has_scan(consolidator):
-                    self._scannable.append((config.exchange_time_zone, consolidator, scan))
-
-    def _scan_past(self, now: int) -> None:
-        for where, consolidator, scan in self._scannable:
-            working = getattr(consolidator, "working_data", None)
-            period = getattr(consolidator, "period", None)
-            if working is None or period is None or working.time is None:
-                continue
-            due = where.utc(to_us(working.time + period))
-            if due < now:
-                self.core.clock.utc_us = max(due, self.core.clock.utc_us)
-                scan(working.time + period)
-
-    def _consolidate(self, updates: list[tuple[Any, Any]]) -> None:
-        for stream, point in updates:
-            consolidators = stream.config.consolidators
-            if consolidators and not stream.auxiliary:
-                for consolidator in list(consolidators):
-                    consolidator.update(point)
-        now = self.core.clock.utc_us
-        for where, _, scan in self._scannable:
-            scan(from_us(where.local(now)))
-
     def _tell_progress(self, now: int) -> None:
         self._slices += 1
         if self._on_progress is not None and self._slices % _PROGRESS_EVERY == 0:
             span = max(1, self.manager.end_us - self.manager.start_us)
             fraction = min(1.0, (now - self.manager.start_us) / span)
             self._on_progress(Progress(self.core.clock.aware_utc, self.bars, fraction))
-
-
-def _has_scan(consolidator: Any) -> bool:
-    """True if the consolidator does something in `scan`."""
-    from llm_plugin.engine.consolidators import DataConsolidator
-
-    own = getattr(type(consolidator), "scan", None)
-    return own is not None and own is not DataConsolidator.scan

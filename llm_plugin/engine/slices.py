@@ -153,18 +153,16 @@ class SymbolChangedEvents(DataDictionary):
 class Slice(LeanObject):
     """All data of one moment; dictionaries are made when first asked for."""
 
-    __slots__ = ("_aux", "_bars", "_data", "_find", "_points", "_quotes", "_ticks", "_us", "_zone")
+    __slots__ = ("_data", "_find", "_made", "_points", "_us", "_zone")
 
     def __init__(self, utc_us: int, points: list[Any], find: Find, zone: Zone) -> None:
         self._us = utc_us
         self._points = points
         self._find = find
         self._zone = zone
-        self._bars: TradeBars | None = None
-        self._quotes: QuoteBars | None = None
-        self._ticks: Ticks | None = None
         self._data: dict[Symbol, Any] | None = None
-        self._aux: dict[type, DataDictionary] | None = None
+        # The dictionaries by kind, once somebody asks.
+        self._made: dict[type, DataDictionary] | None = None
 
     @property
     def time(self) -> datetime:
@@ -189,16 +187,23 @@ class Slice(LeanObject):
     @property
     def bars(self) -> TradeBars:
         """Trade bars; of two bars of a symbol that end together, the shorter one."""
-        if self._bars is None:
-            self._bars = TradeBars(self._shortest(TradeBar), self._find, self.time)
-        return self._bars
+        return self._dictionary(TradeBar, TradeBars, self._shortest)  # type: ignore[return-value]
 
     @property
     def quote_bars(self) -> QuoteBars:
         """Quote bars; of two bars of a symbol that end together, the shorter one."""
-        if self._quotes is None:
-            self._quotes = QuoteBars(self._shortest(QuoteBar), self._find, self.time)
-        return self._quotes
+        return self._dictionary(QuoteBar, QuoteBars, self._shortest)  # type: ignore[return-value]
+
+    def _dictionary(
+        self, kind: type[Any], holder: type[DataDictionary], collect: Callable[[type[Any]], dict[Symbol, Any]]
+    ) -> DataDictionary:
+        made = self._made
+        if made is None:
+            made = self._made = {}
+        found = made.get(kind)
+        if found is None:
+            found = made[kind] = holder(collect(kind), self._find, self.time)
+        return found
 
     def _shortest(self, kind: type[Any]) -> dict[Symbol, Any]:
         found: dict[Symbol, Any] = {}
@@ -212,21 +217,20 @@ class Slice(LeanObject):
     @property
     def ticks(self) -> Ticks:
         """Lists of ticks."""
-        if self._ticks is None:
-            found: dict[Symbol, Any] = {}
-            for point in self._points:
-                if isinstance(point, Tick):
-                    found.setdefault(point.symbol, []).append(point)
-            self._ticks = Ticks(found, self._find, self.time)
-        return self._ticks
+        return self._dictionary(Tick, Ticks, self._lists)  # type: ignore[return-value]
+
+    def _lists(self, kind: type[Any]) -> dict[Symbol, Any]:
+        found: dict[Symbol, Any] = {}
+        for point in self._points:
+            if isinstance(point, kind):
+                found.setdefault(point.symbol, []).append(point)
+        return found
+
+    def _last_of(self, kind: type[Any]) -> dict[Symbol, Any]:
+        return {point.symbol: point for point in self._points if isinstance(point, kind)}
 
     def _auxiliary(self, kind: type[Any], holder: type[DataDictionary]) -> Any:
-        if self._aux is None:
-            self._aux = {}
-        if kind not in self._aux:
-            found = {point.symbol: point for point in self._points if isinstance(point, kind)}
-            self._aux[kind] = holder(found, self._find, self.time)
-        return self._aux[kind]
+        return self._dictionary(kind, holder, self._last_of)
 
     @property
     def dividends(self) -> Dividends:
@@ -278,12 +282,17 @@ class Slice(LeanObject):
             raise KeyError(f"{key} has no data in this slice ({self.time}): ask `contains_key` first, or use `get`")
         return found
 
-    def __contains__(self, key: Any) -> bool:
-        return self._key(key) in self._by_symbol()
-
     def contains_key(self, key: Any) -> bool:
         """True if there is market data of the symbol (corporate events do not count)."""
+        points = self._points
+        if points:
+            # One bar of one symbol is what most slices are; most algorithms ask for nothing else.
+            first = points[0]
+            if first.symbol is key and isinstance(first, _BARS):
+                return True
         return self._key(key) in self._by_symbol()
+
+    __contains__ = contains_key
 
     def try_get_value(self, key: Any) -> tuple[bool, Any]:
         """Return (found, data)."""

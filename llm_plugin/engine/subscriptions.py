@@ -79,6 +79,8 @@ class SubscriptionDataConfig(LeanObject):
         self.is_custom_data = custom
         self.data_normalization_mode = normalization
         self.mapped_symbol = symbol.value
+        # The indicators that follow the stream; set by the loop.
+        self.lane: Any = None
         self.consolidators: list[Any] = _Counted()
         # Set by the data manager while the stream runs.
         self.stream: Any = None
