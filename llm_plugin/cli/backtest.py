@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from llm_plugin.cli.backtest_many import ManyOptions, backtest_many
 from llm_plugin.cli.console import emit, err, out, parameter_pairs, table
 from llm_plugin.cli.progress import ArmProgress
 from llm_plugin.cli.sandboxed import run_in_sandbox
@@ -21,7 +23,8 @@ def register(app: typer.Typer) -> None:
 
 
 def backtest(
-    project: Path = typer.Argument(..., help="A LEAN project folder."),
+    context: typer.Context,
+    projects: list[Path] = typer.Argument(..., help="A LEAN project folder; several run beside each other."),
     start: str = typer.Option("", help="First day, YYYY-MM-DD; default: the algorithm's own."),
     end: str = typer.Option("", help="Last day, YYYY-MM-DD; default: the algorithm's own."),
     engine: str = typer.Option("auto", help="auto, embedded, local (LEAN_LAUNCHER) or docker (LEAN CLI)."),
@@ -37,6 +40,10 @@ def backtest(
     allow_lookahead: bool = typer.Option(
         False, "--allow-lookahead", help="Run before a model's data cutoff, and say so."
     ),
+    jobs: int = typer.Option(2, "--jobs", "-j", min=1, help="Projects that run at the same time."),
+    dask: str = typer.Option(
+        "", help="Dask scheduler for several projects, or local; default: LEAN_LLM_DASK_ADDRESS, else processes here."
+    ),
     parallel: int = typer.Option(2, min=1, help="Arms that run at the same time."),
     sandbox: bool = typer.Option(
         False, "--sandbox", help="Let a plain algorithm reach nothing but its project and the data."
@@ -50,7 +57,7 @@ def backtest(
     ),
     as_json: bool = typer.Option(False, "--json", help="Print summary.json instead of the table."),
 ) -> None:
-    """Run a project with and without its LLM validator, and write a report."""
+    """Run a project with and without its LLM validator, and write a report; or several projects beside each other."""
     from llm_plugin.data.locate import find_data_folder
     from llm_plugin.report.finish import finish
     from llm_plugin.runs.arms import arms_for
@@ -61,8 +68,14 @@ def backtest(
     from llm_plugin.runs.run_options import RunOptions
 
     chosen = choose_engine(engine)
-    folder = project_folder(project)
     extra = ("signals.allow_lookahead=true",) if allow_lookahead else ()
+    if len(projects) > 1 or dask:
+        settings = [part for item in (*overrides, *extra) for part in ("--set", item)]
+        arms = [*(["--ablation"] if ablation else []), *([] if baseline else ["--no-baseline"])]
+        many = ManyOptions(projects, data, output, start, end, parameter_pairs(parameters), jobs, dask, as_json)
+        backtest_many(context, replace(many, engine=chosen, plugin_options=(*settings, *arms)))
+        return
+    folder = project_folder(projects[0])
     options = BacktestOptions(
         project=folder,
         data_folder=find_data_folder(folder, data),

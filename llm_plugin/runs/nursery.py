@@ -1,0 +1,131 @@
+"""A process that has the engine loaded and runs each project in a fork of its own.
+
+`python -m llm_plugin.runs.nursery`: one job per line on stdin, events as JSON lines on stdout. A fork costs
+milliseconds where a start costs the imports; it sees nothing of the projects before it, and what it breaks
+ends with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from llm_plugin.errors import LeanLlmError
+
+__all__ = ["main", "run_job"]
+
+PROGRESS_EVERY_SECONDS = 0.25
+STOPPED = 130
+CRASHED = 1
+LOG = "run.log"
+
+
+def main() -> int:
+    """Serve jobs until stdin ends; Ctrl-C (or SIGINT from the parent) reaches the project that runs."""
+    channel = os.dup(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _preload()
+    _send(channel, {"event": "ready", "pid": os.getpid()})
+    for line in sys.stdin:
+        job = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            _child(channel, job)
+        _send(channel, {"event": "started", "pid": child})
+        _, status = os.waitpid(child, 0)
+        _send(channel, {"event": "ended", "exit_code": os.waitstatus_to_exitcode(status)})
+    return 0
+
+
+def _preload() -> None:
+    """Import what every project needs, before the first fork."""
+    import numpy  # noqa: F401
+    import pandas  # noqa: F401
+
+    import llm_plugin.engine.runner  # noqa: F401
+    from llm_plugin.engine.api import engine_names
+
+    engine_names()
+
+
+def _send(channel: int, event: Mapping[str, Any]) -> None:
+    # One write: a line of the child and one of its parent never mix.
+    os.write(channel, (json.dumps(event) + "\n").encode())
+
+
+def _child(channel: int, job: Mapping[str, Any]) -> None:
+    """Run a job and end the process; never returns."""
+    code = CRASHED
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        folder = Path(job["run_folder"])
+        log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        silent = os.open(os.devnull, os.O_RDONLY)
+        for old, new in ((silent, 0), (log, 1), (log, 2)):
+            os.dup2(old, new)
+        code = run_job(job, lambda event: _send(channel, event))
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def run_job(job: Mapping[str, Any], send: Any) -> int:
+    """Run one project on the embedded engine, tell how it goes, and return its exit code."""
+    from llm_plugin.engine.runner import run_backtest
+
+    last = 0.0
+
+    def on_progress(progress: Any) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= PROGRESS_EVERY_SECONDS:
+            last = now
+            send(
+                {"event": "progress", "bars": progress.bars, "fraction": progress.fraction, "time": str(progress.time)}
+            )
+
+    try:
+        result = run_backtest(
+            Path(job["project"]),
+            data_folder=Path(job["data_folder"]),
+            results_folder=Path(job["run_folder"]),
+            parameters=job["parameters"],
+            start=date.fromisoformat(job["start"]) if job["start"] else None,
+            end=date.fromisoformat(job["end"]) if job["end"] else None,
+            on_progress=on_progress,
+        )
+    except LeanLlmError as error:
+        send({"event": "error", "kind": type(error).__name__, "message": str(error), "exit_code": error.exit_code})
+        return error.exit_code
+    except KeyboardInterrupt:
+        send({"event": "error", "kind": "Stopped", "message": "stopped by Ctrl-C", "exit_code": STOPPED})
+        return STOPPED
+    except OSError as error:
+        told = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+        send({"event": "error", "kind": type(error).__name__, "message": told, "exit_code": CRASHED})
+        return CRASHED
+    done = {
+        "status": result.status,
+        "bars": result.bars,
+        "seconds": result.seconds,
+        "orders": len(result.orders),
+        "orders_hash": result.order_list_hash,
+        "statistics": result.statistics,
+    }
+    send({"event": "done", **done})
+    return STOPPED if result.interrupted else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
