@@ -372,7 +372,8 @@ class TimeLoop:
     def _notify_changes(self) -> None:
         core, algorithm = self.core, self.algorithm
         added = [s for s in core.added if not s.is_internal]
-        removed = [s for s in core.removed if not s.is_internal]
+        # What one universe drops and another one takes at the same time is no removal.
+        removed = [s for s in core.removed if not s.is_internal and s not in added]
         core.added, core.removed = [], []
         changes = SecurityChanges(added, removed)
         if changes.count:

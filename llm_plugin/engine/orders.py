@@ -5,17 +5,16 @@ from __future__ import annotations
 import copy
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any
 
 from llm_plugin.engine.enums import OrderDirection, OrderStatus, OrderType, SecurityType
 from llm_plugin.engine.fields import decimal_field, float_view
 from llm_plugin.engine.money import ZERO, normalize, to_decimal
-from llm_plugin.engine.names import LeanObject, snake
+from llm_plugin.engine.names import LeanObject
 from llm_plugin.engine.order_events import OrderEvent, OrderFee, OrderSubmissionData, direction_of
+from llm_plugin.engine.order_options import OrderProperties
 from llm_plugin.engine.symbols import Symbol
-from llm_plugin.engine.time_in_force import (
-    TimeInForce,
-)
+from llm_plugin.engine.time_in_force import TimeInForce
 
 __all__ = [
     "LimitIfTouchedOrder",
@@ -33,35 +32,6 @@ __all__ = [
     "TimeInForce",
     "TrailingStopOrder",
 ]
-
-
-class OrderProperties(LeanObject):
-    """Options that travel with an order; one that the brokerage does not know is refused by name."""
-
-    # Options of a brokerage in LEAN's order, with their defaults.
-    _options: ClassVar[dict[str, Any]] = {}
-    time_in_force: TimeInForce
-    exchange: Any
-
-    def __init__(self, exchange: Any = None, **given: Any) -> None:
-        values = {"time_in_force": TimeInForce.GOOD_TIL_CANCELED, "exchange": exchange, **self._options, **given}
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        name = snake(name)
-        known = name in ("time_in_force", "exchange") or name in self._options
-        if not known and type(self).__module__.startswith("llm_plugin.engine"):
-            self._missing_member(name)
-        object.__setattr__(self, name, value)
-
-    def json_fields(self) -> dict[str, Any]:
-        """Return what the order list holds of the options."""
-        return {name: getattr(self, name) for name in self._options}
-
-    def clone(self) -> OrderProperties:
-        """Return a copy."""
-        return copy.copy(self)
 
 
 class Order(LeanObject):
