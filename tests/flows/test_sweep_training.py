@@ -264,12 +264,12 @@ def test_a_local_cluster_trains_in_processes_of_their_own(
     url = f"sqlite:///{own_home}/service/store.sqlite"
     model = make_model(tmp_path_factory.mktemp("model") / "tiny", hidden=16)
     quick = {"min_steps": 3, "max_steps": 3, "batch_size": 4, "micro_batch": 4, "rank": 2, "alpha": 4}
-    learning = {"store_url": url, "holdout": 40, "context_rows": 0, "window_decisions": 200, "training": quick}
-    values = {"llm_model": {"name": str(model), "device": "cpu"}, "fusion": {"strategy": "llm"}, "learning": learning}
+    learning = {"store_url": url, "holdout": 20, "context_rows": 0, "window_decisions": 120, "training": quick}
+    values = {"llm_model": {"name": str(model), "device": "cpu", "max_new_tokens": 8}, "learning": learning}
     config = tmp_path / "llm_config.yaml"
-    config.write_text(yaml.safe_dump(values))
+    config.write_text(yaml.safe_dump(values | {"fusion": {"strategy": "llm"}}))
     with OutcomeStore(url, commit="group") as store:
-        fill_store(store, world_settings())
+        fill_store(store, world_settings(), count=200)
     asked: dict[str, Any] = {"grid": {"learning_rate": [0.001, 0.002]}, "configured": False, "seeds": [0]}
     state = sweep_training(**asked, config=config, return_state=True)
     assert state.is_completed(), state.message
