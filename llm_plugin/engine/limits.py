@@ -79,6 +79,8 @@ class Watchdog:
     ) -> None:
         with self._lock:  # a signal is on its way before the lock is free, or never sent: none meets the old handler
             self._stop.set()
+            if not self._owns_signal:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._target), None)
         if self._owns_signal and _SIGNAL is not None:
             signal.signal(_SIGNAL, self._handler)
 

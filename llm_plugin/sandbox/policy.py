@@ -31,7 +31,8 @@ class SandboxLimits:
         run_seconds: Wall-clock time of the whole run.
         step_seconds: Time of one time step, and of `initialize`.
         memory_mib: Address space.
-        file_mib: One file, and everything written together.
+        file_mib: One file.
+        total_mib: Everything that is written.
         threads: Threads; counted only in a user namespace.
     """
 
@@ -39,6 +40,7 @@ class SandboxLimits:
     step_seconds: float = 120.0
     memory_mib: int = 4096
     file_mib: int = 512
+    total_mib: int = 1024
     threads: int = 32
 
 

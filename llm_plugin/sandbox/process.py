@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import queue
 import re
@@ -29,7 +30,11 @@ OnEvent = Callable[[Mapping[str, Any]], None]
 _GRACE_SECONDS = 4.0
 _START_SECONDS = 120.0
 _POLL_SECONDS = 0.5
+_MOST_LINE = 64 << 20  # characters; an answer holds the equity of every day
+_MOST_WAITING = 10_000
 _MIB = 1 << 20
+_MOST_REFUSALS = 100
+_BROKEN = "it wrote into the channel of its own process"
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
 _KEPT = ("LANG", "LC_ALL", "TZ", "SYSTEMROOT")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -48,7 +53,7 @@ class ChildProcess:
         self._project, self._policy, self._scratch = project, policy, scratch
         self.layers: list[str] = []
         self._interrupted = False
-        self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._events: queue.Queue[dict[str, Any] | None] = queue.Queue(_MOST_WAITING)
         self._log = scratch / "child.log"
         self._process = self._start()
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -77,7 +82,7 @@ class ChildProcess:
         root = str(Path(llm_plugin.__file__).parent.parent)
         with self._log.open("w", encoding="utf-8") as log:
             return subprocess.Popen(  # noqa: S603 - our own module in this interpreter
-                [sys.executable, "-I", "-c", code, root],
+                [sys.executable, *(["-I", "-B"] if self._policy is not None else []), "-c", code, root],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -89,7 +94,7 @@ class ChildProcess:
 
     def _environment(self) -> dict[str, str]:
         kept = dict(os.environ) if self._policy is None else {n: os.environ[n] for n in _KEPT if n in os.environ}
-        given = {name: "1" for name in _THREADS} | {"PYTHONDONTWRITEBYTECODE": "1"}
+        given = {name: "1" for name in _THREADS}
         if self._policy is not None:
             home = self._policy.writable[0]
             given |= {"HOME": home, "LEAN_LLM_HOME": home, "TMPDIR": home}
@@ -98,9 +103,11 @@ class ChildProcess:
     def _read(self) -> None:
         stream = self._process.stdout
         if stream is not None:
-            with stream, contextlib.suppress(ValueError):
-                for line in stream:
-                    self._events.put(json.loads(line))
+            # A sandboxed algorithm can reach the channel: whatever is no event ends the conversation.
+            with stream, contextlib.suppress(ValueError, KeyError, TypeError):
+                while line := stream.readline(_MOST_LINE):
+                    event = json.loads(line)
+                    self._events.put({**event, "event": str(event["event"])})
         self._events.put(None)
 
     def _send(self, message: Mapping[str, Any]) -> None:
@@ -154,9 +161,10 @@ class ChildProcess:
             if event is None:
                 return self._died(last, refusals)
             if event["event"] == "done":
-                return {**event, "refusals": refusals}
+                return {**event, "refusals": refusals} if _is_sound(event) else self._stopped(_BROKEN, last, refusals)
             if event["event"] == "refusal":
-                refusals.append(str(event["text"]))
+                if len(refusals) < _MOST_REFUSALS:
+                    refusals.append(str(event.get("text"))[:1000])
             elif event["event"] != "silence":
                 heard, last = now, event
             if on_event is not None and event["event"] != "silence":
@@ -170,30 +178,30 @@ class ChildProcess:
     def _overdue(self, request: Mapping[str, Any], running: float, silent: float) -> str:
         run, step = request.get("run_seconds"), request.get("step_seconds")
         if run and running > run + _GRACE_SECONDS:
-            return f"the run takes longer than {run:g} s"
+            return f"the run takes longer than {run:g} s and does not stop when told"
         # Its heart beats in a thread: silence means that something holds the interpreter, say one huge power.
         if step and silent > step + _GRACE_SECONDS:
-            return f"one time step takes longer than {step:g} s"
+            return f"one time step takes longer than {step:g} s and does not stop when told"
         return ""
 
     def _too_much(self) -> str:
         """Say what was written, where that is more than allowed; nobody else counts it over all files."""
         if self._policy is None:
             return ""
-        most = self._policy.limits.file_mib * _MIB
+        most = self._policy.limits.total_mib * _MIB
         written = 0
         for folder in self._policy.writable:
             for base, _, names in os.walk(folder):
                 for name in names:
                     with contextlib.suppress(OSError):
                         written += os.lstat(os.path.join(base, name)).st_size  # noqa: PTH118 - many files
-        return f"the run wrote more than {self._policy.limits.file_mib} MiB" if written > most else ""
+        return f"the run wrote more than {self._policy.limits.total_mib} MiB" if written > most else ""
 
     def _stopped(self, reason: str, last: Mapping[str, Any], refusals: list[str]) -> dict[str, Any]:
         where = self._where()
         self.kill()
-        reached = f"; it had reached {last['time']} after {last['bars']:,} bars" if last.get("time") else ""
-        text = f"{where}{reason} and does not stop when told: it was ended{reached}, its results are lost"
+        reached = f"; it had reached {last['time']}" if last.get("time") else ""
+        text = f"{where}{reason}: it was ended{reached}, its results are lost"
         return _failed(text, "LimitExceeded", refusals)
 
     def _where(self) -> str:
@@ -210,6 +218,8 @@ class ChildProcess:
         return ""
 
     def _died(self, last: Mapping[str, Any], refusals: list[str]) -> dict[str, Any]:
+        if self.is_alive:
+            return self._stopped(_BROKEN, last, refusals)
         code = self._process.wait()
         why = _signal_text(-code) if code < 0 else f"it ended itself with code {code}"
         reached = f" at {last['time']}" if last.get("time") else ""
@@ -244,7 +254,9 @@ class ChildProcess:
             self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             self.kill()
-        self._reader.join(timeout=5)
+        while self._reader.is_alive():
+            with contextlib.suppress(queue.Empty):
+                self._events.get(timeout=0.1)  # whoever waits for room in the queue goes on to its end
 
     @staticmethod
     def scratch_folder() -> Path:
@@ -255,6 +267,28 @@ class ChildProcess:
     def remove(folder: Path) -> None:
         """Remove a scratch folder."""
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_sound(answer: Mapping[str, Any]) -> bool:
+    """Look whether an answer has the types that the rest of the program counts on."""
+    statistics, days, equity = (answer.get(name) for name in ("statistics", "days", "equity"))
+    texts = all(isinstance(answer.get(name, ""), str) for name in ("status", "error", "kind", "orders_hash"))
+    numbers = all(
+        isinstance(answer.get(name, 0), int | float) and math.isfinite(answer.get(name, 0))
+        for name in ("orders", "bars", "seconds", "exit_code")
+    )
+    return (
+        texts
+        and numbers
+        and isinstance(statistics or {}, dict)
+        and all(isinstance(value, str) for value in (statistics or {}).values())
+        and isinstance(days or [], list)
+        and isinstance(equity or [], list)
+        and len(days or []) == len(equity or [])
+        and all(isinstance(day, str) for day in days or [])
+        and all(isinstance(value, int | float) and math.isfinite(value) for value in equity or [])
+        and all(isinstance(value, str) for value in (answer.get("files") or {}).values())
+    )
 
 
 def _failed(text: str, kind: str, refusals: list[str]) -> dict[str, Any]:

@@ -159,7 +159,7 @@ def _result(answer: Mapping[str, Any], layers: list[str]) -> SandboxResult:
         seconds=float(answer.get("seconds", 0.0)),
         days=tuple(answer.get("days") or ()),
         equity=tuple(float(value) for value in answer.get("equity") or ()),
-        files={name: Path(path) for name, path in (answer.get("files") or {}).items()},
+        files={str(name): Path(path) for name, path in (answer.get("files") or {}).items()},
         error=str(answer.get("error") or ""),
         kind=str(answer.get("kind") or ""),
         exit_code=int(answer.get("exit_code", 0)),

@@ -126,9 +126,26 @@ def test_a_process_that_ends_itself_is_told(sandboxed):
 
 
 @here
+@pytest.mark.parametrize(
+    "message",
+    ["no json", '{"event": "done", "statistics": {"Sharpe Ratio": 9}}', '["done"]', '{"event": "done", "equity": [1]}'],
+    ids=["no json", "a number for a text", "no object", "equity without days"],
+)
+def test_forged_answers_end_the_run(sandboxed, message):
+    lines = (
+        "import os, time\nfor number in range(3, 12):\n"
+        f"    try: os.write(number, b'{message}\\n')\n    except OSError: pass\n"
+    )
+    result = sandboxed(lines + "while True: time.sleep(1)")
+
+    assert "it wrote into the channel of its own process" in result.error
+    assert result.statistics == {}
+
+
+@here
 def test_many_small_files_are_counted_together(sandboxed):
     lines = "import time\nfor n in range(10**6):\n    open(str(n), 'wb').write(bytes(2_000_000))\n    time.sleep(0.01)"
-    result = sandboxed(lines, file_mib=20)
+    result = sandboxed(lines, total_mib=20)
 
     assert "wrote more than 20 MiB" in result.error
 
