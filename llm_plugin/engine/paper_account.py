@@ -234,7 +234,10 @@ class PaperAccount:
         for identifier in sorted(held | open_orders):
             if not any(str(symbol.id) == identifier for symbol in core.securities.keys()):
                 sid = SecurityIdentifier.parse(identifier)
-                core.algorithm.add_security(Symbol(sid, state.tickers.get(identifier, sid.symbol)))
+                ticker = state.tickers.get(identifier, sid.symbol)
+                symbol = core.algorithm.add_security(Symbol(sid, ticker)).symbol
+                if core.symbol_cache.find(ticker) is None:
+                    core.symbol_cache.add(ticker, symbol)
 
     def _restore_account(self, core: EngineCore) -> None:
         state, portfolio = self.journal.state, core.portfolio
