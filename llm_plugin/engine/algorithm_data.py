@@ -8,6 +8,7 @@ from llm_plugin.engine.core import EngineCore
 from llm_plugin.engine.custom_data_api import CustomDataApi
 from llm_plugin.engine.enums import DataNormalizationMode, Resolution, SecurityType
 from llm_plugin.engine.framework.universe import UserDefinedUniverse
+from llm_plugin.engine.normalization import equity_normalization
 from llm_plugin.engine.securities import Security
 from llm_plugin.engine.subscriptions import default_data
 from llm_plugin.engine.symbols import Symbol
@@ -194,16 +195,4 @@ def _or(value: Any, default: Any) -> Any:
 
 
 def _normalization(symbol: Symbol, mode: Any, settings: Any) -> DataNormalizationMode:
-    if mode is None:
-        mode = settings.data_normalization_mode
-    mode = DataNormalizationMode(mode)
-    supported = (
-        DataNormalizationMode.RAW,
-        DataNormalizationMode.ADJUSTED,
-        DataNormalizationMode.SPLIT_ADJUSTED,
-        DataNormalizationMode.TOTAL_RETURN,
-    )
-    if symbol.security_type == SecurityType.EQUITY and mode not in supported:
-        text = "supported: Adjusted, SplitAdjusted, TotalReturn, Raw"
-        raise UnsupportedLeanApi(f"DataNormalizationMode.{mode}", text)
-    return mode  # type: ignore[no-any-return]
+    return equity_normalization(symbol, settings.data_normalization_mode if mode is None else mode)

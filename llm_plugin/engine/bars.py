@@ -201,7 +201,9 @@ class QuoteBar(BaseData):
         period: timedelta | None = None,
     ) -> None:
         self.symbol, self.time = symbol, time
-        self.bid, self.ask = bid, ask
+        # Copies: a bar that is built up must not change the data that it began with.
+        self.bid = Bar(bid.open, bid.high, bid.low, bid.close) if bid is not None else None
+        self.ask = Bar(ask.open, ask.high, ask.low, ask.close) if ask is not None else None
         self.last_bid_size, self.last_ask_size = last_bid_size, last_ask_size
         self.period = _MINUTE if period is None else period
         self.is_fill_forward = False
@@ -270,6 +272,26 @@ class QuoteBar(BaseData):
         sides = [s.exact(field) for s in (self.bid, self.ask) if s is not None]
         sides = [value for value in sides if value] or [Decimal(0)]
         return sum(sides[1:], sides[0]) / len(sides) if len(sides) > 1 else sides[0]
+
+    def update(
+        self,
+        last_trade: float,
+        bid_price: float,
+        ask_price: float,
+        volume: float,
+        bid_size: float,
+        ask_size: float,
+    ) -> None:
+        """Extend the sides by a bid and an ask; zeros leave a side as it is."""
+        for name, price, size in (("bid", bid_price, bid_size), ("ask", ask_price, ask_size)):
+            if price:
+                side = getattr(self, name)
+                if side is None:
+                    setattr(self, name, Bar(price, price, price, price))
+                else:
+                    side.update(price)
+            if size:
+                setattr(self, f"last_{name}_size", size)
 
     def collapse(self) -> TradeBar:
         """Return a trade bar of the mid prices."""

@@ -78,12 +78,28 @@ class DataManager:
         if security.data_filter is not None and not config.is_internal_feed:
             streams = [FilteredStream(stream, security) for stream in streams]
         self._streams += streams
+        config.restart = lambda: self._restart(config, security)
         equity = config.security_type == SecurityType.EQUITY and not config.is_internal_feed
         if equity and config.symbol not in self._corporate:
             self._corporate.add(config.symbol)
             hours = core.entry_of(config.symbol).exchange_hours
             events = corporate_events(core.data_folder, config.symbol, hours, start, self.end_us)
             self._streams.append(PointStream(config, security, events, auxiliary=True))
+
+    def _restart(self, config: SubscriptionDataConfig, security: Security) -> None:
+        """Begin a stream anew from now on, with what came before for fill-forward."""
+        if config not in security.subscriptions or config.is_custom_data:
+            return
+        now = self.core.clock.utc_us
+        kept = [s for s in self._streams if s.config is not config or isinstance(s, PointStream)]
+        streams = self._make(config, security, max(self.start_us, now - 5 * DAY_US))
+        if security.data_filter is not None and not config.is_internal_feed:
+            streams = [FilteredStream(stream, security) for stream in streams]
+        for stream in streams:
+            stream.skip_to(now)
+        config.stream = streams[0]
+        self._streams = kept + streams
+        self._rebuild()
 
     def _make(self, config: SubscriptionDataConfig, security: Security, start: int) -> list[Any]:
         if config.is_custom_data:

@@ -11,10 +11,12 @@ import pandas as pd
 
 from llm_plugin.engine.bars import QuoteBar, Tick, TradeBar
 from llm_plugin.engine.enums import TickType
+from llm_plugin.engine.slices import AUXILIARY
 
 __all__ = ["frame_of", "ticker_keys"]
 
 _OHLC = ("open", "high", "low", "close")
+_EVENTS = {"distribution", "reference_price", "split_factor", "type", "old_symbol", "new_symbol"}
 _IGNORED = {"symbol", "time", "end_time", "is_fill_forward", "data_type", "price", "period"}
 
 
@@ -53,6 +55,8 @@ def _custom_values(point: Any) -> dict[str, Any]:
     values: dict[str, Any] = {}
     storage = getattr(point, "storage_dictionary", None)
     source = dict(storage) if storage is not None else dict(vars(point)) if hasattr(point, "__dict__") else {}
+    if isinstance(point, AUXILIARY):
+        source = {name.replace("_", ""): getattr(point, name) for name in type(point).__slots__ if name in _EVENTS}
     for key, value in source.items():
         name = str(key).lower()
         if not name.startswith("_") and name not in _IGNORED:

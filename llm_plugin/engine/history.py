@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from heapq import merge
 from typing import Any
 
 from llm_plugin.engine.bars import QuoteBar, Tick, TradeBar
+from llm_plugin.engine.corporate import corporate_events
 from llm_plugin.engine.enums import DataNormalizationMode, Resolution, SecurityType, TickType, resolution_span
 from llm_plugin.engine.feed import FOREVER, BarSource, BarStream
 from llm_plugin.engine.frames import frame_of
+from llm_plugin.engine.lazy_list import LazyList
 from llm_plugin.engine.lean_data import is_strict_daily
 from llm_plugin.engine.names import LeanObject, snake
-from llm_plugin.engine.slices import Slice
+from llm_plugin.engine.slices import AUXILIARY, Slice
 from llm_plugin.engine.subscriptions import SubscriptionDataConfig, data_kind, default_data
 from llm_plugin.engine.system_errors import InvalidOperationException
 from llm_plugin.engine.ticks import TickStream
@@ -84,6 +86,8 @@ class HistoryReader:
             found = [getattr(universe, "config", None) for universe in universes]
             own = [config for config in found if config is not None and config.symbol == symbol]
         wanted = options.kind
+        if wanted is not None and issubclass(wanted, AUXILIARY):
+            return [self._config(symbol, Resolution.DAILY, TickType.TRADE, own, options)]
         custom = [config for config in own if config.is_custom_data]
         if custom:
             return custom if wanted is None else [config for config in custom if issubclass(config.type, wanted)]
@@ -134,10 +138,18 @@ class HistoryReader:
         precise = precise and is_strict_daily(kind, market, entry.exchange_hours)
         return start_of_bars(entry, self._core.clock.utc_us, resolution, count, extended, precise)
 
-    def points(self, config: SubscriptionDataConfig, start_us: int, end_us: int) -> Iterator[tuple[int, Any]]:
-        """(UTC end, point) of one stream with start < end <= now."""
+    def points(
+        self, config: SubscriptionDataConfig, start_us: int, end_us: int, kind: type[Any] | None = None
+    ) -> Iterator[tuple[int, Any]]:
+        """(UTC end, point) of one stream with start < end <= now; corporate events, if the class is one of them."""
         end_us = min(end_us, self._core.clock.utc_us)
         if end_us <= start_us:
+            return
+        if kind is not None and issubclass(kind, AUXILIARY):
+            core = self._core
+            hours = core.entry_of(config.symbol).exchange_hours
+            events = corporate_events(core.data_folder, config.symbol, hours, start_us - 7 * DAY_US, end_us)
+            yield from (pair for pair in events if start_us < pair[0] <= end_us and isinstance(pair[1], kind))
             return
         for emitted, point in self._emitted(config, start_us, end_us):
             if emitted > end_us:
@@ -161,7 +173,8 @@ class HistoryReader:
         rank = 0
         for symbol, start_us, end_us in requests:
             for config in self.configs_of(symbol, options):
-                found.extend((emitted, rank, point) for emitted, point in self.points(config, start_us, end_us))
+                points = self.points(config, start_us, end_us, options.kind)
+                found.extend((emitted, rank, point) for emitted, point in points)
                 rank += 1
         found.sort(key=lambda row: (row[0], row[1]))
         return [(emitted, point) for emitted, _, point in found]
@@ -171,7 +184,7 @@ class HistoryReader:
     ) -> Iterator[Any]:
         """The points of a class, by time, then in request order; read when asked for."""
         streams = [
-            self.points(config, start_us, end_us)
+            self.points(config, start_us, end_us, kind)
             for symbol, start_us, end_us in requests
             for config in self.configs_of(symbol, options)
         ]
@@ -201,46 +214,6 @@ def _tick_types(kind: SecurityType, resolution: Resolution, wanted: type[Any] | 
     if wanted is None or not issubclass(wanted, (TradeBar, QuoteBar)):
         return tuple(default_data(kind, resolution))
     return (TickType.QUOTE,) if issubclass(wanted, QuoteBar) else (TickType.TRADE,)
-
-
-class LazyList(Sequence[Any]):
-    """What an iterator gives, read as far as somebody looks."""
-
-    def __init__(self, source: Iterator[Any]) -> None:
-        self._source, self._read = source, list[Any]()
-
-    def __iter__(self) -> Iterator[Any]:
-        at = 0
-        while at < len(self._read) or self._more():
-            yield self._read[at]
-            at += 1
-
-    def _more(self) -> bool:
-        for item in self._source:
-            self._read.append(item)
-            return True
-        return False
-
-    def _all(self) -> list[Any]:
-        self._read.extend(self._source)
-        return self._read
-
-    def __len__(self) -> int:
-        return len(self._all())
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._all()[index]
-
-    def __eq__(self, other: object) -> bool:
-        return self._all() == (other._all() if isinstance(other, LazyList) else other)
-
-    def __add__(self, other: Any) -> list[Any]:
-        return self._all() + list(other)
-
-    def __repr__(self) -> str:
-        return repr(self._all())
-
-    __hash__ = None  # type: ignore[assignment]
 
 
 class _Call:

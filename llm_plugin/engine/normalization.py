@@ -11,18 +11,33 @@ from typing import Any
 import numpy as np
 
 from llm_plugin.engine.bar_columns import BarColumns
-from llm_plugin.engine.enums import DataNormalizationMode
+from llm_plugin.engine.enums import DataNormalizationMode, SecurityType
 from llm_plugin.engine.map_files import FactorFile, load_factor_file
 from llm_plugin.engine.market_hours import ExchangeHours, MarketHoursEntry, tradable_days
 from llm_plugin.engine.money import CONTEXT, ONE, ZERO, round_half_even
 from llm_plugin.engine.zones import DAY_US, EPOCH
+from llm_plugin.errors import UnsupportedLeanApi
 
 _EPOCH_ORDINAL = EPOCH.toordinal()
 
-__all__ = ["day_factors", "dividend_of", "dividends_since", "normalize_columns"]
+__all__ = ["day_factors", "dividend_of", "dividends_since", "equity_normalization", "normalize_columns"]
 
 _SPLITS = (DataNormalizationMode.SPLIT_ADJUSTED, DataNormalizationMode.TOTAL_RETURN)
+_SUBSCRIBED = (DataNormalizationMode.RAW, DataNormalizationMode.ADJUSTED, *_SPLITS)
 _MODES = (DataNormalizationMode.ADJUSTED, DataNormalizationMode.SCALED_RAW, *_SPLITS)
+
+
+def equity_normalization(symbol: Any, mode: Any) -> DataNormalizationMode:
+    """Return the mode of a subscription.
+
+    Raises:
+        UnsupportedLeanApi: Equities have no such mode.
+    """
+    chosen = DataNormalizationMode(mode)
+    if symbol.security_type == SecurityType.EQUITY and chosen not in _SUBSCRIBED:
+        text = "supported: Adjusted, SplitAdjusted, TotalReturn, Raw"
+        raise UnsupportedLeanApi(f"DataNormalizationMode.{chosen}", text)
+    return chosen
 
 
 def dividend_of(old: Any, new: Any) -> Decimal:

@@ -16,6 +16,7 @@ from llm_plugin.engine.holdings import SecurityHolding
 from llm_plugin.engine.market_hours import ExchangeHours
 from llm_plugin.engine.money import ZERO, to_decimal
 from llm_plugin.engine.names import LeanObject, find_member
+from llm_plugin.engine.normalization import equity_normalization
 from llm_plugin.engine.security_cache import SecurityCache, SecurityExchange
 from llm_plugin.engine.session import Session
 from llm_plugin.engine.subscriptions import default_data
@@ -259,6 +260,11 @@ class Security(LeanObject):
         return any(config.extended_market_hours for config in self.subscriptions)
 
     @property
+    def subscription_data_config(self) -> Any:
+        """The first subscription."""
+        return next((c for c in self.subscriptions if not c.is_internal_feed), None)
+
+    @property
     def fill_data_forward(self) -> bool:
         """True if a subscription fills forward."""
         return any(config.fill_data_forward for config in self.subscriptions)
@@ -283,6 +289,15 @@ class Security(LeanObject):
     def primary_exchange(self) -> Exchange:
         """Exchange of an equity's map file."""
         return exchange_of(self.primary_exchange_code, self.symbol)
+
+    def set_data_normalization_mode(self, mode: Any) -> None:
+        """Adjust prices another way from the next bar on; what is held and cached stays as it is."""
+        chosen = equity_normalization(self.symbol, mode)
+        for config in self.subscriptions:
+            if config.data_normalization_mode != chosen:
+                config.data_normalization_mode = chosen
+                if config.restart is not None:
+                    config.restart()
 
     def get_last_data(self) -> Any:
         """Return the last data."""

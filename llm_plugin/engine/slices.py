@@ -330,6 +330,10 @@ class Slice(LeanObject):
 
     Values = property(values)
 
+    def get_values(self) -> list[Any]:
+        """Market data."""
+        return self.values()
+
     def items(self) -> list[tuple[Symbol, Any]]:
         """Symbols and market data."""
         return list(self._by_symbol().items())

@@ -84,6 +84,8 @@ class SubscriptionDataConfig(LeanObject):
         self.consolidators: list[Any] = _Counted()
         # Set by the data manager while the stream runs.
         self.stream: Any = None
+        # Starts the stream anew after a change of settings; set while it runs.
+        self.restart: Any = None
         # Symbols of the universes that want it.
         self.owners: set[Any] = set()
 
@@ -126,6 +128,11 @@ class SubscriptionManager(LeanObject):
     def subscriptions(self) -> list[SubscriptionDataConfig]:
         """All streams that the user sees."""
         return [config for config in self._configs if not config.is_internal_feed]
+
+    @property
+    def subscription_data_config_service(self) -> SubscriptionManager:
+        """What finds subscriptions: the manager itself."""
+        return self
 
     @property
     def all_configs(self) -> list[SubscriptionDataConfig]:

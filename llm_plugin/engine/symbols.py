@@ -182,6 +182,13 @@ class Symbol(LeanObject):
 
         return current_symbol_factory()(ticker, SecurityType(security_type), market, alias)
 
+    @classmethod
+    def create_base(cls, base_type: type, underlying: Symbol, market: str | None = None) -> Symbol:
+        """Make the symbol of custom data that stands for another one."""
+        from llm_plugin.engine.custom_data import custom_symbol
+
+        return custom_symbol(base_type, underlying.value, underlying)
+
     @property
     def sid(self) -> str:
         """The identifier as a string."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from llm_plugin.engine.bars import Tick
@@ -30,8 +30,8 @@ class CalendarInfo(LeanObject):
 
     __slots__ = ("period", "start")
 
-    def __init__(self, start: datetime, period: timedelta) -> None:
-        self.start = start
+    def __init__(self, start: date, period: timedelta) -> None:
+        self.start = start if isinstance(start, datetime) else datetime.combine(start, datetime.min.time())
         self.period = period
 
     @property
@@ -78,6 +78,12 @@ class DataConsolidator(LeanObject):
 
     input_type: type[Any] | None = None
     output_type: type[Any] | None = None
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        # Users' classes may have an __init__ of their own that calls nothing.
+        self = super().__new__(cls)
+        DataConsolidator.__init__(self)
+        return self
 
     def __init__(self) -> None:
         self.data_consolidated = EventHandler()
@@ -130,6 +136,10 @@ class DataConsolidator(LeanObject):
         for handler in self.data_consolidated.handlers:
             handler(self, bar)
         self.consolidated = bar
+
+    def on_data_consolidated(self, bar: Any) -> None:
+        """Tell everybody a finished bar, as users' subclasses do."""
+        self.emit(bar)
 
     def reset(self) -> None:
         """Forget all data; handlers stay."""
@@ -248,7 +258,10 @@ class SequentialConsolidator(DataConsolidator):
 class PythonConsolidator(DataConsolidator):
     """Base of consolidators written by users: define `update`, `scan`, and call `on_data_consolidated`."""
 
-    def on_data_consolidated(self, consolidator: Any, data: Any) -> None:
+    # A plain attribute, so that users can set it.
+    working_data: Any = None
+
+    def on_data_consolidated(self, consolidator: Any, data: Any) -> None:  # type: ignore[override]
         """Tell everybody a finished bar."""
         self.window.add(data)
         self.data_consolidated(consolidator, data)

@@ -28,14 +28,22 @@ _DAY = timedelta(days=1)
 class PeriodCountConsolidator(DataConsolidator):
     """`X(period)`, `X(max_count)`, `X(max_count, period)`, `X(calendar)` or `X(resolution)`."""
 
+    # What a subclass has whose __init__ calls nothing.
+    _max_count: int | None = None
+    _period: timedelta | None = None
+    _calendar: Callable[[datetime], Any] | None = None
+    _start_time: timedelta | None = None
+    _working: Any = None
+    _count = 0
+    _last_emit: datetime | None = None
+    _symbol: Any = None
+    _checked_length = False
+    _owned = False
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
         given = [*args, *(kwargs[key] for key in ("max_count", "period", "func", "start_time") if key in kwargs)]
         given = [value for value in given if value is not None]
-        self._max_count: int | None = None
-        self._period: timedelta | None = None
-        self._calendar: Callable[[datetime], Any] | None = None
-        self._start_time: timedelta | None = None
         for value in given:
             self._take(value)
         if (self._max_count, self._period) == (None, None):
@@ -64,10 +72,10 @@ class PeriodCountConsolidator(DataConsolidator):
             raise TypeError(f"{type(self).__name__} takes a period, a count or a calendar function, not {value!r}")
 
     def _clear(self) -> None:
-        self._working: Any = None
+        self._working = None
         self._count = 0
-        self._last_emit: datetime | None = None
-        self._symbol: Any = None
+        self._last_emit = None
+        self._symbol = None
         self._checked_length = False
 
     @property
@@ -87,8 +95,19 @@ class PeriodCountConsolidator(DataConsolidator):
 
     @property
     def working_bar(self) -> Any:
-        """A copy of the unfinished bar, or None."""
-        return self.working_data
+        """A copy of the unfinished bar, or None; subclasses of users may set it: it is theirs then."""
+        return self._working if self._owned else self.working_data
+
+    @working_bar.setter
+    def working_bar(self, bar: Any) -> None:
+        self._working, self._owned = bar, True
+
+    def aggregate_bar(self, working_bar: Any, data: Any) -> None:
+        """Add data to a bar of the caller's."""
+        kept, self._working = self._working, working_bar
+        self._aggregate(data)
+        if kept is not working_bar:
+            self._working = kept
 
     def reset(self) -> None:
         """Forget all data; handlers stay."""

@@ -240,10 +240,16 @@ class PythonIndicator(IndicatorBase):
     Whoever feeds it calls `feed`, which runs the user's `update` and then publishes `current` and `updated`.
     """
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        # Users' classes may have an __init__ of their own that calls nothing.
+        self = super().__new__(cls)
+        PythonIndicator.__init__(self)
+        return self
+
     def __init__(self, *args: Any) -> None:
         self._wrapped: Any = args[0] if args and not isinstance(args[0], str) else None
         super().__init__(_python_name(self._wrapped) if self._wrapped is not None else type(self).__name__)
-        self._ready = False
+        self._ready = self._told = False
         if self._wrapped is not None:
             self.warm_up_period = int(find_member(self._wrapped, "warm_up_period") or 0)
 
@@ -262,6 +268,11 @@ class PythonIndicator(IndicatorBase):
         own = find_member(self._wrapped, "is_ready")
         return bool(own) if own is not None else self._ready
 
+    def on_updated(self, point: Any) -> None:
+        """Publish a value, as users' `update` may do itself."""
+        self._told = True
+        self._publish(point.end_time, float(point.value))
+
     def feed(self, item: Any) -> bool:
         """Run the user's `update` for one input and publish its value."""
         if item is self._last_input:
@@ -272,10 +283,12 @@ class PythonIndicator(IndicatorBase):
         self.symbol = item.symbol
         self.samples += 1
         target = self if self._wrapped is None else self._wrapped
+        self._told = False
         ready = _user_update(target)(item)
         if ready is not None:
             self._ready = bool(ready)
-        self._publish(item.end_time, float(find_member(target, "value") or 0.0))
+        if not self._told:
+            self._publish(item.end_time, float(find_member(target, "value") or 0.0))
         return self.is_ready
 
     def update(self, *args: Any) -> bool:
