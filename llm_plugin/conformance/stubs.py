@@ -81,6 +81,7 @@ def _read(node: ast.ClassDef, found: StubClass) -> None:
         found.bases.add(head.attr if isinstance(head, ast.Attribute) else ast.unparse(head))
 
 
+@lru_cache(maxsize=2048)
 def members_of(name: str) -> dict[str, set[str]]:
     """Return the public members of a class and its bases."""
     found: dict[str, set[str]] = {}
@@ -113,15 +114,19 @@ def engine_attributes(kind: type) -> set[str]:
     found = {name for name in dir(kind) if type(inspect.getattr_static(kind, name, None)).__name__ not in _GUARDS}
     for part in kind.__mro__:
         if part.__module__.startswith("llm_plugin"):
-            found |= set(getattr(part, "__annotations__", {}))
-            tree = ast.parse(textwrap.dedent(inspect.getsource(part)))
-            found |= {
-                node.attr
-                for node in ast.walk(tree)
-                if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
-                if isinstance(node.value, ast.Name)
-            }
+            found |= _own_attributes(part)
     return found
+
+
+@lru_cache(maxsize=2048)
+def _own_attributes(part: type) -> frozenset[str]:
+    tree = ast.parse(textwrap.dedent(inspect.getsource(part)))
+    assigned = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and isinstance(node.value, ast.Name)
+    }
+    return frozenset(assigned | set(getattr(part, "__annotations__", {})))
 
 
 _GUARDS = frozenset({"RefusedProperty", "OtherSpelling"})

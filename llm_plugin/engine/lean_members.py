@@ -9,6 +9,7 @@ __all__ = ["INSTANCE_ATTRIBUTES", "OVERRIDABLE_METHODS", "REFUSED_PROPERTIES"]
 
 # Settable in LEAN, absent in the engine: reading or setting one raises.
 REFUSED_PROPERTIES: dict[str, str] = {
+    "AutoRegressiveIntegratedMovingAverage": "handle_exceptions",
     "BaseData": "data_type",
     "BaseVolatilityModel": "subscription_data_config_provider",
     "Beta": "indicator_value",
@@ -110,6 +111,7 @@ INSTANCE_ATTRIBUTES: dict[str, str] = {
     "ArmsIndex": "name updated",
     "ArnaudLegouxMovingAverage": "name updated",
     "AroonOscillator": "name updated",
+    "AutoRegressiveIntegratedMovingAverage": "name updated",
     "AverageDirectionalIndex": "name updated",
     "AverageTrueRange": "name updated",
     "BalanceOfPower": "name updated",
