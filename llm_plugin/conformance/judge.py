@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -106,7 +107,8 @@ def _kind(candidate: Candidate, outcome: dict[str, Any]) -> tuple[Kind, str]:
     if ended == "UnsupportedLeanApi":
         return Kind.UNSUPPORTED, str(outcome["member"] or outcome["error"])
     if ended and not (expected is not None and expected.status == _FAILED and "status" in outcome):
-        return Kind.ERROR, _short(f"{ended}: {outcome.get('error', '')}")
+        told = str(outcome.get("error", "")).replace(f"{candidate.path.resolve().parent}{os.sep}", "")
+        return Kind.ERROR, _short(f"{ended}: {told}")
     if expected is None:
         return Kind.NO_EXPECTATION, f"{outcome.get('status')}, {len(outcome.get('orders', ()))} orders"
     if found is None:
@@ -117,8 +119,8 @@ def _kind(candidate: Candidate, outcome: dict[str, Any]) -> tuple[Kind, str]:
 def _missing_input(candidate: Candidate, outcome: dict[str, Any]) -> str:
     member, error = str(outcome.get("member", "")), str(outcome.get("error", ""))
     if member.startswith(_NETWORK):
-        address = re.search(r"https?://\S+", error)
-        return f"needs the network: {address.group(0).rstrip(';') if address else member}"
+        address = re.search(r"https?://[^\s?;]+", error)
+        return f"needs the network: {address.group(0) if address else member}"
     module = _NO_MODULE.search(error)
     if module is not None:
         return f"needs the Python module {module.group(1)}"
