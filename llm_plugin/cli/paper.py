@@ -45,6 +45,7 @@ def paper(
     """Trade recorded data against the wall clock, as live; a second call goes on where the first one stopped."""
     from llm_plugin.data.locate import find_data_folder
     from llm_plugin.engine.live import Pace
+    from llm_plugin.report.finish import finish
     from llm_plugin.runs.locate import project_folder
     from llm_plugin.runs.paper import PaperOptions, find_deployment, parse_speed, stopping, trade
     from llm_plugin.runs.prepare import Preparation
@@ -71,6 +72,7 @@ def paper(
             deployment,
             pace,
             prepare=lambda resolved, backtest: Preparation(backtest, _say)(resolved),
+            report=finish,
             on_moment=line,
         )
     line.end()

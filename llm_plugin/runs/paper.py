@@ -111,6 +111,7 @@ def trade(
     pace: Pace,
     *,
     prepare: Callable[[Resolved, BacktestOptions], Any],
+    report: Callable[[BacktestOptions, BacktestRun], dict[str, Any]],
     on_moment: Callable[[LiveStatus], None] | None = None,
 ) -> dict[str, Any]:
     """Trade until the data end or somebody stops it, and return the summary, which is written beside the results.
@@ -120,6 +121,7 @@ def trade(
         deployment: Where.
         pace: The clock; whoever calls its `stop` ends the run.
         prepare: Makes models and servers ready for a configuration; returns `models`, `notes` and `overrides`.
+        report: Writes summary and report of what was traded; returns the summary.
         on_moment: Called after each moment.
 
     Raises:
@@ -158,11 +160,14 @@ def trade(
         write_every_seconds=options.write_every_seconds,
     )
     if resolved is None or prepared is None or not (folder / "decisions.jsonl").is_file():
-        return _plain_summary(options, folder, result)
+        return _plain_summary(options.project, folder, result)
     run = BacktestRun(
         folder, resolved, {MAIN_ARM: _record(folder, result)}, prepared.models, prepared.notes, result.interrupted
     )
-    return _summary(as_backtest, run, result)
+    times, _ = run.records[MAIN_ARM].equity
+    if len({moment.date() for moment in times}) < 2:  # a report needs more than one day
+        return _plain_summary(options.project, folder, result)
+    return report(as_backtest, run)
 
 
 def _record(folder: Path, result: BacktestResult) -> ArmRecord:
@@ -180,20 +185,7 @@ def _record(folder: Path, result: BacktestResult) -> ArmRecord:
     )
 
 
-def _summary(options: BacktestOptions, run: BacktestRun, result: BacktestResult) -> dict[str, Any]:
-    from llm_plugin.report.finish import finish
-
-    times, _ = run.records[MAIN_ARM].equity
-    if len({moment.date() for moment in times}) < 2:  # a report needs more than one day
-        return _plain_summary_of(options.project, run.folder, result)
-    return finish(options, run)
-
-
-def _plain_summary(options: PaperOptions, folder: Path, result: BacktestResult) -> dict[str, Any]:
-    return _plain_summary_of(options.project, folder, result)
-
-
-def _plain_summary_of(project: Path, folder: Path, result: BacktestResult) -> dict[str, Any]:
+def _plain_summary(project: Path, folder: Path, result: BacktestResult) -> dict[str, Any]:
     summary = {
         "project": project.name,
         "run_folder": str(folder),

@@ -15,6 +15,7 @@ from typing import Any
 from llm_plugin.engine.live import Pace
 from llm_plugin.engine.object_store import ObjectStore
 from llm_plugin.engine.paper_journal import Journal
+from llm_plugin.report.finish import finish
 from llm_plugin.runs.paper import Deployment, PaperOptions, trade
 from llm_plugin.runs.prepare import Prepared
 
@@ -67,7 +68,7 @@ def main(project: str, folder: str, data: str, *kill: str) -> None:
     options = PaperOptions(
         Path(project), Path(data), 0.0, overrides=OVERRIDES, parameters={"llm-run-id": "same"}, write_every_seconds=1e9
     )
-    summary = trade(options, Deployment(Path(folder), False), Pace(0), prepare=lambda *_: Prepared())
+    summary = trade(options, Deployment(Path(folder), False), Pace(0), prepare=lambda *_: Prepared(), report=finish)
     print(summary["orders_hash"], summary["statistics"]["Total Orders"])
 
 
