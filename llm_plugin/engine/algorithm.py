@@ -10,6 +10,7 @@ from llm_plugin.engine.algorithm_environment import EnvironmentApi
 from llm_plugin.engine.algorithm_events import EventHandlers
 from llm_plugin.engine.algorithm_trading import TradingApi
 from llm_plugin.engine.benchmark import as_benchmark
+from llm_plugin.engine.brokerage_messages import BrokerageMessageApi
 from llm_plugin.engine.brokerage_models import brokerage_model
 from llm_plugin.engine.charts import PlottingApi
 from llm_plugin.engine.core import EngineCore, current_context
@@ -42,6 +43,7 @@ class AlgorithmBase(  # type: ignore[override]
     EventHandlers,
     DataApi,
     UniverseApi,
+    BrokerageMessageApi,
     TradingApi,
     FrameworkApi,
     HistoryApi,
@@ -277,4 +279,3 @@ def _us(moment: datetime) -> int:
 def _symbol_of(core: EngineCore, key: Any) -> Symbol:
     found = core.symbol_cache.find(key)
     return found if found is not None else core.make_symbol(str(key), SecurityType.EQUITY, "usa")
-

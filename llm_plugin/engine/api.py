@@ -13,9 +13,9 @@ from llm_plugin.engine.refusals import install
 __all__ = ["engine_names"]
 
 _MODULES = (
-    "algorithm", "bars", "benchmark", "brokerage_fees", "brokerage_models", "brokerages_crypto", "brokerages_equity",
-    "brokerages_routed", "buying_power", "buying_power_parameters", "cash", "cash_buying_power", "charts",
-    "combo_orders", "consolidators", "corporate_data", "custom_data", "data_fields", "enums", "equity_fills",
+    "algorithm", "bars", "benchmark", "brokerage_fees", "brokerage_messages", "brokerage_models", "brokerages_crypto",
+    "brokerages_equity", "brokerages_routed", "buying_power", "buying_power_parameters", "cash", "cash_buying_power",
+    "charts", "combo_orders", "consolidators", "corporate_data", "custom_data", "data_fields", "enums", "equity_fills",
     "exchanges", "feed_filters", "fees", "file_providers", "fills", "framework", "holdings", "indicators", "lean_paths",
     "market_hours", "market_impact", "net_json", "order_events", "order_properties", "orders", "portfolio",
     "scheduling", "securities", "security_cache", "security_manager", "seeders", "session", "settings", "settlement",

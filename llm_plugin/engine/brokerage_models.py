@@ -86,6 +86,9 @@ class DefaultBrokerageModel(LeanObject):
         """Part of the portfolio that stays free."""
         return 0.0
 
+    def get_benchmark(self, securities: Any) -> Any:
+        """None: `default_benchmark`; a class of the user's may return a benchmark."""
+
     # Models of a security.
     def get_leverage(self, security: Any) -> float:
         """Return the leverage of a margin account."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_plugin.engine.bad_data import BadData, Problem, use_policy
-from llm_plugin.engine.benchmark import FuncBenchmark, SecurityBenchmark
+from llm_plugin.engine.benchmark import FuncBenchmark, SecurityBenchmark, as_benchmark
 from llm_plugin.engine.cash import CURRENCY_SYMBOLS
 from llm_plugin.engine.core import EngineCore, RunContext, reset_context, set_context
 from llm_plugin.engine.data_manager import DataManager
@@ -25,6 +25,7 @@ from llm_plugin.engine.limits import LimitReached, RunLimits, Watchdog
 from llm_plugin.engine.loop import Progress, TimeLoop
 from llm_plugin.engine.map_files import use_symbol_factory
 from llm_plugin.engine.money import ZERO
+from llm_plugin.engine.names import find_member
 from llm_plugin.engine.orders import MarketOnCloseOrder
 from llm_plugin.engine.results import (
     RunState,
@@ -261,6 +262,10 @@ class _Run:
     def _benchmark(self) -> None:
         core = self.core
         request = core.benchmark_request
+        own = find_member(core.brokerage_model, "get_benchmark") if request is None else None
+        if own is not None:
+            chosen = own(core.algorithm.securities)
+            request = chosen if chosen is None or isinstance(chosen, SecurityBenchmark) else as_benchmark(chosen)
         if request is None:
             standard = getattr(core.brokerage_model, "default_benchmark", None)
             if standard is None:

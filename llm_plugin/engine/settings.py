@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from llm_plugin.engine.enums import DataNormalizationMode, Resolution
-from llm_plugin.engine.names import LeanObject, snake
+from llm_plugin.engine.names import LeanObject, find_member, snake
 
-__all__ = ["AlgorithmSettings", "UniverseSettings"]
+__all__ = ["AlgorithmSettings", "Schedule", "UniverseSettings"]
 
 
 class _Settings(LeanObject):
@@ -58,6 +58,35 @@ class AlgorithmSettings(_Settings):
     }
 
 
+class Schedule(LeanObject):
+    """The dates on which a universe of data is asked; all, until a date rule is given."""
+
+    def __init__(self, rule: Any = None) -> None:
+        self._rule = rule
+
+    @property
+    def initialized(self) -> bool:
+        """Whether there is a date rule."""
+        return self._rule is not None
+
+    def on(self, date_rule: Any) -> None:
+        """Ask on the dates of a rule alone."""
+        self._rule = date_rule
+
+    def get(self, start_time: datetime, end_time: datetime) -> list[datetime]:
+        """Return the dates between two moments; none without a rule."""
+        if self._rule is None:
+            return []
+        dates = find_member(self._rule, "get_dates")
+        if dates is None:
+            raise TypeError(f"universe_settings.schedule.on(...) takes a date rule, not {self._rule!r}")
+        return list(dates(start_time, end_time))
+
+    def clone(self) -> Schedule:
+        """Return a schedule with the same rule."""
+        return Schedule(self._rule)
+
+
 class UniverseSettings(_Settings):
     """`self.universe_settings`."""
 
@@ -75,12 +104,14 @@ class UniverseSettings(_Settings):
     }
 
     def __init__(self, *args: Any, **values: Any) -> None:
-        positional = dict(
-            zip(
-                ("resolution", "leverage", "fill_forward", "extended_market_hours", "minimum_time_in_universe",
-                 "data_normalization_mode"),
-                args,
-                strict=False,
-            )
+        names = (
+            "resolution", "leverage", "fill_forward", "extended_market_hours", "minimum_time_in_universe",
+            "data_normalization_mode", "data_mapping_mode", "contract_depth_offset", "asynchronous",
+            "selection_date_rule",
         )  # fmt: skip
-        super().__init__(**positional, **values)
+        given = dict(zip(names, args, strict=False)) | values
+        if args and isinstance(args[0], UniverseSettings):
+            given = {name: getattr(args[0], name) for name in self._defaults}
+            given["schedule"] = given["schedule"].clone()
+        rule = given.pop("selection_date_rule", None)
+        super().__init__(**{"schedule": Schedule(rule), **given})

@@ -14,13 +14,14 @@ from llm_plugin.engine.enums import Resolution, SecurityType
 from llm_plugin.engine.feed import FOREVER
 from llm_plugin.engine.framework.universe import Universe
 from llm_plugin.engine.names import LeanObject, find_member
+from llm_plugin.engine.settings import Schedule
 from llm_plugin.engine.symbols import SecurityIdentifier, Symbol
 from llm_plugin.engine.zones import from_us, to_us
-from llm_plugin.errors import DataError
+from llm_plugin.errors import DataError, UnsupportedLeanApi
 
 __all__ = ["CoarseFundamental", "CoarseUniverse", "CustomDataUniverse"]
 
-_DAY = timedelta(days=1)
+_DAY, _YEAR = timedelta(days=1), timedelta(days=365)
 
 
 @dataclass
@@ -83,37 +84,49 @@ class CoarseUniverse(Universe):
         super().__init__(f"fundamentaluniverse-usa-{CoarseUniverse._count:010d}", settings)
         self._selector, self._rule = selector, date_rule
         self._folder = Path(data_folder) / "equity" / "usa" / "fundamental" / "coarse"
-        self._zone: Any = None
+        self._day = date.min
 
     def trigger_times(self, start_utc: datetime, end_utc: datetime, hours: Any) -> Iterator[datetime]:
-        """Midnight after each day that has a file."""
-        where = self._zone = hours.time_zone
+        """Midnight after each day that has a file; with a schedule, midnight of its dates."""
+        where = hours.time_zone
         first, last = (from_us(where.local(to_us(moment))).date() for moment in (start_utc, end_utc))
-        allowed = self._allowed(first, last)
-        day = first - _DAY
-        while day <= last:
-            told = day + _DAY
-            midnight = from_us(where.utc(to_us(datetime(told.year, told.month, told.day))))
-            if midnight >= start_utc and self._path(day).is_file() and (allowed is None or told in allowed):
-                yield midnight
-            day = told
-
-    def _allowed(self, first: date, last: date) -> set[date] | None:
         settings = self.universe_settings
-        rule = self._rule or (settings.schedule.rule if settings is not None and settings.schedule else None)
-        dates = None if rule is None else find_member(rule, "get_dates")
-        if dates is None:
-            return None
-        span = (datetime(d.year, d.month, d.day) for d in (first, last))
-        return {moment.date() for moment in dates(*span)}
+        schedule = settings.schedule if self._rule is None and settings is not None else Schedule(self._rule)
+        planned = schedule.initialized
+        for told in self._scheduled(schedule, first, last, hours) if planned else self._days(first, last):
+            midnight = from_us(where.utc(to_us(datetime(told.year, told.month, told.day))))
+            if planned or midnight >= start_utc:
+                yield max(midnight, start_utc)
+
+    def _days(self, first: date, last: date) -> Iterator[date]:
+        told = first
+        while told <= last + _DAY:
+            self._day = told - _DAY
+            if self._path(self._day).is_file():
+                yield told
+            told += _DAY
+
+    def _scheduled(self, schedule: Schedule, first: date, last: date, hours: Any) -> Iterator[date]:
+        """Each date, with the last file before it; the first is the last one up to the start, of the year before."""
+        span = (datetime(d.year, d.month, d.day) for d in (first - _YEAR, last))
+        dates = sorted({moment.date() for moment in schedule.get(*span)})
+        dates = [told for told in dates if told <= first][-1:] + [told for told in dates if told > first]
+        begin = dates[0] if dates and dates[0] <= first else first
+        oldest = hours.get_previous_trading_day(datetime(begin.year, begin.month, begin.day)).date()
+        for told in dates:
+            day = told - _DAY
+            while day >= oldest and not self._path(day).is_file():
+                day -= _DAY
+            if day >= oldest:
+                self._day = day
+                yield told
 
     def _path(self, day: date) -> Path:
         return self._folder / f"{day:%Y%m%d}.csv"
 
     def select_symbols(self, algorithm: Any, utc_time: datetime) -> Any:
         """What the function says."""
-        day = from_us(self._zone.local(to_us(utc_time))) - _DAY
-        path = self._path(day.date())
+        path, day = self._path(self._day), datetime(self._day.year, self._day.month, self._day.day)
         lines = path.read_text(encoding="utf-8").splitlines()
         found = [CoarseFundamental(_parse(path, number, line), day) for number, line in enumerate(lines, 1) if line]
         answer = self._selector(found)
@@ -154,6 +167,11 @@ class CustomDataUniverse(Universe):
 
     def trigger_times(self, start_utc: datetime, end_utc: datetime, hours: Any) -> Iterator[datetime]:
         """When points end."""
+        settings = self.universe_settings
+        if settings is not None and settings.schedule is not None and settings.schedule.initialized:
+            raise UnsupportedLeanApi(
+                "UniverseSettings.Schedule", "with a universe of your own data; filter in its function"
+            )
         stream = self.config.open_stream(to_us(start_utc), to_us(end_utc))
         while stream.next_emit < FOREVER:
             emit, points = stream.next_emit, []

@@ -171,6 +171,37 @@ def coarse(self, stocks):
     assert result.algorithm.changes == [(3, ["BBB"], [])]
 
 
+def test_universe_with_a_schedule_is_asked_on_its_dates_with_the_last_file(go, market):
+    """A Saturday, too: with the file of Thursday, for Friday has none."""
+    _coarse(market, ROWS)
+    body = """
+def start(self):
+    self.seen = []
+    self.universe_settings.schedule.on(self.date_rules.on([datetime(2024, 1, 3), datetime(2024, 1, 6)]))
+    self.add_universe(lambda stocks: self.seen.append((str(self.time), len(stocks))) or [])
+"""
+    result = go(INITIALIZE + body)
+
+    assert result.algorithm.seen == [("2024-01-03 00:00:00", 3), ("2024-01-06 00:00:00", 3)]
+
+
+def test_schedule_with_a_date_before_the_start_is_asked_at_the_start(go, market):
+    _coarse(market, ROWS)
+    body = """
+def start(self):
+    self.seen = []
+    self.set_start_date(2024, 1, 5)
+    self.UniverseSettings.Schedule.On(self.date_rules.on([datetime(2024, 1, 3), datetime(2024, 1, 9)]))
+    copied = UniverseSettings(self.universe_settings)
+    copied.schedule.on(None)
+    assert self.universe_settings.schedule.Initialized and not copied.schedule.initialized
+    self.add_universe(lambda stocks: self.seen.append((str(self.time), len(stocks))) or [])
+"""
+    result = go(INITIALIZE + body)
+
+    assert result.algorithm.seen == [("2024-01-05 00:00:00", 3), ("2024-01-09 00:00:00", 3)]
+
+
 def test_top_takes_the_highest_dollar_volume(go, market):
     _coarse(market, ROWS)
     result = go(INITIALIZE + "\ndef start(self):\n    self.add_universe(self.universe.top(2))\n")
