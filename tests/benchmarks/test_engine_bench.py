@@ -1,139 +1,72 @@
-"""The embedded engine and backtrader: one EMA cross, the same hourly EURUSD bars of 2007 to 2018, side by side.
+"""The embedded engine against backtrader and backtesting.py: one EMA cross on daily, hourly and minute bars.
 
-Each measured run is whole: opening the LEAN zip, indicators, orders, the report. Neither is measured cold: one run of
-each comes before, so modules are imported, the zip is in the page cache, and the engine has its decoded columns under
-`LEAN_LLM_HOME` (backtrader has no such cache; it gets its columns from pandas' C parser, its fastest way in).
-backtrader runs with `runonce` and `preload`, and without its standard observers. Speed is bars of the file over seconds
-for both: what the engine feeds on top (its benchmark, fill-forward copies) is work that it is not credited for.
+Daily: SPY 1998 to 2021, hourly: EURUSD 2007 to 2018, minutes: a synthetic year. LEAN's default benchmark is on. The
+three engines take turns, and the median of the rounds counts: what else the machine does meets all of them alike.
 """
 
 from __future__ import annotations
 
-import gc
-import io
-import time
-import zipfile
+import os
+import statistics
 from collections.abc import Callable
+from datetime import date, datetime
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-from llm_plugin.engine.runner import run_backtest
+from benchmarks.ema_cross import EngineRun, Market, backtesting_run, backtrader_run
+from llm_plugin.data.synth import write_market
+from llm_plugin.data.synth_config import SynthConfig
 
 RecordFigure = Callable[[str, float, str, float, str], None]
-
-FAST, SLOW, SIZE, ROUNDS = 12, 26, 10_000, 3
-CASH, LEVERAGE = 100_000, 50.0
-ZIP = Path("forex/oanda/hour/eurusd.zip")
-ALGORITHM = f"""
-from AlgorithmImports import *
+ROUNDS = 5
+BAR = 2.0
+FIRST_MINUTES, LAST_MINUTES = datetime(2015, 1, 1), datetime(2015, 12, 18)
 
 
-class EmaCross(QCAlgorithm):
-    def initialize(self):
-        self.set_start_date(2007, 1, 1)
-        self.set_end_date(2018, 12, 31)
-        self.set_cash({CASH})
-        self.pair = self.add_forex("EURUSD", Resolution.HOUR, Market.OANDA).symbol
-        self.fast = self.ema(self.pair, {FAST})
-        self.slow = self.ema(self.pair, {SLOW})
-        self.side = 0
-
-    def on_data(self, data):
-        if not self.slow.is_ready or not data.contains_key(self.pair):
-            return
-        side = 1 if self.fast.current.value > self.slow.current.value else -1
-        if side != self.side:
-            self.market_order(self.pair, {SIZE} * side * (1 if self.side == 0 else 2))
-            self.side = side
-"""
+@pytest.fixture(scope="module")
+def minutes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A synthetic year of an equity's minutes."""
+    folder = tmp_path_factory.mktemp("minutes") / "market"
+    write_market(folder, SynthConfig(security_type="equity", resolution="minute", bars=98_280, start=date(2015, 1, 1)))
+    return folder
 
 
-def backtrader_strategy(backtrader: ModuleType) -> type:
-    """Return the strategy of `ALGORITHM` as backtrader writes it."""
-
-    class EmaCross(backtrader.Strategy):
-        def __init__(self):
-            self.fast = backtrader.indicators.EMA(self.data.close, period=FAST)
-            self.slow = backtrader.indicators.EMA(self.data.close, period=SLOW)
-            self.side = 0
-            self.filled = 0
-
-        def notify_order(self, order):
-            self.filled += order.status == order.Completed
-
-        def next(self):
-            side = 1 if self.fast[0] > self.slow[0] else -1
-            if side != self.side:
-                size = SIZE * (1 if self.side == 0 else 2)
-                self.buy(size=size) if side > 0 else self.sell(size=size)
-                self.side = side
-
-    return EmaCross
+def _lean_data(shipped: Path) -> Path:
+    return Path(os.environ.get("LEAN_LLM_LEAN_DATA", shipped))
 
 
-def mid_prices(path: Path):
-    """Return the bars of a LEAN quote file as mid prices."""
-    import pandas
-
-    sides = [f"{side}_{field}" for side in ("bid", "ask") for field in ("open", "high", "low", "close", "size")]
-    with zipfile.ZipFile(path) as archive:
-        text = archive.read(archive.namelist()[0])
-    frame = pandas.read_csv(io.BytesIO(text), names=["time", *sides], engine="c")
-    index = pandas.to_datetime(frame["time"], format="%Y%m%d %H:%M")
-    fields = ("open", "high", "low", "close")
-    middle = {name: ((frame["bid_" + name] + frame["ask_" + name]) / 2).to_numpy() for name in fields}
-    return pandas.DataFrame(middle, index=index)
-
-
-def run_backtrader(backtrader: ModuleType, path: Path) -> tuple[int, int]:
-    """Run the strategy; return bars seen and orders filled."""
-    cerebro = backtrader.Cerebro(stdstats=False, preload=True, runonce=True)
-    cerebro.adddata(backtrader.feeds.PandasData(dataname=mid_prices(path), volume=None, openinterest=None))
-    cerebro.addstrategy(backtrader_strategy(backtrader))
-    cerebro.broker.setcash(CASH)
-    cerebro.broker.setcommission(leverage=LEVERAGE)
-    (strategy,) = cerebro.run()
-    return len(strategy.data), strategy.filled
-
-
-def timed(work: Callable[[], object]) -> float:
-    """Return the seconds that a call takes."""
-    gc.collect()
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin
-
-
-def test_engine_against_backtrader(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, market_data: Path, record_figure: RecordFigure
+@pytest.mark.parametrize("shape", ["daily", "hourly", "minute"])
+def test_engine_against_others(
+    shape: str, tmp_path: Path, market_data: Path, minutes: Path, record_figure: RecordFigure
 ) -> None:
-    backtrader = pytest.importorskip("backtrader")
-    monkeypatch.setenv("LEAN_LLM_HOME", str(tmp_path / "home"))
-    project = tmp_path / "project"
-    project.mkdir()
-    (project / "main.py").write_text(ALGORITHM, encoding="utf-8")
-
-    def engine_run():
-        return run_backtest(project, data_folder=market_data, results_folder=tmp_path / "results")
-
-    def backtrader_run():
-        return run_backtrader(backtrader, market_data / ZIP)
-
-    result, (bars, filled) = engine_run(), backtrader_run()
-    orders = len(result.orders)
-    assert bars > 70_000
-    assert abs(result.bars - bars) < 0.05 * bars
-    assert orders > 1000
-    assert abs(orders - filled) < 0.05 * filled
-    engine, other = [], []
+    backtrader, backtesting = pytest.importorskip("backtrader"), pytest.importorskip("backtesting")
+    lean = _lean_data(market_data)
+    market = {
+        "daily": Market("daily", "equity", "SPY", "DAILY", datetime(1998, 1, 2), datetime(2021, 3, 31), 100, lean),
+        "hourly": Market(
+            "hourly", "forex", "EURUSD", "HOUR", datetime(2007, 1, 1), datetime(2018, 12, 31), 10_000, lean
+        ),
+        "minute": Market("minute", "equity", "SYNT", "MINUTE", FIRST_MINUTES, LAST_MINUTES, 100, minutes),
+    }[shape]
+    engine = EngineRun(market, tmp_path / "project")
+    frame = engine.bars()
+    assert len(frame) > {"daily": 5_000, "hourly": 70_000, "minute": 90_000}[shape]
+    seconds: dict[str, list[float]] = {"engine": [], "backtrader": [], "backtesting_py": []}
     for _ in range(ROUNDS):
-        engine.append(timed(engine_run))
-        other.append(timed(backtrader_run))
-    ours, theirs = bars / min(engine), bars / min(other)
-    print(
-        f"\nengine {ours:,.0f} bars/s, {orders} orders; backtrader {theirs:,.0f} bars/s, {filled} orders; {bars} bars"
-    )
-    record_figure("engine_bars_per_second", ours, "bars/s", 2 * theirs, "higher")
-    record_figure("engine_bars_per_second_vs_backtrader", ours / theirs, "x", 2.0, "higher")
+        here = engine()
+        others = {
+            "backtrader": backtrader_run(backtrader, market, frame),
+            "backtesting_py": backtesting_run(backtesting, market, frame),
+        }
+        assert {name: other.fills for name, other in others.items()} == dict.fromkeys(others, here.fills)
+        assert here.fills > 100
+        for name, timing in {"engine": here, **others}.items():
+            seconds[name].append(timing.seconds)
+    median = {name: statistics.median(values) for name, values in seconds.items()}
+    rates = ", ".join(f"{name} {len(frame) / value:,.0f} bars/s" for name, value in median.items())
+    print(f"\n{shape}: {len(frame):,} bars, {here.fills} fills, load {os.getloadavg()[0]:.1f}: {rates}")
+    record_figure(f"engine_{shape}_bars_per_second", len(frame) / median["engine"], "bars/s", 0, "higher")
+    for name in ("backtrader", "backtesting_py"):
+        bar = BAR if name == "backtrader" else 0.0
+        record_figure(f"engine_vs_{name}_{shape}", median[name] / median["engine"], "x", bar, "higher")
