@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from llm_plugin.cli.console import emit, err, out, table
+from llm_plugin.cli.console import emit, err, out, parameter_pairs, table
 from llm_plugin.cli.progress import ArmProgress
 
 __all__ = ["register"]
@@ -47,7 +47,6 @@ def walkforward(
     Whenever enough decisions have matured the clock stops, a cycle runs on what is known then, and the backtest goes
     on with what the gate let through. The same command goes on where a stopped one was, and gives the same decisions.
     """
-    from llm_plugin.cli.backtest import _pairs
     from llm_plugin.data.locate import find_data_folder
     from llm_plugin.runs.locate import project_folder
     from llm_plugin.runs.prepare import Preparation
@@ -63,7 +62,7 @@ def walkforward(
         start=start,
         end=end,
         overrides=tuple(overrides),
-        parameters=_pairs(parameters),
+        parameters=parameter_pairs(parameters),
         retrain_every=retrain_every,
         seed=seed,
         parallel=parallel,

@@ -203,7 +203,6 @@ class BuyingPowerModel(LeanObject):
         """Return the buying power that a position uses."""
         return ReservedBuyingPowerForPosition(self.reserved(parameters.security))
 
-
     def get_initial_margin_requirement(self, parameters: InitialMarginParameters) -> InitialMargin:
         """Return the margin to open a quantity."""
         return InitialMargin(self.initial_margin(parameters.security, to_decimal(parameters.quantity)))

@@ -36,9 +36,7 @@ class TrainingSettings(Section):
         default=None, gt=0, le=1, description="peak learning rate; null = by model size: 2e-3 small, 5e-5 from 1B on"
     )
     epochs: float = Field(default=3.0, gt=0, le=1000, description="passes over the pairs, unless min_steps asks more")
-    min_steps: int = Field(
-        default=160, ge=1, le=1_000_000, description="least optimiser steps, however few the pairs"
-    )
+    min_steps: int = Field(default=160, ge=1, le=1_000_000, description="least optimiser steps, however few the pairs")
     max_steps: int = Field(default=400, ge=1, le=10_000_000, description="most optimiser steps, however many the pairs")
     batch_size: int = Field(default=16, ge=1, le=4096, description="pairs per optimiser step")
     micro_batch: int = Field(default=16, ge=1, le=4096, description="pairs per forward pass; the rest is accumulated")
