@@ -14,6 +14,7 @@ from llm_plugin.engine.enums import TickType
 from llm_plugin.engine.money import to_decimal
 from llm_plugin.engine.names import LeanObject
 from llm_plugin.engine.symbols import Symbol
+from llm_plugin.errors import UnsupportedLeanApi
 
 __all__ = [
     "Bar",
@@ -282,7 +283,13 @@ class QuoteBar(BaseData):
         bid_size: float,
         ask_size: float,
     ) -> None:
-        """Extend the sides by a bid and an ask; zeros leave a side as it is."""
+        """Extend the sides by a bid and an ask; zeros leave a side as it is.
+
+        Raises:
+            UnsupportedLeanApi: A last trade, which would become the bar's value.
+        """
+        if last_trade:
+            raise UnsupportedLeanApi("QuoteBar.Update with a last trade", "give 0: the value is the mid price")
         for name, price, size in (("bid", bid_price, bid_size), ("ask", ask_price, ask_size)):
             if price:
                 side = getattr(self, name)

@@ -141,14 +141,17 @@ def _unpacked(content: bytes) -> str:
     return content.decode("utf-8-sig", errors="replace")
 
 
-def custom_symbol(kind: type, ticker: str, underlying: Symbol | None = None) -> Symbol:
-    """Return the symbol of custom data: `TICKER`, with the identifier `TICKER.Type`; it may stand for another one."""
+def custom_symbol(kind: type, ticker: str, underlying: Symbol | None = None, market: str | None = None) -> Symbol:
+    """Return the symbol of custom data: `TICKER`, with the identifier `TICKER.Type`; it may stand for another one.
+
+    Where it does, `market` is the other one's unless it is named.
+    """
     if underlying is None:
         name = f"{ticker.upper()}.{kind.__name__}"
         return Symbol(SecurityIdentifier(name, SecurityType.BASE, "usa"), ticker, name)
     name = f"{underlying.id.symbol.upper()}.{kind.__name__}"
     first = underlying.id.date.date() if underlying.id.date.year > 1899 else None
-    sid = SecurityIdentifier(name, SecurityType.BASE, underlying.id.market, first)
+    sid = SecurityIdentifier(name, SecurityType.BASE, market or underlying.id.market, first)
     symbol = Symbol(sid, underlying.value, name)
     symbol.underlying = underlying
     return symbol

@@ -187,7 +187,7 @@ class Symbol(LeanObject):
         """Make the symbol of custom data that stands for another one."""
         from llm_plugin.engine.custom_data import custom_symbol
 
-        return custom_symbol(base_type, underlying.value, underlying)
+        return custom_symbol(base_type, underlying.value, underlying, market or "usa")
 
     @property
     def sid(self) -> str:

@@ -267,6 +267,13 @@ UNREAD_IN_LEAN_TOO = {
     "MarketImpactSlippageModel.__init__(delta)": "exponent of the shares outstanding, which is a company figure",
     "AlgorithmBase.__new__(args)": "for __init__",
     "AlgorithmBase.__new__(kwargs)": "for __init__",
+    "DataConsolidator.__new__(args)": "for __init__",
+    "DataConsolidator.__new__(kwargs)": "for __init__",
+    "PythonIndicator.__new__(args)": "for __init__",
+    "PythonIndicator.__new__(kwargs)": "for __init__",
+    "QuoteBar.update(volume)": "quotes have none",
+    "DefaultBrokerageMessageHandler.__init__(initial_delay)": "how long live trading waits for a reconnection",
+    "DefaultBrokerageMessageHandler.__init__(open_threshold)": "the same before a market opens",
 }
 
 

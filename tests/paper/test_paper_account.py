@@ -73,7 +73,7 @@ def test_results_log_and_account_are_written_as_it_goes(swing: Path, market_data
             seen.append(json.loads((folder / "Swing.json").read_text()))
 
     run_paper(
-        swing, data_folder=market_data, folder=folder, pace=Pace(0), on_moment=look, write_every_seconds=0.5
+        swing, data_folder=market_data, folder=folder, pace=Pace(0), on_moment=look, write_every_seconds=0
     )  # fmt: skip
     assert seen[0]["state"]["Status"] == "Running"
     assert len(seen[0]["orders"]) < len(json.loads((folder / "Swing.json").read_text())["orders"])
