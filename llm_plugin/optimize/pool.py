@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llm_plugin.errors import BackendUnavailable, ConfigError, LeanLlmError
+from llm_plugin.errors import LeanLlmError
 from llm_plugin.optimize.plan import Task
+from llm_plugin.runs.cluster import completed, dask_client
 from llm_plugin.sandbox.policy import SandboxLimits
 from llm_plugin.sandbox.process import ChildProcess
 from llm_plugin.sandbox.run import make_policy
@@ -163,10 +163,10 @@ def on_dask(spec: RunSpec, tasks: Sequence[Task], address: str, workers: int, on
     Raises:
         BackendUnavailable: No scheduler answers there.
     """
-    with _client(address, workers) as client:
+    with dask_client(address, workers) as client:
         futures = {client.submit(run_task, dict(spec), task, pure=False): task for task in tasks}
         try:
-            for future in _completed(list(futures)):
+            for future in completed(list(futures)):
                 error = future.exception()
                 answer = future.result() if error is None else _lost(error)
                 on_done(futures[future], answer)
@@ -175,37 +175,5 @@ def on_dask(spec: RunSpec, tasks: Sequence[Task], address: str, workers: int, on
             raise
 
 
-def _completed(futures: list[Any]) -> Iterator[Any]:
-    import distributed
-
-    dask: Any = distributed
-    yield from dask.as_completed(futures)
-
-
 def _lost(error: BaseException) -> dict[str, Any]:
     return {"error": f"{type(error).__name__}: {error}", "kind": type(error).__name__, "status": "RuntimeError"}
-
-
-@contextmanager
-def _client(address: str, workers: int) -> Iterator[Any]:
-    """A client as the flows' runner makes it: one thread a process, on this machine only, no dashboard."""
-    try:
-        import distributed
-    except ModuleNotFoundError:
-        raise ConfigError("--dask needs Dask: `pip install 'lean-llm-plugin[flows]'` brings it") from None
-    dask: Any = distributed
-    if address == "local":
-        with (
-            dask.LocalCluster(
-                n_workers=workers, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
-            ) as cluster,
-            dask.Client(cluster) as client,
-        ):
-            yield client
-        return
-    try:
-        client = dask.Client(address, timeout="5s")
-    except (OSError, TimeoutError, ValueError) as error:
-        raise BackendUnavailable(f"--dask {address}: no scheduler answers there ({error})") from error
-    with client:
-        yield client
