@@ -129,7 +129,10 @@ def _last_start(database: LearningDatabase, model: str, as_of_utc: datetime) -> 
 
 
 def _unanswered(database: LearningDatabase, model: str, as_of_utc: datetime) -> dict[str, Any] | None:
-    """The newest drift known by then that no finished cycle has begun its window at."""
+    """The drift known by then that no finished cycle has answered, with the latest of its change points.
+
+    A miscalibration that lasts is found again and again with an old change point; it must not hide a change since.
+    """
     answered = [_time(row.facts.get("drift_utc")) for row in database.cycles(model) if row.status in LEARNED]
     last = max((time for time in answered if time is not None), default=None)
     found = [
@@ -137,7 +140,10 @@ def _unanswered(database: LearningDatabase, model: str, as_of_utc: datetime) -> 
         for row in database.drift_checks(last, found=True)
         if row["checked_utc"] <= as_of_utc and (last is None or row["checked_utc"] > last)
     ]
-    return found[-1] if found else None
+    if not found:
+        return None
+    changes = [time for row in found if (time := _time(row.get("change_point_utc"))) is not None]
+    return {**found[-1], "change_point_utc": max(changes).isoformat() if changes else None}
 
 
 def _time(text: str | None) -> datetime | None:

@@ -109,6 +109,17 @@ def test_where_twice_the_count_has_come_the_schedule_goes_on_and_the_drift_waits
     assert (waiting.start, waiting.trigger, waiting.count) == (True, "drift", 160)
 
 
+def test_a_change_is_not_hidden_by_an_older_one_that_is_found_again(world: World) -> None:
+    parts, as_of = world
+    old, new = as_of - timedelta(days=45), as_of - timedelta(days=30)
+    drifted(parts, as_of - timedelta(days=20), new)
+    drifted(parts, as_of - timedelta(hours=1), old)
+    found = rule(parts, as_of, min_outcomes=1000)
+    assert (found.start, found.since_utc, found.drift_utc) == (True, new, as_of - timedelta(hours=1))
+    assert run_cycle(at(as_of, trigger="drift"), parts).status in ("promoted", "refused")
+    assert rule(parts, as_of + timedelta(days=1)).drift_utc is None  # both are answered
+
+
 def test_drift_that_was_not_known_then_changes_nothing(world: World) -> None:
     parts, as_of = world
     parts.database.save_drift({"change_point_utc": None}, found=True, checked_utc=as_of + timedelta(seconds=1))
