@@ -182,7 +182,7 @@ def test_data_that_the_run_did_not_see_are_doubted(config: Path, tmp_path: Path,
     assert [cause.startswith("no market data: ") for cause in total.left_out] == [True]
     with zipfile.ZipFile(market_data / "forex" / "oanda" / "hour" / "eurusd.zip") as source:
         (name,) = source.namelist()
-        text = source.read(name).decode().replace(",1.3", ",1.2")
+        text = source.read(name).decode().replace(",1.", ",2.")
     with zipfile.ZipFile(place / "eurusd.zip", "w") as target:
         target.writestr(name, text)
     total = totals(check(config, other))
