@@ -251,9 +251,9 @@ def _worker_is_online(running: process.Running) -> bool:
 PROGRAMS = {
     program.name: program
     for program in (
-        Program("mlflow", MLFLOW_PORT, 90, _mlflow_command, _answers("/health")),
+        Program("mlflow", MLFLOW_PORT, 180, _mlflow_command, _answers("/health")),
         Program("prefect", PREFECT_PORT, 120, _prefect_command, _answers("/api/health")),
-        Program("worker", 0, 90, _worker_command, _worker_is_online),
+        Program("worker", 0, 180, _worker_command, _worker_is_online),
         Program("service", 8900, 180, _service_command, _answers("/readyz")),
     )
 }
