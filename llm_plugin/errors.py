@@ -55,6 +55,7 @@ __all__ = [
     "TrainingFailed",
     "UnsupportedLeanApi",
     "did_you_mean",
+    "os_error_text",
 ]
 
 
@@ -195,3 +196,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ` (did you mean 'x'?)` for the nearest known name, or an empty string."""
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f" (did you mean '{near[0]}'?)" if near else ""
+
+
+def os_error_text(error: OSError) -> str:
+    """Return what the system says, with the file that it is about."""
+    return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ManyOptions", "backtest_many"]
 
-STOPPED = 130
 _UNDERSTOOD = frozenset(
     {"projects", "start", "end", "engine", "data", "output", "ablation", "baseline", "overrides", "parameters"}
     | {"allow_lookahead", "jobs", "dask", "as_json"}
@@ -51,6 +50,7 @@ def backtest_many(context: typer.Context, options: ManyOptions) -> None:
     _refuse_others(context, options.engine)
     from llm_plugin.runs.cluster import dask_address
     from llm_plugin.runs.many import run_many, run_on_dask
+    from llm_plugin.runs.pace import STOPPED
 
     jobs = _jobs(options)
     address = dask_address(options.dask)

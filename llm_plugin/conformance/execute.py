@@ -17,6 +17,7 @@ from typing import Any
 
 from llm_plugin.conformance.catalogue import Candidate
 from llm_plugin.conformance.judge import Verdict, judge
+from llm_plugin.threads import thread_limits
 
 __all__ = ["Conditions", "execute", "outcome_of"]
 
@@ -112,9 +113,7 @@ def _process(job: Path, launcher: Path, folder: Path, conditions: Conditions) ->
         **os.environ,
         "LEAN_LLM_HOME": str(folder.resolve() / "home"),
         "PYTHONPATH": os.pathsep.join([_package_root(), *filter(None, [os.environ.get("PYTHONPATH")])]),
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
+        **thread_limits(1),
     }
     with (folder / "log.txt").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - our own module

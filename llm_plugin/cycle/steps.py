@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from llm_plugin.cycle.models import base_folder, open_configured
 from llm_plugin.cycle.words import CycleParts, TrainerTask
 from llm_plugin.domain import to_jsonable
-from llm_plugin.errors import DataError, InsufficientData, ModelError, TrainingFailed
+from llm_plugin.errors import DataError, ModelError, TrainingFailed
 from llm_plugin.learning.database import CycleRow, GateRow
 from llm_plugin.learning.types import MaturedDecision, PolicyAnswer
 from llm_plugin.reasoning.model_folder import MANIFEST_NAME, check_adapter, file_sha256
@@ -41,8 +41,6 @@ __all__ = [
     "train_challenger",
     "train_in_process",
 ]
-
-MIN_PAIRS = 8
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ def make_pairs(bench: Bench) -> dict[str, Any]:
     """
     from llm_plugin.learning.answers import ModelAnswers
     from llm_plugin.learning.dataset import write_dataset
-    from llm_plugin.learning.pairs import build_pairs, training_rows
+    from llm_plugin.learning.pairs import build_pairs, require_pairs, training_rows
     from llm_plugin.learning.split import read_window
 
     parts, report = bench.parts, bench.progress("pairs")
@@ -115,16 +113,9 @@ def make_pairs(bench: Bench) -> dict[str, Any]:
     context, note = _context(bench, split)
     rows = training_rows(split, learning, context)
     champion = parts.registry.pointer().champion
-    writer = ModelAnswers(
-        bench.open(BASE),
-        batch_size=parts.settings.reasoning.batch_size,
-        max_new_tokens=parts.settings.llm_model.max_new_tokens,
-        on_progress=lambda fraction: report(0.1 + 0.8 * fraction),
-    )
+    writer = ModelAnswers.configured(bench.open(BASE), parts.settings, lambda fraction: report(0.1 + 0.8 * fraction))
     pairs = build_pairs(rows, learning, writer)
-    usable = len(pairs.rows) + len(pairs.kto)
-    if usable < MIN_PAIRS:
-        raise InsufficientData(usable, MIN_PAIRS, "pairs outside the noise band")
+    require_pairs(pairs)
     facts = {"cycle_id": bench.row.cycle_id, "parent": champion, "trigger": request["trigger"]}
     shutil.rmtree(bench.folder, ignore_errors=True)  # of a start that was killed, or of a database that is gone
     bench.folder.mkdir(parents=True)
@@ -279,19 +270,13 @@ def train_in_process(task: TrainerTask, on_progress: Callable[[float], None]) ->
 
 def _context(bench: Bench, split: Split) -> tuple[Sequence[MaturedDecision], str]:
     """Return bars without a signal, as decisions, and where they come from; without market data there are none."""
-    from llm_plugin.learning.context_rows import MarketContextRows
+    from llm_plugin.learning.context_rows import context_of
 
     parts = bench.parts
     if parts.context_rows is not None:
         return parts.context_rows(split), "given"
-    if parts.data_folder is None or not parts.settings.learning.context_rows:
-        return (), "no market data" if parts.data_folder is None else "learning.context_rows is 0"
     run_ids = bench.row.request.get("run_ids")
-    try:
-        found = MarketContextRows(parts.data_folder, parts.settings, list(parts.stores), run_ids=run_ids).rows(split)
-    except DataError as error:  # they only add; what was decided can be learned from without them
-        return (), str(error)
-    return found, f"{len(found)} bars of {parts.data_folder}"
+    return context_of(split, parts.data_folder, parts.settings, parts.stores, run_ids=run_ids)
 
 
 def _judged(bench: Bench, window_id: str, challenger: str, champion: str) -> GateRow | None:

@@ -12,8 +12,24 @@ from llm_plugin.engine.money import normalize
 from llm_plugin.engine.orders import Order
 from llm_plugin.engine.zones import DAY_US, EPOCH, MINUTE_US
 
-__all__ = ["below_minimum", "crosses_zero", "in_force", "open_window", "traded_type", "whole_units"]
+__all__ = [
+    "BASIC_TYPES",
+    "EQUITY_ONLY",
+    "NO_UPDATES",
+    "ON_OPEN_CLOSE",
+    "below_minimum",
+    "crosses_zero",
+    "in_force",
+    "open_window",
+    "outside_hours",
+    "traded_type",
+    "whole_units",
+]
 
+EQUITY_ONLY = frozenset({SecurityType.EQUITY})
+BASIC_TYPES = frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_MARKET, OrderType.STOP_LIMIT})
+ON_OPEN_CLOSE = frozenset({OrderType.MARKET_ON_OPEN, OrderType.MARKET_ON_CLOSE})
+NO_UPDATES = "it changes no orders; cancel and send a new one"
 _EPOCH_ORDINAL = EPOCH.toordinal()
 
 
@@ -41,6 +57,11 @@ def in_force(name: str, order: Order, allowed: Collection[str]) -> str:
     """Refuse other times in force than those named."""
     kind = order.time_in_force.kind
     return "" if kind in allowed else f"{name} takes {' and '.join(allowed)} orders only, not {kind}"
+
+
+def outside_hours(order: Order) -> bool:
+    """True where the order may also fill outside regular trading hours."""
+    return getattr(order.properties, "outside_regular_trading_hours", False) is True
 
 
 def whole_units(order: Order) -> str:

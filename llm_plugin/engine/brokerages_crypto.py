@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from llm_plugin.engine.brokerage_checks import below_minimum
+from llm_plugin.engine.brokerage_checks import BASIC_TYPES, NO_UPDATES, below_minimum
 from llm_plugin.engine.brokerage_fees import (
     BinanceFeeModel,
     BitfinexFeeModel,
@@ -30,9 +30,7 @@ __all__ = [
     "KrakenBrokerageModel",
 ]
 
-_FOUR = frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_MARKET, OrderType.STOP_LIMIT})
 _CRYPTO = frozenset({SecurityType.CRYPTO})
-_NO_UPDATES = "it changes no orders; cancel and send a new one"
 
 
 def _with_crypto(market: str) -> dict[SecurityType, str]:
@@ -43,7 +41,7 @@ class _CryptoBrokerageModel(DefaultBrokerageModel):
     """Crypto, with orders of a least size that cannot be changed."""
 
     trading_days = 365
-    order_types = _FOUR
+    order_types = BASIC_TYPES
     security_types = _CRYPTO
     leverage: ClassVar[float] = 3.0
 
@@ -59,7 +57,7 @@ class _CryptoBrokerageModel(DefaultBrokerageModel):
 
     def can_update_order(self, security: Any, order: Order, request: Any, *unused: Any) -> Any:
         """Never."""
-        return False, f"{type(self).__name__}: {_NO_UPDATES}"
+        return False, f"{type(self).__name__}: {NO_UPDATES}"
 
 
 class BinanceBrokerageModel(_CryptoBrokerageModel):
@@ -129,7 +127,7 @@ class KrakenBrokerageModel(_CryptoBrokerageModel):
     """Kraken; the leverage depends on both currencies."""
 
     default_benchmark = (SecurityType.CRYPTO, "BTCUSD", Market.KRAKEN)
-    order_types = frozenset(_FOUR | {OrderType.LIMIT_IF_TOUCHED})
+    order_types = frozenset(BASIC_TYPES | {OrderType.LIMIT_IF_TOUCHED})
     _markets: ClassVar[dict[SecurityType, str]] = _with_crypto(Market.KRAKEN)
     coin_leverage: ClassVar[dict[str, float]] = {
         "BTC": 5.0, "ETH": 5.0, "USDT": 2.0, "XMR": 2.0, "REP": 2.0, "XRP": 3.0, "BCH": 2.0, "XTZ": 2.0, "LTC": 3.0,

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from llm_plugin.engine.brokerage_checks import below_minimum, crosses_zero, in_force, whole_units
+from llm_plugin.engine.brokerage_checks import (
+    BASIC_TYPES,
+    EQUITY_ONLY,
+    NO_UPDATES,
+    ON_OPEN_CLOSE,
+    below_minimum,
+    crosses_zero,
+    in_force,
+    outside_hours,
+    whole_units,
+)
 from llm_plugin.engine.brokerage_fees import (
     AlphaStreamsFeeModel,
     AxosFeeModel,
@@ -36,15 +46,7 @@ __all__ = [
     "ZerodhaBrokerageModel",
 ]
 
-_EQUITY = frozenset({SecurityType.EQUITY})
-_FOUR = frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_MARKET, OrderType.STOP_LIMIT})
-_ON_OPEN_CLOSE = frozenset({OrderType.MARKET_ON_OPEN, OrderType.MARKET_ON_CLOSE})
 _INDIA_TIMES = ("GoodTilCanceled", "Day", "GoodTilDate")
-_NO_UPDATES = "it changes no orders; cancel and send a new one"
-
-
-def _extended(order: Order) -> bool:
-    return getattr(order.properties, "outside_regular_trading_hours", False) is True
 
 
 class AxosClearingBrokerageModel(DefaultBrokerageModel):
@@ -52,7 +54,7 @@ class AxosClearingBrokerageModel(DefaultBrokerageModel):
 
     default_benchmark = None
     order_types = frozenset({OrderType.LIMIT, OrderType.MARKET, OrderType.MARKET_ON_CLOSE})
-    security_types = _EQUITY
+    security_types = EQUITY_ONLY
     _markets: ClassVar[dict[SecurityType, str]] = {SecurityType.EQUITY: Market.USA}
 
     def get_fee_model(self, security: Any) -> Any:
@@ -98,8 +100,8 @@ class AlphaStreamsBrokerageModel(DefaultBrokerageModel):
 class TradierBrokerageModel(DefaultBrokerageModel):
     """Tradier: no fees; extended hours by its own sessions."""
 
-    order_types = _FOUR
-    security_types = _EQUITY
+    order_types = BASIC_TYPES
+    security_types = EQUITY_ONLY
     _sessions = (((4, 0), (9, 24)), ((16, 0), (19, 55)))
 
     def get_fee_model(self, security: Any) -> Any:
@@ -119,9 +121,9 @@ class TradierBrokerageModel(DefaultBrokerageModel):
                 return f"short sales need a price of at least 5, not {security.exact_price}"
         if not 1 <= abs(quantity) <= 10_000_000:
             return f"the quantity {quantity} is outside of 1..10000000"
-        if _extended(order) and not self.can_execute_order(security, order):
+        if outside_hours(order) and not self.can_execute_order(security, order):
             return "orders outside of regular hours are limit orders between 04:00 and 09:24 or 16:00 and 19:55"
-        return crosses_zero(security, order, _ON_OPEN_CLOSE)
+        return crosses_zero(security, order, ON_OPEN_CLOSE)
 
     def can_execute_order(self, security: Any, order: Order) -> bool:
         """In regular hours; limit orders that ask for it in Tradier's own sessions too."""
@@ -129,7 +131,7 @@ class TradierBrokerageModel(DefaultBrokerageModel):
             return True
         minute = security.exchange.local_us % DAY_US // MINUTE_US
         inside = any(a * 60 + b <= minute < c * 60 + d for (a, b), (c, d) in self._sessions)
-        return _extended(order) and order.type == OrderType.LIMIT and inside
+        return outside_hours(order) and order.type == OrderType.LIMIT and inside
 
     def apply_split(self, tickets: list[Any], split: Any) -> None:
         """Reverse splits cancel open orders."""
@@ -149,7 +151,7 @@ class TradierBrokerageModel(DefaultBrokerageModel):
 class _IndiaBrokerageModel(DefaultBrokerageModel):
     """Equities of India with leverage 5."""
 
-    security_types = _EQUITY
+    security_types = EQUITY_ONLY
     _markets: ClassVar[dict[SecurityType, str]] = {**DefaultBrokerageModel._markets, SecurityType.EQUITY: Market.INDIA}
 
     def get_leverage(self, security: Any) -> float:
@@ -172,7 +174,7 @@ class _IndiaBrokerageModel(DefaultBrokerageModel):
 class ZerodhaBrokerageModel(_IndiaBrokerageModel):
     """Zerodha."""
 
-    order_types = _FOUR
+    order_types = BASIC_TYPES
 
     def get_fee_model(self, security: Any) -> Any:
         """Zerodha's fees."""
@@ -193,8 +195,8 @@ class SamcoBrokerageModel(_IndiaBrokerageModel):
 class _SizedEquityBrokerageModel(DefaultBrokerageModel):
     """Equities, with orders of a least size."""
 
-    security_types = _EQUITY
-    order_types: ClassVar[frozenset[OrderType] | None] = _FOUR
+    security_types = EQUITY_ONLY
+    order_types: ClassVar[frozenset[OrderType] | None] = BASIC_TYPES
 
     def refusal(self, security: Any, order: Order) -> str:
         """Also refuse orders that are too small."""
@@ -220,7 +222,7 @@ class RBIBrokerageModel(_SizedEquityBrokerageModel):
 class WolverineBrokerageModel(_SizedEquityBrokerageModel):
     """Wolverine: orders cannot be changed."""
 
-    order_types = frozenset(_FOUR | {OrderType.MARKET_ON_CLOSE})
+    order_types = frozenset(BASIC_TYPES | {OrderType.MARKET_ON_CLOSE})
 
     def get_fee_model(self, security: Any) -> Any:
         """Wolverine's fees."""
@@ -228,4 +230,4 @@ class WolverineBrokerageModel(_SizedEquityBrokerageModel):
 
     def can_update_order(self, security: Any, order: Order, request: Any, *unused: Any) -> Any:
         """Never."""
-        return False, f"Wolverine: {_NO_UPDATES}"
+        return False, f"Wolverine: {NO_UPDATES}"

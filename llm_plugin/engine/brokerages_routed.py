@@ -6,7 +6,16 @@ from datetime import time, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from llm_plugin.engine.brokerage_checks import crosses_zero, open_window, whole_units
+from llm_plugin.engine.brokerage_checks import (
+    BASIC_TYPES,
+    EQUITY_ONLY,
+    NO_UPDATES,
+    ON_OPEN_CLOSE,
+    crosses_zero,
+    open_window,
+    outside_hours,
+    whole_units,
+)
 from llm_plugin.engine.brokerage_fees import (
     AlpacaFeeModel,
     CharlesSchwabFeeModel,
@@ -36,22 +45,12 @@ __all__ = [
     "WebullBrokerageModel",
 ]
 
-_EQUITY = frozenset({SecurityType.EQUITY})
-_FOUR = frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_MARKET, OrderType.STOP_LIMIT})
-_ON_OPEN_CLOSE = frozenset({OrderType.MARKET_ON_OPEN, OrderType.MARKET_ON_CLOSE})
-_INDIA_TIMES = ("GoodTilCanceled", "Day", "GoodTilDate")
-_NO_UPDATES = "it changes no orders; cancel and send a new one"
-
-
-def _extended(order: Order) -> bool:
-    return getattr(order.properties, "outside_regular_trading_hours", False) is True
-
 
 class CharlesSchwabBrokerageModel(DefaultBrokerageModel):
     """Charles Schwab."""
 
-    security_types = _EQUITY
-    order_types = frozenset(_FOUR | _ON_OPEN_CLOSE | {OrderType.COMBO_MARKET, OrderType.COMBO_LIMIT})
+    security_types = EQUITY_ONLY
+    order_types = frozenset(BASIC_TYPES | ON_OPEN_CLOSE | {OrderType.COMBO_MARKET, OrderType.COMBO_LIMIT})
 
     def get_fee_model(self, security: Any) -> Any:
         """None for equities."""
@@ -63,7 +62,7 @@ class AlpacaBrokerageModel(DefaultBrokerageModel):
 
     security_types = frozenset({SecurityType.EQUITY, SecurityType.CRYPTO})
     _types: ClassVar[dict[SecurityType, frozenset[OrderType]]] = {
-        SecurityType.EQUITY: frozenset(_FOUR | _ON_OPEN_CLOSE | {OrderType.TRAILING_STOP}),
+        SecurityType.EQUITY: frozenset(BASIC_TYPES | ON_OPEN_CLOSE | {OrderType.TRAILING_STOP}),
         SecurityType.CRYPTO: frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_LIMIT}),
     }
 
@@ -79,19 +78,19 @@ class AlpacaBrokerageModel(DefaultBrokerageModel):
         allowed = self._types.get(security.type)
         if allowed is None or order.type not in allowed:
             return f"Alpaca does not take {order.type} orders of {security.type}"
-        if _extended(order) and (order.type != OrderType.LIMIT or order.time_in_force.kind != "Day"):
+        if outside_hours(order) and (order.type != OrderType.LIMIT or order.time_in_force.kind != "Day"):
             return "orders outside of regular hours are limit orders of the day"
-        return crosses_zero(security, order, _ON_OPEN_CLOSE) or open_window(
-            security, order, _EQUITY, time(19, 0), timedelta(minutes=2)
+        return crosses_zero(security, order, ON_OPEN_CLOSE) or open_window(
+            security, order, EQUITY_ONLY, time(19, 0), timedelta(minutes=2)
         )
 
 
 class TradeStationBrokerageModel(DefaultBrokerageModel):
     """TradeStation."""
 
-    security_types = _EQUITY
+    security_types = EQUITY_ONLY
     _combos = frozenset({OrderType.COMBO_MARKET, OrderType.COMBO_LIMIT})
-    order_types = frozenset(_FOUR | _ON_OPEN_CLOSE | {OrderType.TRAILING_STOP} | _combos)
+    order_types = frozenset(BASIC_TYPES | ON_OPEN_CLOSE | {OrderType.TRAILING_STOP} | _combos)
 
     def get_fee_model(self, security: Any) -> Any:
         """None for residents of the USA."""
@@ -99,12 +98,12 @@ class TradeStationBrokerageModel(DefaultBrokerageModel):
 
     def refusal(self, security: Any, order: Order) -> str:
         """Also check extended hours, orders that turn a position and market-on-open."""
-        if _extended(order) and (order.type != OrderType.LIMIT or security.type != SecurityType.EQUITY):
+        if outside_hours(order) and (order.type != OrderType.LIMIT or security.type != SecurityType.EQUITY):
             return "orders outside of regular hours are limit orders of equities"
         return (
             super().refusal(security, order)
-            or crosses_zero(security, order, _ON_OPEN_CLOSE | self._combos)
-            or open_window(security, order, _EQUITY, time(6, 0), timedelta(minutes=1))
+            or crosses_zero(security, order, ON_OPEN_CLOSE | self._combos)
+            or open_window(security, order, EQUITY_ONLY, time(6, 0), timedelta(minutes=1))
         )
 
     def can_update_order(self, security: Any, order: Order, request: Any, *unused: Any) -> Any:
@@ -120,8 +119,8 @@ class TradeStationBrokerageModel(DefaultBrokerageModel):
 class TastytradeBrokerageModel(DefaultBrokerageModel):
     """Tastytrade."""
 
-    security_types = _EQUITY
-    order_types = frozenset(_FOUR | {OrderType.COMBO_LIMIT})
+    security_types = EQUITY_ONLY
+    order_types = frozenset(BASIC_TYPES | {OrderType.COMBO_LIMIT})
 
     def get_fee_model(self, security: Any) -> Any:
         """None for equities."""
@@ -135,8 +134,8 @@ class TastytradeBrokerageModel(DefaultBrokerageModel):
 class WebullBrokerageModel(DefaultBrokerageModel):
     """Webull."""
 
-    security_types = _EQUITY
-    order_types = frozenset(_FOUR | {OrderType.TRAILING_STOP})
+    security_types = EQUITY_ONLY
+    order_types = frozenset(BASIC_TYPES | {OrderType.TRAILING_STOP})
 
     def get_fee_model(self, security: Any) -> Any:
         """None for equities."""
@@ -145,7 +144,7 @@ class WebullBrokerageModel(DefaultBrokerageModel):
     def refusal(self, security: Any, order: Order) -> str:
         """Also refuse market orders outside of regular hours."""
         reason = super().refusal(security, order)
-        if not reason and _extended(order) and order.type == OrderType.MARKET:
+        if not reason and outside_hours(order) and order.type == OrderType.MARKET:
             return "market orders are for regular hours"
         return reason
 
@@ -154,7 +153,7 @@ class PublicBrokerageModel(DefaultBrokerageModel):
     """Public.com: equities and crypto."""
 
     security_types = frozenset({SecurityType.EQUITY, SecurityType.CRYPTO})
-    order_types = frozenset(_FOUR | {OrderType.COMBO_LIMIT})
+    order_types = frozenset(BASIC_TYPES | {OrderType.COMBO_LIMIT})
 
     def get_fee_model(self, security: Any) -> Any:
         """Public.com's fees."""
@@ -163,7 +162,7 @@ class PublicBrokerageModel(DefaultBrokerageModel):
     def refusal(self, security: Any, order: Order) -> str:
         """Also refuse all but limit orders outside of regular hours."""
         reason = super().refusal(security, order)
-        if not reason and _extended(order) and order.type != OrderType.LIMIT:
+        if not reason and outside_hours(order) and order.type != OrderType.LIMIT:
             return f"orders outside of regular hours are limit orders, not {order.type}"
         if not reason and hasattr(order.properties, "use_margin"):
             chosen = order.properties.use_margin
@@ -180,12 +179,12 @@ class PublicBrokerageModel(DefaultBrokerageModel):
 class TerminalLinkBrokerageModel(DefaultBrokerageModel):
     """Terminal Link: orders cannot be changed."""
 
-    security_types = _EQUITY
-    order_types = frozenset(_FOUR | {OrderType.MARKET_ON_OPEN})
+    security_types = EQUITY_ONLY
+    order_types = frozenset(BASIC_TYPES | {OrderType.MARKET_ON_OPEN})
 
     def can_update_order(self, security: Any, order: Order, request: Any, *unused: Any) -> Any:
         """Never."""
-        return False, f"Terminal Link: {_NO_UPDATES}"
+        return False, f"Terminal Link: {NO_UPDATES}"
 
 
 class _MarginOnlyModel(DefaultBrokerageModel):
@@ -198,15 +197,15 @@ class _MarginOnlyModel(DefaultBrokerageModel):
 class BloombergFixBrokerageModel(_MarginOnlyModel):
     """Bloomberg over FIX."""
 
-    security_types = _EQUITY
-    order_types = frozenset(_FOUR | _ON_OPEN_CLOSE)
+    security_types = EQUITY_ONLY
+    order_types = frozenset(BASIC_TYPES | ON_OPEN_CLOSE)
 
 
 class EzeBrokerageModel(_MarginOnlyModel):
     """Eze: whole shares."""
 
     security_types = frozenset({SecurityType.EQUITY, SecurityType.INDEX})
-    order_types = frozenset(_FOUR | _ON_OPEN_CLOSE)
+    order_types = frozenset(BASIC_TYPES | ON_OPEN_CLOSE)
 
     def get_fee_model(self, security: Any) -> Any:
         """None."""
@@ -247,5 +246,5 @@ class InteractiveBrokersFixModel(InteractiveBrokersBrokerageModel):
 
     times_in_force = ("GoodTilCanceled", "Day")
     order_types = frozenset(
-        _FOUR | _ON_OPEN_CLOSE | {OrderType.TRAILING_STOP, OrderType.COMBO_MARKET, OrderType.COMBO_LIMIT}
+        BASIC_TYPES | ON_OPEN_CLOSE | {OrderType.TRAILING_STOP, OrderType.COMBO_MARKET, OrderType.COMBO_LIMIT}
     )

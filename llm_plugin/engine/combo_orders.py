@@ -12,7 +12,7 @@ from llm_plugin.engine.fields import decimal_field
 from llm_plugin.engine.money import CONTEXT, ZERO, normalize, to_decimal
 from llm_plugin.engine.names import LeanObject
 from llm_plugin.engine.order_events import direction_of
-from llm_plugin.engine.orders import Order
+from llm_plugin.engine.orders import Order, limited_price
 from llm_plugin.engine.symbols import Symbol
 
 __all__ = ["ComboLegLimitOrder", "ComboLimitOrder", "ComboMarketOrder", "ComboOrder", "GroupOrderManager", "Leg"]
@@ -149,8 +149,7 @@ class ComboLimitOrder(ComboOrder):
 
     def value_price(self, security: Any) -> Decimal:
         """The worse of limit and market."""
-        limit, price = self.group_order_manager.exact_limit, security.exact_price
-        return min(limit, price) if self.direction == OrderDirection.BUY else max(limit, price)  # type: ignore[no-any-return]
+        return limited_price(self.direction, self.group_order_manager.exact_limit, security.exact_price)
 
     def apply_update(self, fields: Any) -> None:
         """Also take over the limit."""
@@ -180,8 +179,7 @@ class ComboLegLimitOrder(ComboOrder):
 
     def value_price(self, security: Any) -> Decimal:
         """The worse of limit and market."""
-        limit, price = self._limit_price, security.exact_price
-        return min(limit, price) if self.direction == OrderDirection.BUY else max(limit, price)  # type: ignore[no-any-return]
+        return limited_price(self.direction, self._limit_price, security.exact_price)
 
     def apply_update(self, fields: Any) -> None:
         """Also take over the limit."""

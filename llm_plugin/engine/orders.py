@@ -185,6 +185,11 @@ class MarketOnCloseOrder(Order):
     submission_time_buffer = default_submission_time_buffer
 
 
+def limited_price(direction: OrderDirection, limit: Decimal, price: Decimal) -> Decimal:
+    """Return what an order with a limit is reckoned at: the worse of limit and market."""
+    return min(limit, price) if direction == OrderDirection.BUY else max(limit, price)
+
+
 class LimitOrder(Order):
     """Trade at a price or better."""
 
@@ -210,8 +215,7 @@ class LimitOrder(Order):
 
     def value_price(self, security: Any) -> Decimal:
         """The worse of limit and market."""
-        limit, price = self._limit_price, security.exact_price
-        return min(limit, price) if self.direction == OrderDirection.BUY else max(limit, price)  # type: ignore[no-any-return]
+        return limited_price(self.direction, self._limit_price, security.exact_price)
 
     def apply_update(self, fields: Any) -> None:
         """Also take over the limit."""
@@ -275,8 +279,7 @@ class StopLimitOrder(Order):
 
     def value_price(self, security: Any) -> Decimal:
         """The worse of limit and market."""
-        limit, price = self._limit_price, security.exact_price
-        return max(limit, price) if self.direction == OrderDirection.SELL else min(limit, price)  # type: ignore[no-any-return]
+        return limited_price(self.direction, self._limit_price, security.exact_price)
 
     def apply_update(self, fields: Any) -> None:
         """Also take over stop and limit."""
@@ -360,8 +363,7 @@ class LimitIfTouchedOrder(Order):
 
     def value_price(self, security: Any) -> Decimal:
         """The worse of limit and market."""
-        limit, price = self._limit_price, security.exact_price
-        return max(limit, price) if self.direction == OrderDirection.SELL else min(limit, price)  # type: ignore[no-any-return]
+        return limited_price(self.direction, self._limit_price, security.exact_price)
 
     def apply_update(self, fields: Any) -> None:
         """Also take over trigger and limit."""

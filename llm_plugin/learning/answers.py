@@ -27,6 +27,7 @@ from llm_plugin.reasoning.base import Completes
 
 if TYPE_CHECKING:
     from llm_plugin.reasoning.base import ActionScores, LanguageModel
+    from llm_plugin.settings import Settings
 
 __all__ = ["AnswerPair", "AnswerWriter", "ModelAnswers", "stored_answers"]
 
@@ -67,6 +68,18 @@ class ModelAnswers:
         self._batch_size = batch_size
         self._max_new_tokens = max_new_tokens
         self._on_progress = on_progress
+
+    @classmethod
+    def configured(
+        cls, model: LanguageModel, settings: Settings, on_progress: Callable[[float], None] = lambda fraction: None
+    ) -> ModelAnswers:
+        """Take the sizes from the configuration."""
+        return cls(
+            model,
+            batch_size=settings.reasoning.batch_size,
+            max_new_tokens=settings.llm_model.max_new_tokens,
+            on_progress=on_progress,
+        )
 
     def __call__(self, rows: Sequence[MaturedDecision]) -> list[AnswerPair]:
         """Write the answers.

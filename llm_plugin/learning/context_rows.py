@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from llm_plugin.domain import Decision, DecisionRequest, OutcomeKind, QuestionKind, Source, Verdict
-from llm_plugin.errors import ConfigError
+from llm_plugin.errors import ConfigError, DataError
 from llm_plugin.learning.read import load_matured, load_outcomes, matured_rows
 from llm_plugin.learning.types import MaturedDecision, StoredPrompt
 from llm_plugin.outcomes._rows import microseconds
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from llm_plugin.prompts import PromptRenderer
     from llm_plugin.settings import Settings
 
-__all__ = ["ContextRows", "MarketContextRows"]
+__all__ = ["ContextRows", "MarketContextRows", "context_of"]
 
 WARM_UP_BARS = 2500  # what the slowest feature needs, several times over
 LEAD_DECISIONS = 300  # known before the window, so that session and memory are filled when it begins
@@ -124,6 +124,27 @@ class MarketContextRows:
         )
         first = max(0, bars.index_at(split.train_start_utc) - WARM_UP_BARS)
         return bars.take(slice(first, None))
+
+
+def context_of(
+    split: Split,
+    data_folder: Path | None,
+    settings: Settings,
+    stores: Sequence[OutcomeStore],
+    *,
+    run_ids: Collection[str] | None = None,
+) -> tuple[Sequence[MaturedDecision], str]:
+    """Return a window's context rows, and where they come from or why there are none.
+
+    They only add: where the market data cannot give them, what was decided is learned from without them.
+    """
+    if data_folder is None or not settings.learning.context_rows:
+        return (), "no market data" if data_folder is None else "learning.context_rows is 0"
+    try:
+        found = MarketContextRows(data_folder, settings, list(stores), run_ids=run_ids).rows(split)
+    except DataError as error:
+        return (), str(error)
+    return found, f"{len(found)} bars of {data_folder}"
 
 
 class _Past:

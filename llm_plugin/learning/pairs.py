@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from llm_plugin.domain import Action
-from llm_plugin.errors import DataError
+from llm_plugin.errors import DataError, InsufficientData
 from llm_plugin.learning.answers import AnswerPair, AnswerWriter, stored_answers
 from llm_plugin.learning.regimes import draw_replay
 from llm_plugin.learning.types import MaturedDecision, Origin
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from llm_plugin.learning.split import Split
     from llm_plugin.settings import LearningSettings
 
-__all__ = ["KtoRow", "Pairs", "PreferenceRow", "build_pairs", "training_rows"]
+__all__ = ["MIN_PAIRS", "KtoRow", "Pairs", "PreferenceRow", "build_pairs", "require_pairs", "training_rows"]
+
+MIN_PAIRS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,18 @@ class Pairs:
     kto: list[KtoRow]
     left_out: LeftOut = field(default_factory=Counter)
     answered_by: str = "stored"
+
+
+def require_pairs(pairs: Pairs) -> int:
+    """Return how many rows train.
+
+    Raises:
+        InsufficientData: Too few.
+    """
+    count = len(pairs.rows) + len(pairs.kto)
+    if count < MIN_PAIRS:
+        raise InsufficientData(count, MIN_PAIRS, "pairs outside the noise band")
+    return count
 
 
 def training_rows(

@@ -124,9 +124,7 @@ def _pairs(
     context = MarketContextRows(data_folder, settings, store).rows(split) if data_folder is not None else []
     writer = None
     if model is not None:
-        writer = ModelAnswers(
-            model(), batch_size=settings.reasoning.batch_size, max_new_tokens=settings.llm_model.max_new_tokens
-        )
+        writer = ModelAnswers.configured(model(), settings)
     return build_pairs(training_rows(split, settings.learning, context), settings.learning, writer)
 
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-__all__ = ["Processes"]
+from llm_plugin.threads import thread_limits
 
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+__all__ = ["Processes"]
 
 
 class Processes:
@@ -26,7 +26,7 @@ class Processes:
 
     def __init__(self, module: str, threads: int = 1) -> None:
         self._module = module
-        self._environment = {**dict.fromkeys(_THREADS, str(threads)), "OMP_WAIT_POLICY": "PASSIVE"}
+        self._environment = {**thread_limits(threads), "OMP_WAIT_POLICY": "PASSIVE"}
         self._lock = threading.Lock()
         self._alive: set[subprocess.Popen[str]] = set()
         self._stopped = False

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from llm_plugin.runs.cluster import completed, dask_client
-from llm_plugin.runs.nursery import LOG, STOPPED
+from llm_plugin.runs.nursery import LOG
+from llm_plugin.runs.pace import STOPPED
+from llm_plugin.threads import thread_limits
 
 __all__ = ["Job", "Outcome", "run_many", "run_on_dask"]
 
 OnEvent = Callable[[str, Mapping[str, Any]], None]
-_THREAD_NAMES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _END_SECONDS = 10.0
 
 
@@ -55,7 +56,7 @@ class Outcome:
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, **{name: os.environ.get(name, "1") for name in _THREAD_NAMES}, "PYTHONUNBUFFERED": "1"}
+    return {**thread_limits(1), **os.environ, "PYTHONUNBUFFERED": "1"}
 
 
 class _Slot:

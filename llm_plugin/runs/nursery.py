@@ -11,19 +11,17 @@ import json
 import os
 import signal
 import sys
-import time
 import traceback
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from llm_plugin.errors import LeanLlmError
+from llm_plugin.errors import LeanLlmError, os_error_text
+from llm_plugin.runs.pace import STOPPED, Paced
 
 __all__ = ["main", "run_job"]
 
-PROGRESS_EVERY_SECONDS = 0.25
-STOPPED = 130
 CRASHED = 1
 LOG = "run.log"
 
@@ -84,13 +82,10 @@ def run_job(job: Mapping[str, Any], send: Any) -> int:
     """Run one project on the embedded engine, tell how it goes, and return its exit code."""
     from llm_plugin.engine.runner import run_backtest
 
-    last = 0.0
+    paced = Paced()
 
     def on_progress(progress: Any) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= PROGRESS_EVERY_SECONDS:
-            last = now
+        if paced():
             send(
                 {"event": "progress", "bars": progress.bars, "fraction": progress.fraction, "time": str(progress.time)}
             )
@@ -112,8 +107,7 @@ def run_job(job: Mapping[str, Any], send: Any) -> int:
         send({"event": "error", "kind": "Stopped", "message": "stopped by Ctrl-C", "exit_code": STOPPED})
         return STOPPED
     except OSError as error:
-        told = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
-        send({"event": "error", "kind": type(error).__name__, "message": told, "exit_code": CRASHED})
+        send({"event": "error", "kind": type(error).__name__, "message": os_error_text(error), "exit_code": CRASHED})
         return CRASHED
     done = {
         "status": result.status,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_plugin.runs.worker import WorkerSpec
+from llm_plugin.threads import thread_limits
 
 __all__ = ["OnEvent", "WorkerHandle", "start_worker"]
 
@@ -77,8 +78,7 @@ def start_worker(spec: WorkerSpec, on_event: OnEvent, *, threads: int) -> Worker
     spec_file = folder / "worker.json"
     spec.write(spec_file)
     log = folder / "worker.log"
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    env = {**os.environ, **{name: str(threads) for name in names}, "PYTHONUNBUFFERED": "1"}
+    env = {**os.environ, **thread_limits(threads), "PYTHONUNBUFFERED": "1"}
     with log.open("w", encoding="utf-8") as stream:
         process = subprocess.Popen(  # noqa: S603 - our own module with our own file
             [sys.executable, "-m", "llm_plugin.runs.worker", str(spec_file)],

@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from llm_plugin.errors import AlgorithmError, DataError, LeanLlmError, StoreUnavailable
+from llm_plugin.errors import AlgorithmError, DataError, LeanLlmError, StoreUnavailable, os_error_text
 from llm_plugin.files import write_whole
+from llm_plugin.runs.pace import STOPPED, Paced
 
-__all__ = ["PROGRESS_EVERY_SECONDS", "WorkerSpec", "main"]
-
-PROGRESS_EVERY_SECONDS = 0.25
-STOPPED = 130
+__all__ = ["WorkerSpec", "main"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +57,9 @@ def main(argv: list[str] | None = None) -> int:
         _send(channel, "error", kind="Stopped", message="stopped by Ctrl-C", exit_code=STOPPED)
         return STOPPED
     except OSError as error:
-        told = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
-        _send(channel, "error", kind=type(error).__name__, message=told, exit_code=StoreUnavailable.exit_code)
-        return StoreUnavailable.exit_code
+        code = StoreUnavailable.exit_code
+        _send(channel, "error", kind=type(error).__name__, message=os_error_text(error), exit_code=code)
+        return code
     finally:
         channel.close()
     return 0
@@ -72,13 +69,10 @@ def _run(spec: WorkerSpec, channel: Any) -> dict[str, Any]:
     from llm_plugin.engine.runner import run_backtest
     from llm_plugin.runs.run_options import RunOptions, write_note
 
-    last = 0.0
+    paced = Paced()
 
     def on_progress(progress: Any) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= PROGRESS_EVERY_SECONDS:
-            last = now
+        if paced():
             _send(channel, "progress", bars=progress.bars, fraction=progress.fraction, time=str(progress.time))
 
     def on_stuck(reason: str) -> None:
@@ -116,13 +110,10 @@ def _run(spec: WorkerSpec, channel: Any) -> dict[str, Any]:
 def _run_lean(spec: WorkerSpec, channel: Any) -> dict[str, Any]:
     from llm_plugin.runs.lean_process import day_fraction, run_lean
 
-    last = 0.0
+    paced = Paced()
 
     def on_day(day: str) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= PROGRESS_EVERY_SECONDS:
-            last = now
+        if paced():
             fraction = day_fraction(day, spec.start, spec.end)
             _send(channel, "progress", bars=0, fraction=fraction, time=day)
 

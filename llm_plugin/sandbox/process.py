@@ -23,6 +23,7 @@ from typing import Any
 import llm_plugin
 from llm_plugin.errors import AlgorithmError, SandboxUnavailable
 from llm_plugin.sandbox.policy import SandboxPolicy
+from llm_plugin.threads import thread_limits
 
 __all__ = ["ChildProcess", "OnEvent"]
 
@@ -37,7 +38,6 @@ _MOST_REFUSALS = 100
 _BROKEN = "it wrote into the channel of its own process"
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
 _KEPT = ("LANG", "LC_ALL", "TZ", "SYSTEMROOT")
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 class ChildProcess:
@@ -94,7 +94,7 @@ class ChildProcess:
 
     def _environment(self) -> dict[str, str]:
         kept = dict(os.environ) if self._policy is None else {n: os.environ[n] for n in _KEPT if n in os.environ}
-        given = {name: "1" for name in _THREADS}
+        given = {**thread_limits(1), "NUMEXPR_NUM_THREADS": "1"}
         if self._policy is not None:
             home = self._policy.writable[0]
             given |= {"HOME": home, "LEAN_LLM_HOME": home, "TMPDIR": home}

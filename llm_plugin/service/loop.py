@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from llm_plugin.data.locate import known_data_folder
 from llm_plugin.domain import Decision, DecisionRequest, Outcome, to_jsonable
 from llm_plugin.errors import LeanLlmError, ModelError
 from llm_plugin.registry.words import BASE
@@ -81,6 +82,7 @@ class Loop(Learner):
         self._shadow = shadow
         self._reasons = reasons
         self._clock = clock
+        self._data_folder = known_data_folder()
         self._watchman = Watchman(settings.watch, store, database, registry)
         self._retraining = Retraining(settings, store, self.rule, launch)
         self._stop = threading.Event()
@@ -155,14 +157,13 @@ class Loop(Learner):
     def rule(self) -> Due:
         """Apply the retrain rule as of now."""
         from llm_plugin.cycle.rule import due
-        from llm_plugin.data.locate import known_data_folder
 
         return due(
             self._settings.learning,
             [self._store],
             self._database,
             as_of_utc=self._clock(),
-            data_folder=known_data_folder(),
+            data_folder=self._data_folder,
         )
 
     def _work(self) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_plugin.domain import to_jsonable
-from llm_plugin.errors import ConfigError, DataError, InsufficientData, did_you_mean
+from llm_plugin.errors import ConfigError, InsufficientData, did_you_mean
 from llm_plugin.files import home, write_whole
 from llm_plugin.registry.words import BASE
 from llm_plugin.stack.evaluate import learned_until
@@ -45,7 +45,6 @@ __all__ = [
     "prompts_version",
 ]
 
-MIN_PAIRS = 8
 KEPT_BY_PARENT = ("rank", "alpha", "dropout", "target_modules")
 
 
@@ -309,30 +308,18 @@ def _dataset(
 ) -> tuple[str, int]:
     """Write the dataset as a cycle would, unless it is there; return its hash and how many rows train."""
     from llm_plugin.learning.answers import ModelAnswers
-    from llm_plugin.learning.context_rows import MarketContextRows
+    from llm_plugin.learning.context_rows import context_of
     from llm_plugin.learning.dataset import read_dataset, write_dataset
-    from llm_plugin.learning.pairs import build_pairs, training_rows
+    from llm_plugin.learning.pairs import build_pairs, require_pairs, training_rows
 
     settings, place = loop.settings, folder / "dataset"
     if (place / "manifest.json").is_file():
         known = read_dataset(place).manifest
         return known.sha256, known.counts["pairs"] + known.counts["kto"]
-    context: Sequence[MaturedDecision] = ()
-    if loop.data_folder is not None and settings.learning.context_rows:
-        try:
-            context = MarketContextRows(loop.data_folder, settings, [loop.store]).rows(split)
-        except DataError:  # they only add; what was decided can be learned from without them
-            context = ()
-    writer = ModelAnswers(
-        _open(loop, BASE),
-        batch_size=settings.reasoning.batch_size,
-        max_new_tokens=settings.llm_model.max_new_tokens,
-        on_progress=on_progress,
-    )
+    context, _ = context_of(split, loop.data_folder, settings, [loop.store])
+    writer = ModelAnswers.configured(_open(loop, BASE), settings, on_progress)
     pairs = build_pairs(training_rows(split, settings.learning, context), settings.learning, writer)
-    count = len(pairs.rows) + len(pairs.kto)
-    if count < MIN_PAIRS:
-        raise InsufficientData(count, MIN_PAIRS, "pairs outside the noise band")
+    count = require_pairs(pairs)
     folder.mkdir(parents=True, exist_ok=True)
     return write_dataset(place, split, pairs, {"made_by": "sweep-training", "parent": parent}).sha256, count
 

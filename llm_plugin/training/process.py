@@ -22,6 +22,7 @@ from llm_plugin.errors import (
     TrainingFailed,
 )
 from llm_plugin.reasoning.model_folder import read_manifest
+from llm_plugin.threads import thread_limits
 from llm_plugin.training.job import TrainingJob, TrainingResult, TrainingStep, run_folder
 
 __all__ = ["train_adapter", "worker_command", "worker_environment"]
@@ -127,10 +128,9 @@ def worker_command(job: TrainingJob, spec: Path) -> list[str]:
 
 def worker_environment(job: TrainingJob, run: Path) -> dict[str, str]:
     """Return the worker's environment: its threads, no network, caches inside its own folder."""
-    threads = str(job.settings.threads)
     environment = {
         **os.environ,
-        **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads),
+        **thread_limits(job.settings.threads),
         "OMP_WAIT_POLICY": "PASSIVE",  # two processes that spin on the same cores are ten times slower
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_OFFLINE": "1",

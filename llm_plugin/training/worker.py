@@ -12,7 +12,7 @@ import traceback
 from pathlib import Path
 from typing import Any, TextIO
 
-from llm_plugin.errors import LeanLlmError, TrainingFailed
+from llm_plugin.errors import LeanLlmError, TrainingFailed, os_error_text
 from llm_plugin.training.job import TrainingJob, run_folder
 
 __all__ = ["main"]
@@ -95,7 +95,7 @@ def _clean(job: TrainingJob, first: bool) -> None:
 def _told(error: BaseException) -> str:
     """Say what happened and what it means, in one line."""
     if isinstance(error, OSError):
-        what = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+        what = os_error_text(error)
     else:
         what = f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0][:300]}"
     return f"training stopped: {what}; nothing of it is kept and the champion stays"

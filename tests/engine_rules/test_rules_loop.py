@@ -6,31 +6,9 @@ import re
 
 import pytest
 from rule_table import rule
-from tiny_market import steady
+from tiny_market import DAY, EQUITY, source, steady
 
 from llm_plugin.errors import AlgorithmError
-
-DAY = "20131007"
-START = """
-def initialize(self):
-    self.set_start_date(2013, 10, {first})
-    self.set_end_date(2013, 10, {last})
-    self.set_cash(100000)
-    self.set_benchmark(lambda time: 0)
-    self.seen = []
-    self.prepare()
-
-def stamp(self, what):
-    self.seen.append(self.time.strftime("%d %H:%M ") + str(what))
-"""
-EQUITY = """
-def prepare(self):
-    self.add_equity("XYZ", Resolution.MINUTE)
-"""
-
-
-def source(body: str, prepare: str = EQUITY, first: int = 7, last: int = 7) -> str:
-    return START.format(first=first, last=last) + prepare + body
 
 
 @rule("2.2", "18.1", "10.2")

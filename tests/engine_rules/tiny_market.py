@@ -82,3 +82,26 @@ def _stamp(day: object) -> str:
 
 def _scaled(price: object) -> str:
     return str(round(float(str(price)) * 10_000))
+
+
+DAY = "20131007"
+START = """
+def initialize(self):
+    self.set_start_date(2013, 10, {first})
+    self.set_end_date(2013, 10, {last})
+    self.set_cash(100000)
+    self.set_benchmark(lambda time: 0)
+    self.seen = []
+    self.prepare()
+
+def stamp(self, what):
+    self.seen.append(self.time.strftime("%d %H:%M ") + str(what))
+"""
+EQUITY = """
+def prepare(self):
+    self.add_equity("XYZ", Resolution.MINUTE)
+"""
+
+
+def source(body: str, prepare: str = EQUITY, first: int = 7, last: int = 7) -> str:
+    return START.format(first=first, last=last) + prepare + body
