@@ -215,7 +215,7 @@ def rule(*numbers: str) -> Callable[[F], F]:
     return keep
 
 
-def tested_rules() -> dict[str, list[str]]:
+def rules_with_tests() -> dict[str, list[str]]:
     """Return rule number -> tests, read from the decorators."""
     found: dict[str, list[str]] = {number: [] for number in RULES}
     for path in sorted(Path(__file__).parent.glob("test_*.py")):
@@ -234,7 +234,7 @@ def tested_rules() -> dict[str, list[str]]:
 
 def render() -> str:
     """Return the page."""
-    found = tested_rules()
+    found = rules_with_tests()
     covered = sum(bool(tests) for tests in found.values())
     lines = [
         "# Rules of the engine and their tests",
