@@ -274,16 +274,18 @@ class ReferenceModel:
 
 
 def _open_local(kind: str, rest: str, text: str) -> StrategyModel:
+    if kind == "path":
+        base, adapter = split_path(rest, text)
+        chosen = str(base), None if adapter is None else str(adapter)
+    elif rest in ("", "base", "tuned"):
+        chosen = "standin", None if rest == "base" else "tuned"
+    else:
+        raise ConfigError(f"model {text!r} is unknown{did_you_mean(rest, ('base', 'tuned'))}; write standin[:base]")
     try:
         from llm_plugin.writer import open_writer
     except ModuleNotFoundError as error:
         raise ConfigError(f"model {text!r} needs '{error.name}': pip install 'lean-llm-plugin[llm]'") from error
-    if kind == "path":
-        base, adapter = split_path(rest, text)
-        return open_writer(str(base), None if adapter is None else str(adapter))
-    if rest not in ("", "base", "tuned"):
-        raise ConfigError(f"model {text!r} is unknown{did_you_mean(rest, ('base', 'tuned'))}; write standin[:base]")
-    return open_writer("standin", None if rest == "base" else "tuned")
+    return open_writer(*chosen)
 
 
 def _open_references(rest: str) -> StrategyModel:
