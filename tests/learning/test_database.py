@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -292,20 +291,31 @@ def test_a_watch_keeps_its_last_state(database: LearningDatabase) -> None:
     assert database.watch("w") == {"value": 2.0}
 
 
-def test_two_that_open_a_new_database_together_both_get_it(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
+OPENER = """
+import os, sys
+from llm_plugin.learning.database import LearningDatabase
+
+print("ready", flush=True)
+sys.stdin.readline()
+with LearningDatabase(sys.argv[1]) as database:
+    database.emit("e", "r", {"pid": os.getpid()})
+"""
+
+
+def test_those_that_open_a_new_database_together_all_get_it(tmp_path: Path) -> None:
     url = str(tmp_path / "store.sqlite")
-    openers = [context.Process(target=_open, args=(url,)) for _ in range(6)]
+    openers = [_opener(url) for _ in range(6)]
+    assert [opener.stdout.readline() for opener in openers if opener.stdout] == ["ready\n"] * 6
     for opener in openers:
-        opener.start()
-    for opener in openers:
-        opener.join()
-    assert [opener.exitcode for opener in openers] == [0] * 6
-
-
-def _open(url: str) -> None:
+        print("go", file=opener.stdin, flush=True)
+    assert [(opener.communicate(timeout=120)[1], opener.returncode) for opener in openers] == [("", 0)] * 6
     with LearningDatabase(url) as database:
-        database.emit("e", "r", {"pid": os.getpid(), "at": time.time()})
+        assert {row.payload["pid"] for row in database.events("e")} == {opener.pid for opener in openers}
+
+
+def _opener(url: str) -> subprocess.Popen[str]:
+    pipe = subprocess.PIPE
+    return subprocess.Popen([sys.executable, "-c", OPENER, url], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
 
 def test_a_database_that_is_none_is_named(tmp_path: Path) -> None:
