@@ -1,0 +1,1 @@
+"""Conditions evaluated on trusted bars with the engine's own indicators."""
