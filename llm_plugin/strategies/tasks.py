@@ -64,14 +64,13 @@ class Task:
         """Build a task from its JSON object.
 
         Args:
-            values: The object. `reference_file` and `alternative_files` name files instead of holding their text.
+            values: The object. `reference` and `alternatives` hold source texts or names of `.py` files.
             folder: Where those files lie.
 
         Raises:
             DataError: An unknown key, a missing or bad value, or a file that is not there.
         """
-        keys = (*_FIELDS, "reference_file", "alternative_files")
-        given = dict(known_keys("a task", values, keys))
+        given = dict(known_keys("a task", values, _FIELDS))
         missing = [key for key in ("id", "family", "difficulty", "prompt", "requirements") if key not in given]
         if missing:
             raise DataError(f"task {given.get('id', '?')!r} lacks {', '.join(missing)}")
@@ -124,12 +123,17 @@ def _converted(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _texts(given: dict[str, Any], folder: Path | None) -> dict[str, Any]:
-    one, more = given.pop("reference_file", None), given.pop("alternative_files", None)
-    if one is not None:
-        given["reference"] = _text_of(one, folder)
-    named = [_text_of(name, folder) for name in more or ()]
-    given["alternatives"] = (*(given.get("alternatives") or ()), *named)
+    if given.get("reference") is not None:
+        given["reference"] = _solution(given["reference"], folder)
+    given["alternatives"] = tuple(_solution(value, folder) for value in given.get("alternatives") or ())
     return given
+
+
+def _solution(value: Any, folder: Path | None) -> str:
+    """Return a source text: the value itself, or what the file holds that it names."""
+    if not isinstance(value, str) or not value.strip():
+        raise DataError(f"a solution is {value!r}; write the source or the name of a .py file")
+    return value if "\n" in value or not value.endswith(".py") else _text_of(value, folder)
 
 
 def _text_of(name: Any, folder: Path | None) -> str:

@@ -29,13 +29,13 @@ _PNL_SLACK = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One fair way to compute: fed from the run's start (`cold`) or long before, LEAN's statistics or pandas'."""
+    """One fair way to compute: fed from the run's `start`, `just` as early as needed or `long` before; whose statistics."""
 
-    cold: bool
+    fed_from: str
     style: str
 
 
-VARIANTS = tuple(Variant(cold, style) for cold in (False, True) for style in ("lean", "other"))
+VARIANTS = tuple(Variant(begin, style) for begin in ("long", "just", "start") for style in ("lean", "other"))
 
 
 def longest_window(texts: list[str]) -> int:
@@ -66,6 +66,7 @@ class Evaluator:
     def __init__(self, bars: Mapping[str, Bars], symbol: str, *, decision_calendar: bool = False) -> None:
         self._all, self.symbol, self.bars = bars, symbol, bars[symbol]
         self._decision_calendar = decision_calendar
+        self._reach = 0
         self._cache: dict[tuple[str, str, Variant], Any] = {}
         self._position: Mapping[str, Floats] = {}
         self._aligned: dict[str, NDArray[np.int64]] = {}
@@ -78,6 +79,7 @@ class Evaluator:
             position: The position's fields by name, one value a bar, NaN while flat; for exits.
         """
         self._position = position or {}
+        self._use(text)
         node = tree(text)
         needed = VARIANTS if any(isinstance(part, Call) for part in _parts(node)) else VARIANTS[:1]
         return merge([self._truth(node, variant) for variant in needed])
@@ -85,16 +87,29 @@ class Evaluator:
     def values(self, text: str) -> list[Floats]:
         """Evaluate an expression for every bar, once in every fair way."""
         self._position = {}
+        self._use(text)
         return [self._number(tree(text), variant, self.symbol) for variant in VARIANTS]
 
     def explain(self, text: str, at: int, position: Mapping[str, Floats] | None = None) -> str:
         """Return the values in a condition at a bar, such as `rsi(2) = 34.2, close = 201.1`."""
         self._position = position or {}
+        self._use(text)
         shown: dict[str, float] = {}
         for node in _told(tree(text)):
             values = np.asarray(self._any(node, VARIANTS[0], self.symbol), dtype=np.float64)
             shown.setdefault(to_text(node), float(values[at]))
         return ", ".join(f"{name} = {value:.6g}" for name, value in shown.items())
+
+    def _use(self, text: str) -> None:
+        reach = longest_window([text])
+        if reach != self._reach:
+            self._cache = {key: values for key, values in self._cache.items() if key[2].fed_from != "just"}
+            self._reach = reach
+
+    def _begin(self, variant: Variant) -> int:
+        if variant.fed_from == "long":
+            return 0
+        return max(0, self.bars.first - (self._reach if variant.fed_from == "just" else 0))
 
     # The tree.
     def _truth(self, node: Node, variant: Variant) -> Truth:
@@ -211,6 +226,7 @@ class Evaluator:
         if prefix is not None and prefix != self.symbol:
             # Another symbol's windows run over its own bars.
             other = Evaluator(self._all, prefix)
+            other._reach = self._reach
             bare = Call(name, node.arguments)
             return self._onto(prefix, other._number(bare, variant, prefix))
         if function.kind == "series":
@@ -223,9 +239,8 @@ class Evaluator:
         return self._indicator(node, name, variant, symbol)
 
     def _fed(self, values: Floats, variant: Variant) -> Floats:
-        if not variant.cold:
-            return values
-        return np.where(np.arange(len(values)) >= self.bars.first, values, np.nan)
+        begin = self._begin(variant)
+        return np.where(np.arange(len(values)) >= begin, values, np.nan) if begin else values
 
     @staticmethod
     def _math(name: str, values: list[Floats]) -> Floats:
@@ -237,7 +252,7 @@ class Evaluator:
 
     def _indicator(self, node: Call, name: str, variant: Variant, symbol: str) -> Floats:
         function = FUNCTIONS[name]
-        begin = self.bars.first if variant.cold else 0
+        begin = self._begin(variant)
         arguments = list(node.arguments)
         if INDICATORS[function.indicator].of_bars:
             return series_of_bars(function, [_constant(a) for a in arguments], self.bars, begin, variant.style)
