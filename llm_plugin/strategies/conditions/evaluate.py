@@ -29,7 +29,7 @@ _PNL_SLACK = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One fair way to compute: fed from the run's `start`, `just` as early as needed or `long` before; whose statistics."""
+    """One fair way to compute: fed from the run's `start`, `just` as early as needed, or `long` before; and a style."""
 
     fed_from: str
     style: str
@@ -81,14 +81,13 @@ class Evaluator:
         self._position = position or {}
         self._use(text)
         node = tree(text)
-        needed = VARIANTS if any(isinstance(part, Call) for part in _parts(node)) else VARIANTS[:1]
-        return merge([self._truth(node, variant) for variant in needed])
+        return merge([self._truth(node, variant) for variant in _ways(node)])
 
     def values(self, text: str) -> list[Floats]:
         """Evaluate an expression for every bar, once in every fair way."""
         self._position = {}
         self._use(text)
-        return [self._number(tree(text), variant, self.symbol) for variant in VARIANTS]
+        return [self._number(tree(text), variant, self.symbol) for variant in _ways(tree(text))]
 
     def explain(self, text: str, at: int, position: Mapping[str, Floats] | None = None) -> str:
         """Return the values in a condition at a bar, such as `rsi(2) = 34.2, close = 201.1`."""
@@ -262,6 +261,18 @@ class Evaluator:
             values = self.bars.fields[{"max": "high", "min": "low"}.get(name, "close")]
         parameters = [_constant(argument) for argument in arguments]
         return series_of_values(function, parameters, values, self.bars, begin, variant.style)
+
+
+def _ways(node: Node) -> list[Variant]:
+    """Return the variants that can differ for a condition."""
+    calls = {split_symbol(part.function)[1] for part in _parts(node) if isinstance(part, Call)}
+    kinds = {FUNCTIONS[name].indicator or name for name in calls}
+    windowed = any(FUNCTIONS[name].kind in ("indicator", "series") for name in calls)
+    styles = ("lean", "other") if kinds & _STYLED else ("lean",)
+    return [way for way in VARIANTS if way.style in styles and (windowed or way.fed_from == "long")]
+
+
+_STYLED = {"atr", "bb", "std", "variance", "zscore"}
 
 
 def _constant(node: Node) -> float:

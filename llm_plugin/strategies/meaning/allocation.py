@@ -1,0 +1,291 @@
+"""The witness of portfolios that are set anew at stated times: when, what and how much."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from llm_plugin.strategies.meaning.ledger import is_resting, to_us
+from llm_plugin.strategies.meaning.scene import Scene
+from llm_plugin.strategies.meaning.signals import Counts
+from llm_plugin.strategies.requirements import Rebalance
+
+__all__ = ["AllocationWitness", "period_starts"]
+
+_WEIGHT_RELATIVE = 0.1
+_WEIGHT_ABSOLUTE = 0.025
+
+
+def _key(every: str) -> Callable[[datetime], object]:
+    keys: dict[str, Callable[[datetime], object]] = {
+        "day": lambda moment: moment.date(),
+        "week": lambda moment: moment.isocalendar()[:2],
+        "month": lambda moment: (moment.year, moment.month),
+        "quarter": lambda moment: (moment.year, (moment.month - 1) // 3),
+        "year": lambda moment: moment.year,
+    }
+    return keys[every]
+
+
+def period_starts(moments: tuple[datetime, ...], first: int, rebalance: Rebalance) -> list[int]:
+    """Return the first bar of each period of the run; for `bars`, every so many bars from the first."""
+    if rebalance.every == "bars":
+        return list(range(first, len(moments), int(rebalance.bars or 1)))
+    key = _key(rebalance.every)
+    return [at for at in range(max(first, 1), len(moments)) if key(moments[at]) != key(moments[at - 1])]
+
+
+@dataclass(frozen=True)
+class _Window:
+    """From when to when orders belong to a rebalance; `known`: bars whose close may have been the last one known."""
+
+    begin_us: int
+    end_us: int
+    known: tuple[int, ...]
+    bar: int
+    optional: bool = False
+
+
+class AllocationWitness:
+    """A portfolio's run against its schedule.
+
+    Args:
+        scene: The run and its requirements.
+        at: "start" or "end": where in the period the portfolio is set.
+    """
+
+    def __init__(self, scene: Scene, at: str) -> None:
+        self.scene, self.at = scene, at
+        self.wanted = scene.wanted
+        self.lead = scene.bars[scene.wanted.symbols[0]]
+        self.counts: dict[str, Counts] = {}
+        self.windows = self._windows()
+
+    def count(self, name: str) -> Counts:
+        """Return the counts of one kind of check."""
+        return self.counts.setdefault(name, Counts())
+
+    def look(self) -> None:
+        """Check the times of all orders, and the portfolio after each rebalance."""
+        self._times()
+        for number, window in enumerate(self.windows):
+            self._portfolio(number, window)
+
+    # Times.
+    def _windows(self) -> list[_Window]:
+        rebalance, lead = self.wanted.rebalance, self.lead
+        if rebalance is None:
+            return []
+        if rebalance.every == "bars":
+            starts = self._spaced(rebalance)
+        else:
+            starts = period_starts(lead.local_ends, lead.first, rebalance)
+        per_bar = rebalance.every == "bars" or (rebalance.every == "day" and self.wanted.resolution == "daily")
+        windows = [self._window(max(lead.first - 1, 0), lead.first + 1, lead.first, optional=True)]
+        for at in starts:
+            if per_bar:
+                begin, end, bar = at, at + 1, at
+            elif self.at == "start":
+                begin, end, bar = at - 1, at + 1, at
+            else:
+                begin, end, bar = at - 2, at, at - 1
+            if begin < 0 or bar >= len(lead) - 1:
+                continue
+            windows.append(self._window(begin, end, bar))
+        return windows
+
+    def _window(self, begin: int, end: int, bar: int, *, optional: bool = False) -> _Window:
+        ends = self.lead.ends_us
+        until = int(ends[end]) if end < len(ends) else int(ends[-1]) + 10**12
+        return _Window(int(ends[begin]), until, tuple(range(begin, end)), bar, optional)
+
+    def _spaced(self, rebalance: Rebalance) -> list[int]:
+        """Return the bars of every so many bars, counted from the first order."""
+        placed = sorted(self.lead.index_at(to_us(order.created_utc)) for order in self.scene.run.orders)
+        begin = placed[0] if placed and placed[0] >= 0 else self.lead.first
+        return list(range(begin, len(self.lead), int(rebalance.bars or 1)))
+
+    def _times(self) -> None:
+        counts, rebalance = self.count("rebalance"), self.wanted.rebalance
+        last = int(self.lead.ends_us[-2])
+        leaves = bool(self.wanted.exit) or self.wanted.stop is not None or self.wanted.target is not None
+        for order in self.scene.run.orders:
+            moment = to_us(order.created_utc)
+            if moment >= last or is_resting(order) or order.symbol not in self.scene.bars:
+                continue
+            counts.seen += 1
+            if any(window.begin_us <= moment < window.end_us for window in self.windows):
+                continue
+            closes = self.scene.account.held(order.symbol, moment) * order.quantity < 0
+            if (leaves and closes) or self._first_possible(moment) or rebalance is None:
+                continue
+            where = (
+                f"every {rebalance.bars} bars"
+                if rebalance.every == "bars"
+                else f"the {self.at} of each {rebalance.every}"
+            )
+            counts.fail(
+                "rebalance",
+                f"{order.symbol}: an order of {order.quantity:g} was sent at {order.created_utc:%Y-%m-%d %H:%M} UTC; "
+                f"orders are expected only at {where} (last one before: {self._before(moment)})",
+                symbol=order.symbol,
+                utc=order.created_utc.isoformat(),
+            )
+
+    def _first_possible(self, moment: int) -> bool:
+        """Whether the order belongs to the very first rebalance, once everything was known."""
+        first = min((to_us(order.created_utc) for order in self.scene.run.orders), default=moment)
+        return moment <= first + 10
+
+    def _before(self, moment: int) -> str:
+        earlier = [window for window in self.windows if window.begin_us <= moment]
+        return self.scene.when(self.wanted.symbols[0], earlier[-1].bar) if earlier else "none"
+
+    # What is held.
+    def _portfolio(self, number: int, window: _Window) -> None:
+        later = [other.begin_us for other in self.windows[number + 1 :] if other.begin_us > window.begin_us]
+        settled = self._settled(window)
+        if settled is None or (later and settled > later[0] and self.at == "end"):
+            return
+        if window.optional and not self._held(settled):
+            return
+        found = [self._expected(at) for at in window.known]
+        expected = [weights for weights in found if weights is not None]
+        if not expected:
+            return
+        counts = self.count("ranking" if self.wanted.ranking is not None else "weights")
+        counts.seen += 1
+        problems = [self._differences(weights, settled) for weights in expected]
+        best = min(problems, key=len)
+        if not best:
+            return
+        if not self._held(settled) and not self._ordered_before(settled):
+            counts.seen -= 1  # not begun yet: warming up
+            return
+        name = "ranking" if self.wanted.ranking is not None else "weights"
+        counts.fail(
+            name,
+            f"after the rebalance of {self.scene.when(self.wanted.symbols[0], window.bar)}: {'; '.join(best)}"
+            f"{self._ranks(window.known[-1])}",
+            bar=self.scene.when(self.wanted.symbols[0], window.bar),
+        )
+
+    def _ordered_before(self, moment: int) -> bool:
+        return any(to_us(order.created_utc) <= moment for order in self.scene.run.orders)
+
+    def _settled(self, window: _Window) -> int | None:
+        """Return when the window's orders were filled; with none, the end of the window."""
+        mine = [o for o in self.scene.run.orders if window.begin_us <= to_us(o.created_utc) < window.end_us]
+        times = [to_us(fill.utc) for order in mine for fill in order.fills]
+        at = self.lead.index_at(max(times, default=window.end_us))
+        if at >= len(self.lead) - 1:
+            return None
+        return max(times, default=window.end_us)
+
+    def _held(self, moment: int) -> dict[str, float]:
+        account = self.scene.account
+        return {symbol: account.held(symbol, moment) for symbol in account.symbols if account.held(symbol, moment)}
+
+    def _expected(self, at: int) -> list[dict[str, float]] | None:
+        """Return the fair portfolios as of a bar, as weights; None where they are not known."""
+        if at < 0:
+            return None
+        chosen = self._chosen_by_rank(at) if self.wanted.ranking is not None else self._chosen_by_weight(at)
+        return chosen or None
+
+    def _place(self, symbol: str, at: int) -> int:
+        return self.scene.bars[symbol].index_at(int(self.lead.ends_us[at]))
+
+    def _passes(self, symbol: str, at: int, side: int) -> bool | None:
+        text = self.wanted.entry.side(side)
+        if text is None:
+            return True
+        truth = self.scene.evaluator(symbol).condition(text)
+        place = self._place(symbol, at)
+        if place < 0 or truth.certain[place] != truth.possible[place]:
+            return None
+        return bool(truth.certain[place])
+
+    def _chosen_by_weight(self, at: int) -> list[dict[str, float]]:
+        shares = self.wanted.weights
+        if shares is None:
+            size = self.wanted.size.value if self.wanted.size is not None else 1.0 / len(self.wanted.symbols)
+            shares = {symbol: size * self.wanted.sides[0] for symbol in self.wanted.symbols}
+        passing = {symbol: self._passes(symbol, at, 1 if share > 0 else -1) for symbol, share in shares.items()}
+        if any(passed is None for passed in passing.values()):
+            return []
+        return [{symbol: share if passing[symbol] else 0.0 for symbol, share in shares.items()}]
+
+    def _values(self, at: int) -> list[dict[str, float]]:
+        ranking = self.wanted.ranking
+        if ranking is None:
+            return []
+        series = {symbol: self.scene.evaluator(symbol).values(ranking.by) for symbol in self.wanted.symbols}
+        ways = len(next(iter(series.values())))
+        found = []
+        for way in range(ways):
+            row = {}
+            for symbol, variants in series.items():
+                place = self._place(symbol, at)
+                value = float(variants[way][place]) if place >= 0 else float("nan")
+                if not np.isnan(value):
+                    row[symbol] = value
+            found.append(row)
+        return found
+
+    def _chosen_by_rank(self, at: int) -> list[dict[str, float]]:
+        ranking, size = self.wanted.ranking, self.wanted.size
+        total = size.value if size is not None and size.kind == "fraction" else 1.0
+        found: list[dict[str, float]] = []
+        for values in self._values(at):
+            if ranking is None or len(values) < ranking.top + ranking.bottom:
+                continue
+            for ordered in _orders_of(values):
+                weights = dict.fromkeys(self.wanted.symbols, 0.0)
+                sides = [(s, 1) for s in ordered[: ranking.top]]
+                sides += [(s, -1) for s in (ordered[-ranking.bottom :] if ranking.bottom else [])]
+                for symbol, side in sides:
+                    passed = self._passes(symbol, at, side)
+                    count = ranking.top if side > 0 else ranking.bottom
+                    weights[symbol] = side * total / count if passed is not False else 0.0
+                if weights not in found:
+                    found.append(weights)
+        return found
+
+    def _differences(self, options: list[dict[str, float]], settled: int) -> list[str]:
+        return min((self._difference(weights, settled) for weights in options), key=len)
+
+    def _difference(self, weights: dict[str, float], settled: int) -> list[str]:
+        account = self.scene.account
+        equity = account.equity(settled)
+        problems = []
+        strict = self.wanted.size is not None or self.wanted.weights is not None
+        for symbol, weight in weights.items():
+            held = account.value(symbol, settled) / equity if equity > 0 else 0.0
+            if held * weight < 0 or (abs(held) > 0.01) != (weight != 0):
+                problems.append(f"{symbol} has {held:.0%} of the equity, {weight:.0%} is expected")
+            elif strict and abs(held - weight) > max(_WEIGHT_ABSOLUTE, _WEIGHT_RELATIVE * abs(weight)):
+                problems.append(f"{symbol} has {held:.1%} of the equity, {weight:.1%} is expected")
+        return problems
+
+    def _ranks(self, at: int) -> str:
+        ranking = self.wanted.ranking
+        values = self._values(at)
+        if ranking is None or not values or not values[0]:
+            return ""
+        shown = sorted(values[0].items(), key=lambda item: -item[1])
+        return f" ({ranking.by}: {', '.join(f'{symbol} {value:.4g}' for symbol, value in shown)})"
+
+
+def _orders_of(values: dict[str, float]) -> list[list[str]]:
+    """Return the symbols from best to worst; near ties in both orders."""
+    ordered = sorted(values, key=lambda symbol: -values[symbol])
+    found = [ordered]
+    for at in range(len(ordered) - 1):
+        first, second = values[ordered[at]], values[ordered[at + 1]]
+        if abs(first - second) <= 1e-6 * max(abs(first), abs(second), 1e-12):
+            found.append([*ordered[:at], ordered[at + 1], ordered[at], *ordered[at + 2 :]])
+    return found
