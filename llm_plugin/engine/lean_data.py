@@ -47,6 +47,7 @@ _SCALED_TYPES = frozenset({SecurityType.EQUITY})
 _SPLIT_QUOTE_TYPES = frozenset({SecurityType.CRYPTO, SecurityType.CRYPTO_FUTURE})
 _CACHE_FROM_BYTES = 1_000_000
 _CACHE_VERSION = 1
+_STRICT_FILES = 256
 
 
 def cache_folder() -> Path:
@@ -250,12 +251,20 @@ def _local_starts(raw: Ints, day: date | None, path: Path) -> Ints:
 
 
 def _strict_days(local: Ints, hours: ExchangeHours) -> tuple[Ints, Ints]:
+    known = hours.strict_days.get(key := local.tobytes())
+    if known is not None:
+        return known
     starts, ends = np.empty_like(local), np.empty_like(local)
     for row, day in enumerate((local // DAY_US).tolist()):
         opening, closing = hours.first_open_us(day), hours.last_close_us(day)
         starts[row] = day * DAY_US if opening is None else opening
         ends[row] = (day + 1) * DAY_US if closing is None else closing
-    return hours.time_zone.utcs(starts), hours.time_zone.utcs(ends)
+    found = hours.time_zone.utcs(starts), hours.time_zone.utcs(ends)
+    for array in found:
+        array.flags.writeable = False
+    if len(hours.strict_days) < _STRICT_FILES:
+        hours.strict_days[key] = found
+    return found
 
 
 @lru_cache(maxsize=64)

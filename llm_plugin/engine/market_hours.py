@@ -52,6 +52,8 @@ class ExchangeHours(LeanObject):
         self._late = {_date(k).toordinal(): _span(v) for k, v in entry.get("lateOpens", {}).items()}
         self.is_market_always_open = all(day == [(0, DAY_US, True)] for day in self._days) and not self._holidays
         self._cache: dict[int, list[Segment]] = {}
+        # Starts and ends (UTC) of strict daily bars by their days: every `history` call asks for the same.
+        self.strict_days: dict[bytes, Any] = {}
         # The last answer of is_open and how long it holds, regular and extended.
         self._windows = {False: (1, 0, False), True: (1, 0, False)}
 
