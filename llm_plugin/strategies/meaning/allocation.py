@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,7 @@ __all__ = ["AllocationWitness", "period_starts"]
 
 _WEIGHT_RELATIVE = 0.1
 _WEIGHT_ABSOLUTE = 0.025
+_MOST_OPTIONS = 16
 
 
 def _key(every: str) -> Callable[[datetime], object]:
@@ -199,25 +201,36 @@ class AllocationWitness:
     def _place(self, symbol: str, at: int) -> int:
         return self.scene.bars[symbol].index_at(int(self.lead.ends_us[at]))
 
-    def _passes(self, symbol: str, at: int, side: int) -> bool | None:
+    def _passes(self, symbol: str, at: int, side: int) -> tuple[bool, ...]:
+        """Return the fair answers of the entry condition: one, or both where it hangs by a rounding or a warm-up."""
         text = self.wanted.entry.side(side)
         if text is None:
-            return True
+            return (True,)
         truth = self.scene.evaluator(symbol).condition(text)
         place = self._place(symbol, at)
-        if place < 0 or truth.certain[place] != truth.possible[place]:
-            return None
-        return bool(truth.certain[place])
+        if place < 0 or not truth.possible[place]:
+            return (False,)
+        return (True,) if truth.certain[place] else (True, False)
 
     def _chosen_by_weight(self, at: int) -> list[dict[str, float]]:
-        shares = self.wanted.weights
-        if shares is None:
-            size = self.wanted.size.value if self.wanted.size is not None else 1.0 / len(self.wanted.symbols)
-            shares = {symbol: size * self.wanted.sides[0] for symbol in self.wanted.symbols}
-        passing = {symbol: self._passes(symbol, at, 1 if share > 0 else -1) for symbol, share in shares.items()}
-        if any(passed is None for passed in passing.values()):
-            return []
-        return [{symbol: share if passing[symbol] else 0.0 for symbol, share in shares.items()}]
+        wanted = self.wanted
+        size = wanted.size.value if wanted.size is not None and wanted.size.kind == "fraction" else None
+        share = size if size is not None else 1.0 / len(wanted.symbols)
+        options: list[list[float]] = []
+        for symbol in wanted.symbols:
+            fair: set[float] = set()
+            if wanted.weights is None:
+                sides = [side for side in wanted.sides if wanted.entry.side(side) is not None]
+            else:
+                sides = [1 if wanted.weights.get(symbol, 0.0) >= 0 else -1]
+            answers = [[(side, passed) for passed in self._passes(symbol, at, side)] for side in sides]
+            for combination in itertools.product(*answers):
+                held = [side for side, passed in combination if passed]
+                asked = abs(wanted.weights.get(symbol, 0.0)) if wanted.weights is not None else share
+                fair.add(held[0] * asked if held else 0.0)
+            options.append(sorted(fair))
+        combined = itertools.islice(itertools.product(*options), _MOST_OPTIONS)
+        return [dict(zip(wanted.symbols, weights, strict=True)) for weights in combined]
 
     def _values(self, at: int) -> list[dict[str, float]]:
         ranking = self.wanted.ranking
@@ -238,21 +251,21 @@ class AllocationWitness:
 
     def _chosen_by_rank(self, at: int) -> list[dict[str, float]]:
         ranking, size = self.wanted.ranking, self.wanted.size
-        total = size.value if size is not None and size.kind == "fraction" else 1.0
+        each = size.value if size is not None and size.kind == "fraction" else None
         found: list[dict[str, float]] = []
         for values in self._values(at):
             if ranking is None or len(values) < ranking.top + ranking.bottom:
                 continue
             for ordered in _orders_of(values):
-                weights = dict.fromkeys(self.wanted.symbols, 0.0)
-                sides = [(s, 1) for s in ordered[: ranking.top]]
-                sides += [(s, -1) for s in (ordered[-ranking.bottom :] if ranking.bottom else [])]
-                for symbol, side in sides:
-                    passed = self._passes(symbol, at, side)
-                    count = ranking.top if side > 0 else ranking.bottom
-                    weights[symbol] = side * total / count if passed is not False else 0.0
-                if weights not in found:
-                    found.append(weights)
+                picked = [(s, 1, ranking.top) for s in ordered[: ranking.top]]
+                picked += [(s, -1, ranking.bottom) for s in (ordered[-ranking.bottom :] if ranking.bottom else [])]
+                answers = [self._passes(symbol, at, side) for symbol, side, _ in picked]
+                for passed in itertools.islice(itertools.product(*answers), _MOST_OPTIONS):
+                    weights = dict.fromkeys(self.wanted.symbols, 0.0)
+                    for (symbol, side, count), holds in zip(picked, passed, strict=True):
+                        weights[symbol] = side * (each if each is not None else 1.0 / count) if holds else 0.0
+                    if weights not in found:
+                        found.append(weights)
         return found
 
     def _differences(self, options: list[dict[str, float]], settled: int) -> list[str]:
