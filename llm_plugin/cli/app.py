@@ -9,6 +9,7 @@ import typer
 
 from llm_plugin import __version__
 from llm_plugin.cli import (
+    ab,
     backtest,
     compare,
     conformance,
@@ -16,6 +17,7 @@ from llm_plugin.cli import (
     drift,
     explain,
     gate,
+    generate,
     loop,
     memory,
     models,
@@ -78,6 +80,8 @@ for _module in (
     drift,
     serve,
     gate,
+    generate,
+    ab,
     versions,
     retrain,
     conformance,
