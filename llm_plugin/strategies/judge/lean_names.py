@@ -1,0 +1,201 @@
+"""Every name of LEAN: classes, members, bases and the types of members, read once from quantconnect-stubs.
+
+The index is kept as JSON under the plugin's home, by version of the stubs: parsing them takes seconds, reading it
+does not.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from llm_plugin.engine.lean_data import home_folder
+from llm_plugin.engine.names import snake
+from llm_plugin.errors import ConfigError, StoreUnavailable
+from llm_plugin.files import write_whole
+
+__all__ = ["LeanIndex", "is_valid_member", "lean_index"]
+
+_FORMAT = 3
+_PACKAGE = "quantconnect-stubs"
+_ITEM, _CALL = "__getitem__", "__call__"
+# What `from AlgorithmImports import *` brings of .NET itself.
+_SYSTEM = ("System/__init__.pyi", "System/Drawing/__init__.pyi")
+# Bases that say nothing about members; a class with any other foreign base has members that no stub tells.
+_PLAIN_BASES = frozenset(
+    "object Object Enum IntEnum Exception ValueType Protocol Generic IDisposable IEquatable IComparable IEnumerable "
+    "IEnumerator IList IReadOnlyList ICollection IReadOnlyCollection EventArgs Attribute ICloneable IConvertible "
+    "JsonConverter IEqualityComparer IComparer ABC MarshalByRefObject DynamicObject INotifyPropertyChanged".split()
+)
+
+
+@dataclass
+class LeanIndex:
+    """LEAN's names.
+
+    Attributes:
+        version: Of the stubs.
+        classes: Members by class: name -> type, a class of the index or empty.
+        bases: Names of base classes by class.
+    """
+
+    version: str
+    classes: dict[str, dict[str, str]] = field(default_factory=dict)
+    bases: dict[str, list[str]] = field(default_factory=dict)
+
+    def knows_all(self, name: str) -> bool:
+        """Return whether the members of a class are known to the last: it and all of its bases stand in the index."""
+        if name not in self.classes:
+            return False
+        return all(
+            base in _PLAIN_BASES or base.startswith("QuantConnect_") or self.knows_all(base)
+            for base in self.bases[name]
+            if base != name
+        )
+
+    def lineage(self, name: str) -> Iterator[str]:
+        """Yield a class and its bases, each once."""
+        waiting, seen = [name], set()
+        while waiting:
+            current = waiting.pop(0)
+            if current in self.classes and current not in seen:
+                seen.add(current)
+                yield current
+                waiting += self.bases[current]
+
+    def find(self, name: str, member: str) -> str | None:
+        """Return the type of a member in either spelling (empty if unknown), None if the class has no such member."""
+        twin = snake(member)
+        for kind in self.lineage(name):
+            members = self.classes[kind]
+            for spelling in (member, twin, twin.upper()):
+                if spelling in members:
+                    return members[spelling]
+        return None
+
+    def members(self, name: str) -> list[str]:
+        """Return the public members of a class and its bases."""
+        return [m for kind in self.lineage(name) for m in self.classes[kind] if not m.startswith("_")]
+
+
+@lru_cache(maxsize=1)
+def lean_index() -> LeanIndex:
+    """Return the index of the installed stubs.
+
+    Raises:
+        ConfigError: quantconnect-stubs is not installed.
+    """
+    try:
+        version = importlib.metadata.version(_PACKAGE)
+    except importlib.metadata.PackageNotFoundError:
+        raise ConfigError(
+            "the judge needs LEAN's names, and quantconnect-stubs is not installed: pip install 'lean-llm-plugin[lean]'"
+        ) from None
+    path = home_folder() / "cache" / f"lean-names-{version}-{_FORMAT}.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return LeanIndex(values["version"], values["classes"], values["bases"])
+    except (OSError, ValueError, KeyError):
+        index = _build(version)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, json.dumps({"version": version, "classes": index.classes, "bases": index.bases}))
+    except (OSError, StoreUnavailable):
+        pass  # it is built again next time
+    return index
+
+
+def _build(version: str) -> LeanIndex:
+    index = LeanIndex(version)
+    for file in importlib.metadata.files(_PACKAGE) or []:
+        name = str(file)
+        if name in _SYSTEM or (name.startswith("QuantConnect/") and name.endswith("__init__.pyi")):
+            for node in ast.parse(Path(str(file.locate())).read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.ClassDef):
+                    _read_class(node, index)
+    known = index.classes
+    for members in known.values():
+        for member, kind in members.items():
+            if kind not in known:
+                members[member] = ""
+    return index
+
+
+def _read_class(node: ast.ClassDef, index: LeanIndex) -> None:
+    # Classes of one name in several namespaces are joined: a member of any of them is a member.
+    members = index.classes.setdefault(node.name, {})
+    bases = index.bases.setdefault(node.name, [])
+    for base in node.bases:
+        name = _simple(base)
+        if name and name not in bases:
+            bases.append(name)
+    for item in node.body:
+        if isinstance(item, ast.ClassDef):
+            _put(members, item.name, item.name)
+            _read_class(item, index)
+        elif isinstance(item, ast.FunctionDef):
+            given = "" if any(_is_setter(mark) for mark in item.decorator_list) else _type(item.returns)
+            _put(members, item.name, given, setter=given == "" and bool(item.decorator_list))
+        elif isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
+            _put(members, item.target.id, _type(item.annotation))
+        elif isinstance(item, ast.Assign):
+            for target in item.targets:
+                if isinstance(target, ast.Name):
+                    _put(members, target.id, node.name if _is_enum(node) else "")
+
+
+def _put(members: dict[str, str], name: str, kind: str, *, setter: bool = False) -> None:
+    if setter and name in members:
+        return
+    # Overloads of different types tell none.
+    members[name] = kind if members.get(name, kind) == kind else ""
+
+
+def _is_setter(mark: ast.expr) -> bool:
+    return isinstance(mark, ast.Attribute) and mark.attr == "setter"
+
+
+def _is_enum(node: ast.ClassDef) -> bool:
+    return any(_simple(base) in ("Enum", "IntEnum") for base in node.bases)
+
+
+def _type(annotation: ast.expr | None) -> str:
+    if annotation is None or isinstance(annotation, ast.Subscript | ast.Constant):
+        return ""
+    return _simple(annotation)
+
+
+def _simple(node: ast.expr) -> str:
+    head: Any = node.value if isinstance(node, ast.Subscript) else node
+    if isinstance(head, ast.Attribute):
+        return head.attr
+    return head.id if isinstance(head, ast.Name) else ""
+
+
+def is_valid_member(member: str, source: str) -> bool:
+    """Return whether the engine's claim that it lacks a member excuses a candidate.
+
+    The claim comes out of the candidate's process: it holds only for a name that LEAN has and the candidate uses.
+
+    Args:
+        member: As the engine names it: `QCAlgorithm.add_option`, `OptionRight`, `QCAlgorithm.set_warm_up(...)`.
+        source: The candidate.
+    """
+    head, _, rest = re.split(r"[( ]", member, maxsplit=1)[0].partition(".")
+    leaf = rest.rpartition(".")[2] or head
+    used = {word for word in re.findall(r"\w+", source)} | {snake(word) for word in re.findall(r"\w+", source)}
+    if not {leaf, snake(leaf), snake(leaf).upper()} & used:
+        return False
+    index = lean_index()
+    if not rest:
+        return head in index.classes
+    return any(index.find(kind, leaf) is not None for kind in (head, leaf) if kind in index.classes) or (
+        head not in index.classes and any(leaf in members for members in index.classes.values())
+    )

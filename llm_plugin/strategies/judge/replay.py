@@ -1,0 +1,326 @@
+"""The trusted replay: a candidate's order requests, sent again in a process in which none of its code ever ran.
+
+Fills, fees, equity and statistics of a verdict come from here. What the candidate's own engine told it about its orders
+has no part in it.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from llm_plugin.engine.combo_orders import GroupOrderManager
+from llm_plugin.engine.enums import (
+    AccountType,
+    DataNormalizationMode,
+    OrderType,
+    Resolution,
+    SecurityType,
+)
+from llm_plugin.engine.environment_enums import BrokerageName
+from llm_plugin.engine.framework.pipeline import FrameworkPipeline
+from llm_plugin.engine.runner import BacktestResult, run_backtest
+from llm_plugin.engine.scheduling import ScheduledEvent
+from llm_plugin.engine.tickets import SubmitOrderRequest, UpdateOrderFields
+from llm_plugin.engine.time_in_force import TimeInForce
+from llm_plugin.engine.zones import from_us
+from llm_plugin.errors import AlgorithmError, LeanLlmError
+from llm_plugin.strategies.judge.script import Action, BadScript, Script, Subscription
+
+__all__ = ["Player", "Replayed", "current_script", "replay"]
+
+_ALGORITHM = Path(__file__).with_name("replay_algorithm.py")
+_script: ContextVar[Script | None] = ContextVar("judge_script", default=None)
+
+
+def current_script() -> Script:
+    """Return the script that is being replayed.
+
+    Raises:
+        RuntimeError: None is: only `replay` runs the replay's algorithm.
+    """
+    script = _script.get()
+    if script is None:
+        raise RuntimeError("the replay's algorithm is run by llm_plugin.strategies.judge.replay.replay")
+    return script
+
+
+@dataclass
+class Replayed:
+    """What the replay gave.
+
+    Attributes:
+        result: The engine's result.
+        asked_us: When each order was asked for, by the replay's number of the order.
+        lost: Requests that named nothing that the replay knows.
+    """
+
+    result: BacktestResult
+    asked_us: dict[int, int] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
+
+
+def replay(
+    script: Script, data_folder: Path, *, start: date | None = None, end: date | None = None, scratch: Path
+) -> Replayed:
+    """Send a script's requests at their times on trusted data.
+
+    Args:
+        script: What the candidate asked for.
+        data_folder: LEAN-format data.
+        start: First day; None takes the script's.
+        end: Last day.
+        scratch: A folder for the object store, which stays empty.
+
+    Raises:
+        BadScript: The settings name something that cannot be.
+    """
+    world = script.world
+    if world is None:
+        raise BadScript("it never finished `initialize`")
+    first, last = start or _day(world.start), end or _day(world.end)
+    token = _script.set(script)
+    try:
+        result = run_backtest(
+            _ALGORITHM,
+            data_folder=data_folder,
+            results_folder=None,
+            start=first,
+            end=last,
+            raise_errors=False,
+            object_store_folder=scratch,
+        )
+    finally:
+        _script.reset(token)
+    player = getattr(result.algorithm, "player", None)
+    if player is None or result.error:
+        raise BadScript(f"its settings cannot be replayed: {result.error or 'no run'}")
+    return Replayed(result, player.asked_us, player.lost)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise BadScript(f"{text[:40]!r} is no date") from None
+
+
+class _Framework(FrameworkPipeline):
+    """The last step of every moment: there the requests of that moment are sent, after corporate actions."""
+
+    player: Player
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is to be sent now."""
+        return not self.player.is_due
+
+    def on_slice(self, data: Any) -> None:
+        """Send what the candidate asked for at this moment."""
+        self.player.send_due()
+
+
+class Player:
+    """Sends a script's requests through an algorithm.
+
+    Args:
+        algorithm: The replay's algorithm.
+        script: What is sent.
+    """
+
+    def __init__(self, algorithm: Any, script: Script) -> None:
+        self._algorithm, self._script = algorithm, script
+        self._core = algorithm._engine
+        self._next = 0
+        self._subscribed = 0
+        self._leverage = 0
+        self._sending = False
+        self._tickets: dict[int, Any] = {}
+        self._symbols: dict[str, Any] = {}
+        self._groups: dict[int, GroupOrderManager] = {}
+        self._seen: set[tuple[str, int]] = set()
+        self.asked_us: dict[int, int] = {}
+        self.lost: list[str] = []
+
+    def prepare(self) -> None:
+        """Make account, streams and the moments at which something is sent."""
+        world, algorithm, core = self._script.world, self._algorithm, self._core
+        if world is None:
+            raise AlgorithmError("no settings")
+        if world.brokerage or world.account_type != int(AccountType.MARGIN):
+            algorithm.set_brokerage_model(BrokerageName(world.brokerage), AccountType(world.account_type))
+        algorithm.set_time_zone(world.zone)
+        if world.currency != "USD":
+            algorithm.set_account_currency(world.currency)
+        for currency, amount in world.cash:
+            if currency == world.currency:
+                algorithm.set_cash(amount)
+            else:
+                algorithm.set_cash(currency, amount)
+        core.settings.daily_precise_end_time = world.precise_end_time
+        core.universe_settings.data_normalization_mode = DataNormalizationMode(world.normalization)
+        self._warm_up()
+        framework = _Framework(algorithm, lambda symbol: core.entry_of(symbol).exchange_hours)
+        framework.player = self
+        algorithm.framework = framework
+        self._subscribe_until(0)
+        if world.benchmark is not None:
+            kind, ticker, market = world.benchmark
+            core.benchmark_request = core.make_symbol(ticker, SecurityType(kind), market)
+        elif world.constant_benchmark:
+            algorithm.set_benchmark(lambda time: 0)
+        moments = sorted({action.utc_us for action in self._script.actions})
+        moments = sorted({*moments, *(stream.utc_us for stream in self._script.subscriptions if stream.utc_us)})
+        algorithm.schedule.add(ScheduledEvent("judge", (from_us(moment) for moment in moments), self._wake))
+
+    def _warm_up(self) -> None:
+        from datetime import timedelta
+
+        world = self._script.world
+        if world is not None and world.warmup_seconds > 0:
+            self._algorithm.set_warm_up(timedelta(seconds=world.warmup_seconds))
+        elif world is not None and world.warmup_bars:
+            self._algorithm.set_warm_up(world.warmup_bars)
+
+    # When.
+    @property
+    def is_due(self) -> bool:
+        """Whether a request waits for this moment."""
+        now = self._core.clock.utc_us
+        actions, streams = self._script.actions, self._script.subscriptions
+        return (self._next < len(actions) and actions[self._next].utc_us <= now) or (
+            self._subscribed < len(streams) and streams[self._subscribed].utc_us <= now
+        )
+
+    def _wake(self) -> None:
+        # In the middle of a moment the framework's step follows; between two moments nothing does.
+        current = self._algorithm._current_slice
+        if current is None or current._us != self._core.clock.utc_us:
+            self.send_due()
+
+    def on_event(self) -> None:
+        """Send what was asked for inside of the order event that happens now."""
+        actions, now = self._script.actions, self._core.clock.utc_us
+        count = len(self._core.transactions.events)
+        while self._next < len(actions):
+            action = actions[self._next]
+            if action.utc_us != now or action.nested != count:
+                return
+            self._send_next()
+
+    def send_due(self) -> None:
+        """Send everything up to now."""
+        actions, now = self._script.actions, self._core.clock.utc_us
+        self._subscribe_until(now)
+        while self._next < len(actions) and actions[self._next].utc_us <= now:
+            if actions[self._next].ending:
+                return
+            self._send_next()
+
+    def finish(self) -> None:
+        """Send what is left."""
+        while self._next < len(self._script.actions):
+            self._send_next()
+
+    def _send_next(self) -> None:
+        action = self._script.actions[self._next]
+        self._next += 1
+        self._set_leverages(action.utc_us)
+        try:
+            if action.what == "order":
+                self._order(action)
+            else:
+                self._change(action)
+        except (LeanLlmError, ValueError, KeyError, TypeError, ArithmeticError) as error:
+            self._lose(f"{action.what} {action.order}: {error}")
+
+    def _lose(self, text: str) -> None:
+        if len(self.lost) < 20:
+            self.lost.append(text[:300])
+
+    # What.
+    def _subscribe_until(self, utc_us: int) -> None:
+        streams = self._script.subscriptions
+        while self._subscribed < len(streams) and streams[self._subscribed].utc_us <= utc_us:
+            stream = streams[self._subscribed]
+            self._subscribed += 1
+            if (stream.sid, stream.resolution) in self._seen:
+                continue
+            self._seen.add((stream.sid, stream.resolution))
+            self._subscribe(stream)
+
+    def _subscribe(self, stream: Subscription) -> None:
+        core = self._core
+        symbol = core.make_symbol(stream.ticker, SecurityType(stream.kind), stream.market)
+        if str(symbol.id) != stream.sid:
+            raise AlgorithmError(f"{stream.sid} is not {stream.ticker} in this data folder")
+        given = {
+            "resolution": Resolution(stream.resolution),
+            "fill_forward": stream.fill_forward,
+            "leverage": stream.leverage if stream.leverage > 0 else 0,
+            "extended_market_hours": stream.extended,
+            "data_normalization_mode": DataNormalizationMode(stream.normalization),
+        }
+        self._algorithm._subscribe(symbol, stream.ticker, given)
+        self._symbols[stream.sid] = symbol
+
+    def _set_leverages(self, utc_us: int) -> None:
+        rows = self._script.leverages
+        while self._leverage < len(rows) and rows[self._leverage][0] <= utc_us:
+            _, sid, value = rows[self._leverage]
+            self._leverage += 1
+            symbol = self._symbols.get(sid)
+            if symbol is not None and 0 < value <= 1000:
+                self._core.securities[symbol].set_leverage(value)
+
+    def _order(self, action: Action) -> None:
+        symbol, core = self._symbols.get(action.sid), self._core
+        if symbol is None:
+            raise KeyError(f"{action.sid} was not subscribed to")
+        properties = core.default_order_properties.clone()
+        properties.time_in_force = _life(action.life)
+        for name, value in action.options:
+            if name in getattr(properties, "_options", ()):
+                setattr(properties, name, value)
+        request = SubmitOrderRequest.make(
+            OrderType(action.kind), symbol, action.quantity, core.clock.utc_time, action.tag, properties,
+            action.is_async, **dict(action.prices),
+        )  # fmt: skip
+        if action.group is not None:
+            number, count, quantity, limit = action.group
+            if number not in self._groups:
+                group = GroupOrderManager(core.transactions.next_group_id(), count, quantity, limit)
+                self._groups[number] = group
+            request.group_order_manager = self._groups[number]
+        # What its fill makes the candidate ask for needs the ticket's number already.
+        expected = core.transactions._last_id + 1
+        self.asked_us[expected] = action.utc_us
+        self._tickets[action.order] = expected
+        self._algorithm.submit_order_request(request)
+
+    def _change(self, action: Action) -> None:
+        number = self._tickets.get(action.order)
+        ticket = self._core.transactions.get_order_ticket(number) if number is not None else None
+        if ticket is None:
+            raise KeyError("there is no such order")
+        if action.what == "cancel":
+            ticket.cancel(action.tag or None)
+            return
+        fields = UpdateOrderFields()
+        for name, value in action.prices:
+            setattr(fields, name, value)
+        if action.tag:
+            fields.tag = action.tag
+        ticket.update(fields)
+
+
+def _life(text: str) -> Any:
+    kind, _, moment = text.partition(":")
+    if kind == "Day":
+        return TimeInForce.DAY
+    if kind == "GoodTilDate":
+        return TimeInForce.good_til_date(datetime.fromisoformat(moment))
+    return TimeInForce.GOOD_TIL_CANCELED
