@@ -64,13 +64,14 @@ class Task:
         """Build a task from its JSON object.
 
         Args:
-            values: The object. `reference` and `alternatives` hold source texts or names of `.py` files.
+            values: The object. `reference` and `alternatives` hold source texts or names of `.py` files, as do
+                `reference_file` and `alternative_files`.
             folder: Where those files lie.
 
         Raises:
             DataError: An unknown key, a missing or bad value, or a file that is not there.
         """
-        given = dict(known_keys("a task", values, _FIELDS))
+        given = dict(known_keys("a task", values, (*_FIELDS, "reference_file", "alternative_files")))
         missing = [key for key in ("id", "family", "difficulty", "prompt", "requirements") if key not in given]
         if missing:
             raise DataError(f"task {given.get('id', '?')!r} lacks {', '.join(missing)}")
@@ -123,9 +124,13 @@ def _converted(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _texts(given: dict[str, Any], folder: Path | None) -> dict[str, Any]:
-    if given.get("reference") is not None:
-        given["reference"] = _solution(given["reference"], folder)
-    given["alternatives"] = tuple(_solution(value, folder) for value in given.get("alternatives") or ())
+    one, more = given.pop("reference_file", None), given.pop("alternative_files", None)
+    reference = given.get("reference") if one is None else one
+    if reference is not None:
+        given["reference"] = _solution(reference, folder)
+    given["alternatives"] = tuple(
+        _solution(value, folder) for value in (*(given.get("alternatives") or ()), *(more or ()))
+    )
     return given
 
 

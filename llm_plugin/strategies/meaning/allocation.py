@@ -6,19 +6,26 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeAlias
 
 import numpy as np
 
 from llm_plugin.strategies.meaning.ledger import is_resting, to_us
 from llm_plugin.strategies.meaning.scene import Scene
 from llm_plugin.strategies.meaning.signals import Counts
+from llm_plugin.strategies.meaning.sizes import volatility_shares
 from llm_plugin.strategies.requirements import Rebalance
 
 __all__ = ["AllocationWitness", "period_starts"]
 
+Share: TypeAlias = tuple[float, float]
+Shares: TypeAlias = dict[str, Share]
+_NOTHING: Share = (0.0, 0.0)
+_DUST = 0.01
 _WEIGHT_RELATIVE = 0.1
 _WEIGHT_ABSOLUTE = 0.025
 _MOST_OPTIONS = 16
+_RESIZED = 0.25
 
 
 def _key(every: str) -> Callable[[datetime], object]:
@@ -121,7 +128,11 @@ class AllocationWitness:
             counts.seen += 1
             if any(window.begin_us <= moment < window.end_us for window in self.windows):
                 continue
-            closes = self.scene.account.held(order.symbol, moment) * order.quantity < 0
+            before = self.scene.account.held(order.symbol, moment)
+            closes = before * order.quantity < 0
+            # Models of the framework keep shares where they were: that is no new decision.
+            if before and abs(order.quantity) <= _RESIZED * abs(before):
+                continue
             if (leaves and closes) or self._first_possible(moment) or rebalance is None:
                 continue
             where = (
@@ -160,7 +171,7 @@ class AllocationWitness:
             return
         counts = self.count("ranking" if self.wanted.ranking is not None else "weights")
         counts.seen += 1
-        problems = [self._differences(weights, settled) for weights in expected]
+        problems = [self._differences(weights, window, settled) for weights in expected]
         best = min(problems, key=len)
         if not best:
             return
@@ -191,7 +202,7 @@ class AllocationWitness:
         account = self.scene.account
         return {symbol: account.held(symbol, moment) for symbol in account.symbols if account.held(symbol, moment)}
 
-    def _expected(self, at: int) -> list[dict[str, float]] | None:
+    def _expected(self, at: int) -> list[Shares] | None:
         """Return the fair portfolios as of a bar, as weights; None where they are not known."""
         if at < 0:
             return None
@@ -212,13 +223,12 @@ class AllocationWitness:
             return (False,)
         return (True,) if truth.certain[place] else (True, False)
 
-    def _chosen_by_weight(self, at: int) -> list[dict[str, float]]:
+    def _chosen_by_weight(self, at: int) -> list[Shares]:
         wanted = self.wanted
-        size = wanted.size.value if wanted.size is not None and wanted.size.kind == "fraction" else None
-        share = size if size is not None else 1.0 / len(wanted.symbols)
-        options: list[list[float]] = []
+        options: list[list[Share]] = []
         for symbol in wanted.symbols:
-            fair: set[float] = set()
+            fair: set[Share] = set()
+            share = self._share(symbol, at)
             if wanted.weights is None:
                 sides = [side for side in wanted.sides if wanted.entry.side(side) is not None]
             else:
@@ -226,8 +236,7 @@ class AllocationWitness:
             answers = [[(side, passed) for passed in self._passes(symbol, at, side)] for side in sides]
             for combination in itertools.product(*answers):
                 held = [side for side, passed in combination if passed]
-                asked = abs(wanted.weights.get(symbol, 0.0)) if wanted.weights is not None else share
-                fair.add(held[0] * asked if held else 0.0)
+                fair.add(_signed(share, held[0]) if held else _NOTHING)
             options.append(sorted(fair))
         combined = itertools.islice(itertools.product(*options), _MOST_OPTIONS)
         return [dict(zip(wanted.symbols, weights, strict=True)) for weights in combined]
@@ -249,10 +258,9 @@ class AllocationWitness:
             found.append(row)
         return found
 
-    def _chosen_by_rank(self, at: int) -> list[dict[str, float]]:
-        ranking, size = self.wanted.ranking, self.wanted.size
-        each = size.value if size is not None and size.kind == "fraction" else None
-        found: list[dict[str, float]] = []
+    def _chosen_by_rank(self, at: int) -> list[Shares]:
+        ranking = self.wanted.ranking
+        found: list[Shares] = []
         for values in self._values(at):
             if ranking is None or len(values) < ranking.top + ranking.bottom:
                 continue
@@ -261,27 +269,58 @@ class AllocationWitness:
                 picked += [(s, -1, ranking.bottom) for s in (ordered[-ranking.bottom :] if ranking.bottom else [])]
                 answers = [self._passes(symbol, at, side) for symbol, side, _ in picked]
                 for passed in itertools.islice(itertools.product(*answers), _MOST_OPTIONS):
-                    weights = dict.fromkeys(self.wanted.symbols, 0.0)
+                    weights = dict.fromkeys(self.wanted.symbols, _NOTHING)
                     for (symbol, side, count), holds in zip(picked, passed, strict=True):
-                        weights[symbol] = side * (each if each is not None else 1.0 / count) if holds else 0.0
+                        weights[symbol] = _signed(self._share(symbol, at, count), side) if holds else _NOTHING
                     if weights not in found:
                         found.append(weights)
         return found
 
-    def _differences(self, options: list[dict[str, float]], settled: int) -> list[str]:
-        return min((self._difference(weights, settled) for weights in options), key=len)
+    def _share(self, symbol: str, at: int, count: int = 0) -> Share:
+        """Return the smallest and the largest fair share of equity of a symbol that is held."""
+        wanted, size = self.wanted, self.wanted.size
+        if wanted.weights is not None:
+            share = abs(wanted.weights.get(symbol, 0.0))
+            return share, share
+        if size is None:
+            return (1.0 / count, 1.0 / count) if count else (1.0 / len(wanted.symbols), 1.0)
+        if size.kind == "volatility_target":
+            return volatility_shares(size, self._place(symbol, at), self.scene.evaluator(symbol)) or (0.0, 10.0)
+        # Shares and cash are seen in the orders.
+        return (size.value, size.value) if size.kind == "fraction" else (0.0, 10.0)
 
-    def _difference(self, weights: dict[str, float], settled: int) -> list[str]:
+    def _differences(self, options: list[Shares], window: _Window, settled: int) -> list[str]:
+        return min((self._difference(weights, window, settled) for weights in options), key=len)
+
+    def _difference(self, weights: Shares, window: _Window, settled: int) -> list[str]:
         account = self.scene.account
         equity = account.equity(settled)
         problems = []
         strict = self.wanted.size is not None or self.wanted.weights is not None
-        for symbol, weight in weights.items():
+        for symbol, (low, high) in weights.items():
             held = account.value(symbol, settled) / equity if equity > 0 else 0.0
-            if held * weight < 0 or (abs(held) > 0.01) != (weight != 0):
-                problems.append(f"{symbol} has {held:.0%} of the equity, {weight:.0%} is expected")
-            elif strict and abs(held - weight) > max(_WEIGHT_ABSOLUTE, _WEIGHT_RELATIVE * abs(weight)):
-                problems.append(f"{symbol} has {held:.1%} of the equity, {weight:.1%} is expected")
+            text = f"{low:.1%}" if high - low < 0.005 else f"{low:.1%} to {high:.1%}"
+            slack = max(_WEIGHT_ABSOLUTE, _WEIGHT_RELATIVE * max(abs(low), abs(high)))
+            wrong_side = held * (low + high) < 0 or (abs(held) > _DUST) != ((low, high) != _NOTHING)
+            if wrong_side or (strict and not low - slack <= held <= high + slack):
+                problems.append(f"{symbol} has {held:.1%} of the equity, {text} is expected")
+            elif (low, high) != _NOTHING:
+                problems += self._traded(symbol, window)
+        return problems
+
+    def _traded(self, symbol: str, window: _Window) -> list[str]:
+        """Check the orders of a rebalance where the size is an amount: of the order, or of what is held after it."""
+        size = self.wanted.size
+        if size is None or size.kind not in ("shares", "cash"):
+            return []
+        problems = []
+        for order in self.scene.orders(symbol):
+            if not order.fills or not window.begin_us <= to_us(order.created_utc) < window.end_us:
+                continue
+            price, after = order.fills[0].price, self.scene.account.held(symbol, to_us(order.fills[-1].utc))
+            wanted = size.value if size.kind == "shares" else size.value / price
+            if all(abs(abs(seen) - wanted) > max(0.05 * wanted, 1.0) for seen in (order.quantity, after)) and after:
+                problems.append(f"{symbol} was traded by {order.quantity:g} at {price:.6g}; {wanted:.1f} is expected")
         return problems
 
     def _ranks(self, at: int) -> str:
@@ -291,6 +330,10 @@ class AllocationWitness:
             return ""
         shown = sorted(values[0].items(), key=lambda item: -item[1])
         return f" ({ranking.by}: {', '.join(f'{symbol} {value:.4g}' for symbol, value in shown)})"
+
+
+def _signed(share: Share, side: int) -> Share:
+    return share if side > 0 else (-share[1], -share[0])
 
 
 def _orders_of(values: dict[str, float]) -> list[list[str]]:

@@ -48,7 +48,10 @@ class Levels:
             return False
         if not is_resting(order):
             return True
-        gap = self._beyond(float(fields["open"][at]), far)
+        # A gap is filled beyond the level; LEAN's trailing stops fill at the close of the bar that reached it.
+        gap = self._beyond(float(fields["open"][at]), far) or abs(price - float(fields["close"][at])) <= self._slack(
+            price
+        )
         past = (price - far) * self.side > self._slack(far)
         return self._beyond(price, near) and (gap or not past)
 

@@ -268,6 +268,8 @@ class SymbolWitness:
                 due = np.zeros(rows.stop - rows.start, dtype=np.bool_)
                 seen = level.certain_at(self.bars.close)[rows.start - level.begin :][: len(due)]
                 due[: len(seen)] = seen
+                # A protective order is sent once the entry is filled: it cannot work on the bar that filled it.
+                due[: max(self.bars.index_at(spell.filled_us) + 1 - rows.start, 0)] = False
                 found.append((name, due))
         if wanted.holding_bars is not None:
             held = np.arange(rows.start, rows.stop) - spell.decided

@@ -10,7 +10,7 @@ from llm_plugin.strategies.conditions.evaluate import Evaluator
 from llm_plugin.strategies.meaning.ledger import Account, Spell, to_us
 from llm_plugin.strategies.requirements import Size, Stop
 
-__all__ = ["fair_quantities"]
+__all__ = ["fair_quantities", "volatility_shares"]
 
 _YEAR = 252.0
 
@@ -50,6 +50,12 @@ def fair_quantities(
 def _by_volatility(
     size: Size, at: int, evaluator: Evaluator, equity: float, prices: tuple[float, float]
 ) -> tuple[float, float] | None:
+    shares = volatility_shares(size, at, evaluator)
+    return (shares[0] * equity / prices[1], shares[1] * equity / prices[0]) if shares is not None else None
+
+
+def volatility_shares(size: Size, at: int, evaluator: Evaluator) -> tuple[float, float] | None:
+    """Return the smallest and the largest fair share of equity for a volatility target as of a bar."""
     period = int(size.period or 0)
     closes = evaluator.bars.close[max(0, at - period - 1) : at + 1]
     if len(closes) < period:
@@ -61,9 +67,7 @@ def _by_volatility(
                 deviation = float(np.std(kind[-back:], ddof=ddof)) * math.sqrt(_YEAR)
                 if deviation > 0:
                     shares.append(min(size.value / deviation, size.most if size.most is not None else math.inf))
-    if not shares:
-        return None
-    return min(shares) * equity / prices[1], max(shares) * equity / prices[0]
+    return (min(shares), max(shares)) if shares else None
 
 
 def _by_risk(
