@@ -101,7 +101,7 @@ def _leaving(plan: Blueprint, names: Namer, side: int) -> list[str]:
 
 def _insight(plan: Blueprint, side: int) -> str:
     if side == 0:
-        return "insights.append(Insight.price(symbol, timedelta(days=365), InsightDirection.FLAT))"
+        return "insights.append(Insight.price(symbol, timedelta(days=365), InsightDirection.FLAT, weight=0))"
     word = "UP" if side > 0 else "DOWN"
     weight = f", weight={number(plan.size.value)}"
     return f"insights.append(Insight.price(symbol, timedelta(days=365), InsightDirection.{word}{weight}))"

@@ -31,11 +31,11 @@ __all__ = [
 
 _AVERAGES = {
     "sma": ("simple moving average", "SMA", 1),
-    "ema": ("exponential moving average", "EMA", 2),
+    "ema": ("exponential moving average", "EMA", 3),
     "hma": ("Hull moving average", "HMA", 2),
-    "dema": ("double exponential moving average", "DEMA", 3),
-    "tema": ("triple exponential moving average", "TEMA", 4),
-    "kama": ("Kaufman adaptive moving average", "KAMA", 2),
+    "dema": ("double exponential moving average", "DEMA", 5),
+    "tema": ("triple exponential moving average", "TEMA", 6),
+    "kama": ("Kaufman adaptive moving average", "KAMA", 5),
     "lwma": ("linearly weighted moving average", "LWMA", 1),
 }
 
@@ -50,7 +50,7 @@ def average(role: str, kind: str, period: int) -> Term:
 def rsi(period: int) -> Term:
     """Return Wilder's relative strength index."""
     words = (f"RSI({period})", f"the {period}-{{unit}} RSI", f"the {period}-period relative strength index")
-    return indicator("rsi", "rsi", (period,), f"rsi({period})", words, bars=3 * period + 2)
+    return indicator("rsi", "rsi", (period,), f"rsi({period})", words, bars=6 * period + 2)
 
 
 def cci(period: int) -> Term:
@@ -97,14 +97,14 @@ def rate_of_change(period: int, role: str = "roc") -> Term:
 def adx(period: int) -> Term:
     """Return the average directional index."""
     words = (f"ADX({period})", f"the {period}-{{unit}} ADX", f"the {period}-{{unit}} average directional index")
-    return indicator("adx", "adx", (period,), f"adx({period})", words, bars=3 * period + 2)
+    return indicator("adx", "adx", (period,), f"adx({period})", words, bars=6 * period + 2)
 
 
 def directional(period: int, side: str) -> Term:
     """Return +DI (`plus`) or -DI (`minus`) of the ADX."""
     sign, part = ("+DI", "positive_directional_index") if side == "plus" else ("-DI", "negative_directional_index")
     return indicator(
-        "adx", "adx", (period,), f"{side}_di({period})", (f"{sign}({period})",), part=part, bars=3 * period + 2
+        "adx", "adx", (period,), f"{side}_di({period})", (f"{sign}({period})",), part=part, bars=6 * period + 2
     )
 
 
@@ -123,7 +123,7 @@ def macd(fast: int, slow: int, signal: int, line: str = "") -> Term:
     """Return the MACD line, or its signal line."""
     given = (fast, slow, signal)
     text = f"({fast}, {slow}, {signal})"
-    bars = 3 * slow + signal
+    bars = 4 * (slow + signal)
     if line == "signal":
         return indicator(
             "macd",
@@ -141,7 +141,7 @@ def macd(fast: int, slow: int, signal: int, line: str = "") -> Term:
 def psar() -> Term:
     """Return the parabolic stop and reverse, with its usual steps."""
     words = ("the parabolic SAR", "the PSAR(0.02, 0.02, 0.2)")
-    return indicator("psar", "psar", (), "psar()", words, bars=30)
+    return indicator("psar", "psar", (), "psar()", words, bars=100)
 
 
 def band(kind: str, period: int, width: float, side: str) -> Term:
@@ -151,7 +151,7 @@ def band(kind: str, period: int, width: float, side: str) -> Term:
     words = (f"the {side} {long} {text}", f"the {side} {long} of {period} {{unit}}s and width {number(width)}")
     role = "bands" if kind == "bb" else "keltner"
     condition = f"{name}_{side}{text}"
-    return indicator(role, kind, (period, width), condition, words, part=f"{side}_band", bars=2 * period + 2)
+    return indicator(role, kind, (period, width), condition, words, part=f"{side}_band", bars=3 * period + 2)
 
 
 def atr(period: int) -> Term:

@@ -58,7 +58,7 @@ def allocation(rng: Random) -> Draft:
     if trend:
         created = _TREND[trend][0].format(n=period)
         setup += [f"self._trend = {{symbol: {created} for symbol in self._weights}}"]
-        setup += [f"self.set_warm_up({2 * period + 2 if trend == 'ema' else period + 2}, Resolution.DAILY)"]
+        setup += [f"self.set_warm_up({3 * period + 2 if trend == 'ema' else period + 2}, Resolution.DAILY)"]
     anchor = f'"{market.tickers[0]}"'
     setup += clock.schedule(anchor)
     body = _body(trend)

@@ -62,15 +62,15 @@ class Clock:
     words: tuple[str, ...]
     rule: str = ""
     test: str = ""
+    at: str = ""
 
     def schedule(self, anchor: str) -> list[str]:
         """Return the lines of `initialize` that start it; `anchor` is a symbol as code."""
         if self.style == "bars":
             return ["self._last_period = None"]
-        return [
-            f"self.schedule.on(self.date_rules.{self.rule}({anchor}), "
-            f"self.time_rules.after_market_open({anchor}, 30), self._rebalance)"
-        ]
+        moment = f"at({self.at})" if self.at else f"after_market_open({anchor}, 30)"
+        call = f"self.date_rules.{self.rule}({anchor}), self.time_rules.{moment}, self._rebalance"
+        return [f"self.schedule.on({call})"]
 
     def handler(self, anchor: str, body: Sequence[str], warm: bool) -> str:
         """Return the method that rebalances, and what calls it."""
@@ -116,12 +116,14 @@ _CLOCKS = {
 }
 
 
-def draw_clock(rng: Random, every: Sequence[str] = ("month", "month", "week", "quarter")) -> Clock:
-    """Return when to rebalance."""
+def draw_clock(
+    rng: Random, every: Sequence[str] = ("month", "month", "week", "quarter"), *, zone_time: str = ""
+) -> Clock:
+    """Return when to rebalance; `zone_time` (hour, minute) where a market has no opening bell."""
     kind = rng.choice(list(every))
     words, rule, test = _CLOCKS[kind]
     style = "bars" if kind == "quarter" else rng.choice(("event", "event", "bars"))
-    return Clock(kind, style, words, rule, test)
+    return Clock(kind, style, words, rule, test, zone_time)
 
 
 def finished(

@@ -15,7 +15,7 @@ __all__ = ["carry"]
 _TREND = {
     "none": ("", "", "", 0),
     "sma": ("self.sma(self._symbol, {n})", "close {op} sma({n})", "the close is {word} SMA({n})", 1),
-    "ema": ("self.ema(self._symbol, {n})", "close {op} ema({n})", "the close is {word} EMA({n})", 2),
+    "ema": ("self.ema(self._symbol, {n})", "close {op} ema({n})", "the close is {word} EMA({n})", 3),
     "roc": ("self.roc(self._symbol, {n})", "roc({n}) {op} 0", "the {n}-day rate of change is {word} zero", 1),
 }
 
@@ -27,7 +27,7 @@ def carry(rng: Random) -> Draft:
 
 def _currency(rng: Random) -> Draft:
     frame = Frame.draw(rng, Market("forex", ("EURUSD",), "forex"))
-    clock = draw_clock(rng, ("month", "week"))
+    clock = draw_clock(rng, ("month", "quarter"), zone_time="10, 0")
     euro, dollar = rng.sample((0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 2.5), 2)
     least, weight = rng.choice((0, 0, 0.25, 0.5)), rng.choice((0.5, 0.8, 0.9, 1))
     if abs(euro - dollar) <= least:

@@ -53,7 +53,7 @@ def _needs(a: str, b: str, side: str, weight: float, rules: dict[str, dict[str, 
     kept = {what: {k: v for k, v in found.items() if side == "both" or k == "long"} for what, found in rules.items()}
     return {
         "direction": "both",
-        "legs": {a: weight, b: -weight},
+        "legs": {a: 1, b: -1},
         "size": {"kind": "fraction", "value": weight},
         **{what: found for what, found in kept.items() if found},
     }

@@ -45,7 +45,7 @@ def _score(rng: Random) -> tuple[str, str, list[str], str, int, tuple[str, ...],
             f"close / {average}({period})",
             [f"self.{average}(symbol, {period})"],
             code,
-            2 * period + 2,
+            3 * period + 2,
             words,
             use,
         )
@@ -53,7 +53,7 @@ def _score(rng: Random) -> tuple[str, str, list[str], str, int, tuple[str, ...],
         period = rng.choice((10, 14, 21))
         words = (f"RSI({period})", f"the {period}-day RSI")
         use = [{"name": "rsi", "period": period}]
-        return kind, f"rsi({period})", [f"self.rsi(symbol, {period})"], "{0}", 3 * period + 2, words, use
+        return kind, f"rsi({period})", [f"self.rsi(symbol, {period})"], "{0}", 6 * period + 2, words, use
     if kind == "risk_adjusted":
         words = (f"ROC({period}) divided by NATR(20)", f"the {period}-day rate of change per unit of NATR(20)")
         made = [f"self.roc(symbol, {period})", "self.natr(symbol, 20)"]

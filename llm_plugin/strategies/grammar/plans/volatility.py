@@ -41,7 +41,7 @@ class _Parts:
     def setup(self, lines: list[str], bars: int) -> list[str]:
         trend = [f"self._trend = {self.made}"] if self.trend != "none" else []
         longest = max(
-            bars, 2 * self.trend_bars + 2 if self.trend == "ema" else self.trend_bars + 2 if self.trend != "none" else 0
+            bars, 3 * self.trend_bars + 2 if self.trend == "ema" else self.trend_bars + 2 if self.trend != "none" else 0
         )
         warm = [f"self.set_warm_up({longest}, Resolution.DAILY)"] if longest else []
         return [self.frame.single(), *trend, *lines, *warm, *self.clock.schedule("self._symbol")]
