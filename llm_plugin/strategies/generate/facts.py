@@ -47,7 +47,7 @@ def _broken(fact: Fact, seen: _Seen) -> str:
         return f"the request names {fact.value}, which the code never subscribes to"
     if fact.name == "period":
         name, period = fact.value
-        if float(period) not in seen.numbers:
+        if not {float(period), period + 1.0} & seen.numbers:  # a window of changes holds one more bar
             return f"the request says {fact.words!r}: no {period} stands in the code (period of {name})"
     if fact.name in ("stop", "target"):
         value = float(fact.value)

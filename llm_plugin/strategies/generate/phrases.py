@@ -39,8 +39,8 @@ _OPERANDS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(rf"-?{NUMBER}(?![\d%]| ?percent)"), "number"),
 )
 _COMPARISONS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"(?:is |closes |trades )?(?:at or below|at most)|<=|≤"), "<="),
-    (re.compile(r"(?:is |closes |trades )?(?:at or above|at least)|>=|≥"), ">="),
+    (re.compile(r"(?:is |closes |trades )?(?:at_or_below|at most)|<=|≤"), "<="),
+    (re.compile(r"(?:is |closes |trades )?(?:at_or_above|at least)|>=|≥"), ">="),
     (re.compile(r"crosses (?:above|over)"), "crosses_above"),
     (re.compile(r"crosses (?:below|under)"), "crosses_below"),
     (re.compile(r"(?:is |closes |trades )?(?:below|under|less than|lower than)|<"), "<"),
@@ -58,7 +58,7 @@ def condition(text: str, *, implicit: bool = False) -> str | None:
     >>> condition("rsi(2) < 10 and the close is above the 200-day moving average")
     'rsi(2) < 10 and close > sma(200)'
     """
-    joined = re.split(r"\b(and|or)\b", text)
+    joined = re.split(r"\b(and|or)\b", text.replace("at or ", "at_or_"))
     words = set(joined[1::2])
     if len(words) > 1:
         return None

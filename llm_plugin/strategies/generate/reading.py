@@ -29,7 +29,8 @@ _ENTRY_BEHIND = re.compile(
     rf"{_CERTAIN}{_WHEN} (?P<when>.+?),? (?:(?P<short>sell short|short|go short)|buys?|go long)(?: sym| it)?"
 )
 _EXIT = re.compile(
-    r"(?:then )?(?:exits?|sells?(?! short)|close|get out|liquidates?|cover)(?: it| sym| the position| everything)?"
+    r"(?:then )?(?:(?:exits?|sells?(?! short)|get out|liquidates?|cover)(?: it| sym| the position| everything)?"
+    r"|close (?:it|sym|out|the position|everything))"
     rf"(?: {_WHEN}| once)? (?P<when>.+)"
 )
 _STOP = re.compile(
@@ -47,7 +48,7 @@ _YEARS = re.compile(r",? ?\b(?:from|between) (\d{4})(-\d\d-\d\d)? (?:to|and|unti
 _CASH = re.compile(r",? ?\b(?:starting |start )?with \$ ?(\d[\d,]*)(k)?(?: (?:of |in )?(?:cash|capital))?\b")
 _SPLIT = re.compile(
     r"[;\n]+|(?<!\d)\.|\.(?!\d)|,(?![^(]*\))\s*(?:and )?(?:then )?"
-    r"|\s+and (?=(?:exits?|sells?|close|stop|use|hold|take|with|set|get out)\b)"
+    r"|\s+and (?=(?:exits?|sells?|close (?:it|out|sym|the)|stop|use|hold|take|with|set|get out)\b)"
 )
 
 
