@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
 from typing import Any
 
-from llm_plugin.alphas.catalogue import Alpha, alphas, dataset_folder
-from llm_plugin.alphas.panel import load_classification
-from llm_plugin.alphas.source import DEFAULT_TICKERS, AlgorithmPlan, algorithm_source
+from llm_plugin.alphas.catalogue import Alpha, alphas
+from llm_plugin.alphas.plans import plan_of
+from llm_plugin.alphas.source import AlgorithmPlan, algorithm_source
 from llm_plugin.alphas.words import in_words
 
 __all__ = ["AlphaExample", "alpha_examples", "default_plan"]
@@ -39,8 +38,7 @@ class AlphaExample:
 
 def default_plan() -> AlgorithmPlan:
     """Return half a year of the equities that `datasets/market` has."""
-    classification = load_classification(dataset_folder() / "classification.csv")
-    return AlgorithmPlan(date(2018, 1, 2), date(2018, 6, 29), classification, DEFAULT_TICKERS)
+    return plan_of()
 
 
 def alpha_examples(

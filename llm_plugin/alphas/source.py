@@ -16,7 +16,7 @@ from llm_plugin.formulas import Name, walk
 
 __all__ = ["DEFAULT_TICKERS", "REBALANCES", "WEIGHTINGS", "AlgorithmPlan", "algorithm_source"]
 
-DEFAULT_TICKERS = (
+DEFAULT_TICKERS: tuple[str, ...] = (
     "AAPL", "AIG", "BAC", "BNO", "EEM", "FB", "GOOG", "GOOGL", "IBM", "IWM", "QQQ", "SPY", "USO", "WM",
 )  # fmt: skip
 WEIGHTINGS = {

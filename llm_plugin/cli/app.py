@@ -10,6 +10,7 @@ import typer
 from llm_plugin import __version__
 from llm_plugin.cli import (
     ab,
+    alphas,
     backtest,
     compare,
     conformance,
@@ -70,6 +71,7 @@ for _module in (
     optimize,
     models,
     data,
+    alphas,
     memory,
     servers,
     explain,
