@@ -117,8 +117,9 @@ def _bad_imports(tree: ast.Module, index: LeanIndex) -> Iterator[str]:
 
 
 def _forbidden(tree: ast.Module) -> Iterator[str]:
+    own = set(_bound(tree))
     for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and node.id in _FORBIDDEN_CALLS and isinstance(node.ctx, ast.Load):
+        if isinstance(node, ast.Name) and node.id in _FORBIDDEN_CALLS - own:
             yield f"main.py:{node.lineno}: {node.id!r} may not be used in a judged strategy"
         elif isinstance(node, ast.Attribute) and node.attr in _FORBIDDEN_ATTRIBUTES:
             yield f"main.py:{node.lineno}: the attribute {node.attr!r} may not be used in a judged strategy"

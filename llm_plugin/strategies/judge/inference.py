@@ -96,7 +96,7 @@ class Inference:
         types = self._arguments(node, base)
         once: dict[str, list[ast.expr | None]] = {}
         for item in ast.walk(node):
-            for target, value in _assignments(item):
+            for target, value in _assignments(item) if item is not node else ():
                 once.setdefault(target, []).append(value)
         for name, values in once.items():
             if name in types or len(values) != 1 or values[0] is None:
@@ -149,6 +149,8 @@ class Inference:
         if not owner or name.startswith("__") or name in self._own or snake(name) in self._own:
             return ""
         if not index.knows_all(owner) or index.find(owner, name) is not None or _engine_has(owner, name):
+            return ""
+        if any(index.find(heir, name) is not None for heir in index.heirs(owner)):
             return ""
         near = did_you_mean(snake(name), index.members(owner))
         return f"main.py:{node.lineno}: {owner} has no member {name!r}{near}"

@@ -163,9 +163,8 @@ class Judge:
             return GateResult("backtests", False, f"the run cannot be replayed: {error}")
         result = case.replayed.result
         if not result.bars:
-            missing = "; ".join(str(problem) for problem in result.data_problems[:3])
-            return GateResult("backtests", False, f"it saw no data: {missing or 'nothing is subscribed'}")
-        return GateResult("backtests", True, "", {"bars": result.bars, "orders": len(result.orders)})
+            return GateResult("backtests", False, f"it saw no data: {_no_data(case)}")
+        return GateResult("backtests", True, "", _facts(case))
 
     def _run(self, case: _Case, data: Path, cut_us: int | None = None) -> Said:
         said = self._cell.run(
@@ -271,6 +270,25 @@ class Judge:
 def to_us_of(day: date) -> int:
     """Return the midnight of a day, in microseconds of an unnamed zone."""
     return to_us(datetime.combine(day, datetime.min.time()))
+
+
+def _facts(case: _Case) -> dict[str, Any]:
+    replayed = case.replayed
+    if replayed is None:
+        return {}
+    result = replayed.result
+    facts = {"bars": result.bars, "orders": len(result.orders), "order_list_hash": result.order_list_hash}
+    notes = [*replayed.lost, *case.script.notes]
+    return {**facts, "notes": notes} if notes else facts
+
+
+def _no_data(case: _Case) -> str:
+    if case.script.notes:
+        return "; ".join(case.script.notes[:3])
+    tickers = sorted({stream.ticker for stream in case.script.subscriptions})
+    if not tickers:
+        return "nothing is subscribed; add_equity, add_forex or another of them subscribes"
+    return f"none of {', '.join(tickers[:10])} between {case.first_day} and {case.last_day} in this data folder"
 
 
 def _period(candidate: Candidate) -> tuple[str, str, float]:

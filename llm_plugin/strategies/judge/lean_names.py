@@ -23,7 +23,7 @@ from llm_plugin.files import write_whole
 
 __all__ = ["LeanIndex", "is_valid_member", "lean_index"]
 
-_FORMAT = 3
+_FORMAT = 4
 _PACKAGE = "quantconnect-stubs"
 _ITEM, _CALL = "__getitem__", "__call__"
 # What `from AlgorithmImports import *` brings of .NET itself.
@@ -49,6 +49,7 @@ class LeanIndex:
     version: str
     classes: dict[str, dict[str, str]] = field(default_factory=dict)
     bases: dict[str, list[str]] = field(default_factory=dict)
+    _children: dict[str, list[str]] = field(default_factory=dict, repr=False)
 
     def knows_all(self, name: str) -> bool:
         """Return whether the members of a class are known to the last: it and all of its bases stand in the index."""
@@ -79,6 +80,20 @@ class LeanIndex:
                 if spelling in members:
                     return members[spelling]
         return None
+
+    def heirs(self, name: str) -> set[str]:
+        """Return the classes that derive from one: what is declared as an order may be a limit order."""
+        if not self._children:
+            for kind, bases in self.bases.items():
+                for base in bases:
+                    self._children.setdefault(base, []).append(kind)
+        waiting, found = [name], set()
+        while waiting:
+            for kind in self._children.get(waiting.pop(), ()):
+                if kind not in found:
+                    found.add(kind)
+                    waiting.append(kind)
+        return found
 
     def members(self, name: str) -> list[str]:
         """Return the public members of a class and its bases."""
@@ -123,7 +138,7 @@ def _build(version: str) -> LeanIndex:
     known = index.classes
     for members in known.values():
         for member, kind in members.items():
-            if kind not in known:
+            if kind not in known or kind.startswith("_"):
                 members[member] = ""
     return index
 

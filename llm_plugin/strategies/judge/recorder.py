@@ -41,6 +41,7 @@ class Recorder:
         self._muted = 0
         self._running = self._ending = False
         self._series: set[Any] = set()
+        self._models: dict[Any, tuple[Any, ...]] = {}
         self._leverages: dict[Any, float] = {}
 
     def tell(self, what: str, /, **values: Any) -> None:
@@ -125,6 +126,7 @@ class Recorder:
 
     def _wrap_account(self, runner: Any) -> None:
         from llm_plugin.engine.algorithm import QCAlgorithm
+        from llm_plugin.engine.enums import AlgorithmStatus
 
         cash, cut_us, manager = self._cash, self._cut_us, runner.DataManager
         if cash:
@@ -140,6 +142,15 @@ class Recorder:
                 super().__init__(core, start_us, min(end_us, last))
 
         runner.DataManager = CutManager
+        run = runner.TimeLoop.run
+
+        def run_to_cut(loop: Any) -> None:
+            run(loop)
+            # Events between the last bar and the cut: the next bar, which is not there, would have brought them.
+            if loop.core.status is AlgorithmStatus.RUNNING and loop.core.clock.utc_us <= last:
+                loop._catch_up(last + 1)
+
+        runner.TimeLoop.run = run_to_cut
 
     # What is heard.
     def _stamp(self, manager: Any) -> dict[str, Any]:
@@ -150,9 +161,7 @@ class Recorder:
         if self._muted:
             return
         security = manager._algorithm.securities[request.symbol]
-        if self._leverages.get(security.symbol) != security.leverage:
-            self._leverages[security.symbol] = security.leverage
-            self.tell("leverage", t=manager._clock.utc_us, s=str(security.symbol.id), v=security.leverage)
+        self._tell_models(security, manager._clock.utc_us)
         properties, group = request.order_properties, request.group_order_manager
         force = properties.time_in_force
         life = force.kind if force.expiry is None else f"{force.kind}:{force.expiry:%Y-%m-%dT%H:%M:%S}"
@@ -167,12 +176,33 @@ class Recorder:
             p={name: value if isinstance(value, bool) else str(value) for name, value in request.prices.items()},
             tag=str(request.tag or "")[:_MOST_TAG],
             f=life,
+            c=type(properties).__name__,
             o={name: value for name, value in options.items() if isinstance(value, bool | int | float | str)},
             a=bool(request.asynchronous),
             g=None
             if group is None
             else [group.id, group.count, str(group.exact_quantity), str(group.exact_limit)],
         )  # fmt: skip
+
+    def _tell_models(self, security: Any, utc_us: int) -> None:
+        """Tell which models a security has, where that is new."""
+        from llm_plugin.strategies.judge.models import ROLES, describe
+
+        now = tuple(getattr(security, attribute, None) for attribute, _, _ in ROLES.values())
+        before, leverage = self._models.get(security.symbol), security.leverage
+        known = before is not None and all(one is other for one, other in zip(now, before, strict=True))
+        if known and self._leverages.get(security.symbol) == leverage:
+            return
+        self._models[security.symbol], self._leverages[security.symbol] = now, leverage
+        sid = str(security.symbol.id)
+        for role, model in zip(ROLES, now, strict=True):
+            told = describe(role, model)
+            if told is None:
+                text = f"{type(model).__name__} of {security.symbol.value} is not used: fills and costs are LEAN's own"
+                self.tell("note", text=text)
+            else:
+                self.tell("model", t=utc_us, s=sid, w=role, c=told[0], v=told[1])
+        self.tell("leverage", t=utc_us, s=sid, v=leverage)
 
     def _before_update(self, manager: Any, request: Any) -> None:
         if self._muted:
@@ -219,8 +249,6 @@ class Recorder:
 
     def _before_run(self, loop: Any) -> None:
         core = loop.core
-        for security in core.securities.values():
-            self._leverages[security.symbol] = security.leverage
         self.tell("world", **_world(core))
         self._running = True
 
@@ -243,7 +271,7 @@ def _world(core: Any) -> dict[str, Any]:
         "currency": core.cash_book.account_currency,
         "zone": core.clock.zone.name,
         "brokerage": int(core.brokerage_name),
-        "account_type": int(core.brokerage_model.account_type),
+        "account_type": int(getattr(core.brokerage_model, "account_type", 0)),
         "precise": bool(core.settings.daily_precise_end_time),
         "normalization": int(core.universe_settings.data_normalization_mode),
         "warmup_seconds": span.total_seconds() if span is not None else 0.0,

@@ -12,6 +12,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from llm_plugin.engine import order_properties
 from llm_plugin.engine.combo_orders import GroupOrderManager
 from llm_plugin.engine.enums import (
     AccountType,
@@ -22,17 +23,20 @@ from llm_plugin.engine.enums import (
 )
 from llm_plugin.engine.environment_enums import BrokerageName
 from llm_plugin.engine.framework.pipeline import FrameworkPipeline
+from llm_plugin.engine.order_options import OrderProperties
 from llm_plugin.engine.runner import BacktestResult, run_backtest
 from llm_plugin.engine.scheduling import ScheduledEvent
 from llm_plugin.engine.tickets import SubmitOrderRequest, UpdateOrderFields
 from llm_plugin.engine.time_in_force import TimeInForce
 from llm_plugin.engine.zones import from_us
 from llm_plugin.errors import AlgorithmError, LeanLlmError
-from llm_plugin.strategies.judge.script import Action, BadScript, Script, Subscription
+from llm_plugin.strategies.judge.models import ROLES, rebuild
+from llm_plugin.strategies.judge.script import Action, BadScript, Model, Script, Subscription
 
 __all__ = ["Player", "Replayed", "current_script", "replay"]
 
 _ALGORITHM = Path(__file__).with_name("replay_algorithm.py")
+_MOST_LEVERAGE = 1000
 _script: ContextVar[Script | None] = ContextVar("judge_script", default=None)
 
 
@@ -136,7 +140,7 @@ class Player:
         self._core = algorithm._engine
         self._next = 0
         self._subscribed = 0
-        self._leverage = 0
+        self._model = 0
         self._sending = False
         self._tickets: dict[int, Any] = {}
         self._symbols: dict[str, Any] = {}
@@ -228,7 +232,7 @@ class Player:
     def _send_next(self) -> None:
         action = self._script.actions[self._next]
         self._next += 1
-        self._set_leverages(action.utc_us)
+        self._set_models(action.utc_us)
         try:
             if action.what == "order":
                 self._order(action)
@@ -267,24 +271,33 @@ class Player:
         self._algorithm._subscribe(symbol, stream.ticker, given)
         self._symbols[stream.sid] = symbol
 
-    def _set_leverages(self, utc_us: int) -> None:
-        rows = self._script.leverages
-        while self._leverage < len(rows) and rows[self._leverage][0] <= utc_us:
-            _, sid, value = rows[self._leverage]
-            self._leverage += 1
-            symbol = self._symbols.get(sid)
-            if symbol is not None and 0 < value <= 1000:
-                self._core.securities[symbol].set_leverage(value)
+    def _set_models(self, utc_us: int) -> None:
+        rows = self._script.models
+        while self._model < len(rows) and rows[self._model].utc_us <= utc_us:
+            row = rows[self._model]
+            self._model += 1
+            symbol = self._symbols.get(row.sid)
+            if symbol is not None:
+                try:
+                    self._put_model(self._core.securities[symbol], row)
+                except (ValueError, TypeError, ArithmeticError) as error:
+                    self._lose(f"model of {row.sid}: {error}")
+
+    @staticmethod
+    def _put_model(security: Any, row: Model) -> None:
+        if row.role == "leverage":
+            if 0 < row.leverage <= _MOST_LEVERAGE and security.leverage != row.leverage:
+                security.set_leverage(row.leverage)
+        elif row.role in ROLES:
+            attribute = ROLES[row.role][0]
+            if type(getattr(security, attribute, None)).__name__ != row.name or row.values:
+                setattr(security, attribute, rebuild(row.role, row.name, row.values))
 
     def _order(self, action: Action) -> None:
         symbol, core = self._symbols.get(action.sid), self._core
         if symbol is None:
             raise KeyError(f"{action.sid} was not subscribed to")
-        properties = core.default_order_properties.clone()
-        properties.time_in_force = _life(action.life)
-        for name, value in action.options:
-            if name in getattr(properties, "_options", ()):
-                setattr(properties, name, value)
+        properties = _properties(action)
         request = SubmitOrderRequest.make(
             OrderType(action.kind), symbol, action.quantity, core.clock.utc_time, action.tag, properties,
             action.is_async, **dict(action.prices),
@@ -315,6 +328,19 @@ class Player:
         if action.tag:
             fields.tag = action.tag
         ticket.update(fields)
+
+
+def _properties(action: Action) -> OrderProperties:
+    kind = vars(order_properties).get(action.properties, OrderProperties)
+    if not isinstance(kind, type) or not issubclass(kind, OrderProperties):
+        kind = OrderProperties
+    properties = kind.__new__(kind)
+    OrderProperties.__init__(properties)  # some brokerages' own take the exchange, which changes no fill
+    properties.time_in_force = _life(action.life)
+    for name, value in action.options:
+        if name in kind._options:
+            setattr(properties, name, value)
+    return properties
 
 
 def _life(text: str) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 
 from llm_plugin.errors import LeanLlmError
 
-__all__ = ["Action", "BadScript", "Ending", "Script", "Subscription", "World", "read_script"]
+__all__ = ["Action", "BadScript", "Ending", "Model", "Script", "Subscription", "World", "read_script"]
 
 _MOST_TEXT = 500
 _MOST_MAGNITUDE = Decimal(10) ** 15
@@ -79,6 +79,7 @@ class Action:
         tag: Free text.
         life: Time in force: `GoodTilCanceled`, `Day`, or `GoodTilDate:<seconds>`.
         options: The brokerage's options of the order.
+        properties: Class of the order's properties.
         group: Combo: its number, count of legs, quantity and limit.
         is_async: Whether it is worked off at the end of the moment only.
     """
@@ -95,12 +96,25 @@ class Action:
     tag: str = ""
     life: str = "GoodTilCanceled"
     options: tuple[tuple[str, Any], ...] = ()
+    properties: str = ""
     group: tuple[int, int, Decimal, Decimal] | None = None
     is_async: bool = False
 
     def decision(self) -> tuple[Any, ...]:
         """Return what must not depend on the future: everything but the text."""
         return (self.what, self.utc_us, self.order, self.sid, self.kind, self.quantity, self.prices, self.life)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that the candidate gave a security; `role` is `leverage` for that number alone."""
+
+    utc_us: int
+    sid: str
+    role: str
+    name: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    leverage: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +132,7 @@ class Script:
 
     world: World | None = None
     subscriptions: list[Subscription] = field(default_factory=list)
-    leverages: list[tuple[int, str, float]] = field(default_factory=list)
+    models: list[Model] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
     series: set[tuple[int, str, str, int]] = field(default_factory=set)
     refusals: list[str] = field(default_factory=list)
@@ -180,7 +194,10 @@ def _take_setting(script: Script, kind: Any, values: Mapping[str, Any]) -> None:
     elif kind == "add":
         script.subscriptions.append(_subscription(values))
     elif kind == "leverage":
-        script.leverages.append((_whole(values["t"]), _text(values["s"]), _number(values["v"])))
+        leverage = _number(values["v"])
+        script.models.append(Model(_whole(values["t"]), _text(values["s"]), "leverage", leverage=leverage))
+    elif kind == "model":
+        script.models.append(_model(values))
     elif kind == "series":
         key = (_whole(values["y"]), _text(values["m"]), _text(values["s"]), _whole(values["r"]))
         script.series.add(key)
@@ -213,6 +230,7 @@ def _action(what: str, values: Mapping[str, Any]) -> Action:
         "kind": _whole(values["y"]),
         "quantity": _decimal(values["q"]),
         "life": _text(values["f"]),
+        "properties": _text(values["c"]),
         "is_async": values["a"] is True,
         "options": tuple(sorted(_options(values.get("o") or {}).items())),
     }
@@ -270,6 +288,13 @@ def _subscription(values: Mapping[str, Any]) -> Subscription:
         _whole(values["norm"]),
         _number(values["lev"]),
     )
+
+
+def _model(values: Mapping[str, Any]) -> Model:
+    given = values["v"]
+    if not isinstance(given, dict) or not all(isinstance(name, str) for name in given):
+        raise TypeError("a model's values are no object")
+    return Model(_whole(values["t"]), _text(values["s"]), _text(values["w"]), _text(values["c"]), given)
 
 
 def _whole(value: Any, low: int = 0) -> int:
