@@ -21,6 +21,9 @@ _WATCHED = ("loss", "grad_norm")
 class Guard(TrainerCallback):  # type: ignore[misc]
     """Stops at the first figure that is no number, before a checkpoint can be made of it."""
 
+    def __init__(self, means: str = "the champion stays; lower learning.training.learning_rate") -> None:
+        self._means = means
+
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         """Look at what was logged."""
         for name in _WATCHED:
@@ -28,7 +31,7 @@ class Guard(TrainerCallback):  # type: ignore[misc]
             if value is not None and not math.isfinite(float(value)):
                 raise TrainingFailed(
                     f"{name} became {float(value)} at step {state.global_step} of {state.max_steps}: training was "
-                    "stopped and the champion stays; lower learning.training.learning_rate"
+                    f"stopped and {self._means}"
                 )
 
 

@@ -17,7 +17,7 @@ from llm_plugin.reasoning.model_folder import ModelManifest, check_adapter, read
 from llm_plugin.training.fit import Fitted, local_base
 from llm_plugin.training.job import TrainingJob
 
-__all__ = ["finish"]
+__all__ = ["finish", "package_versions"]
 
 CANARY_STATES = 32
 _PACKAGES = ("lean-llm-plugin", "torch", "transformers", "peft", "trl", "accelerate", "datasets", "bitsandbytes")
@@ -66,7 +66,7 @@ def finish(job: TrainingJob, fitted: Fitted) -> ModelManifest:
             "counts": dataset.manifest.counts,
             "calibration": figures,
             "canary": _canary(model, dataset.calibration),
-            "versions": _versions(),
+            "versions": package_versions(),
         },
     )
     _write_card(fitted.draft, manifest)
@@ -105,7 +105,8 @@ def _canary(model: Any, decisions: list[MaturedDecision]) -> list[dict[str, Any]
     return record_states(model, [d.prompt for d in asked if d.prompt], [(d.signal_action, Action.HOLD) for d in asked])
 
 
-def _versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that training depends on."""
     found = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from llm_plugin.errors import (
     ConfigError,
@@ -25,9 +25,10 @@ from llm_plugin.reasoning.model_folder import read_manifest
 from llm_plugin.threads import thread_limits
 from llm_plugin.training.job import TrainingJob, TrainingResult, TrainingStep, run_folder
 
-__all__ = ["train_adapter", "worker_command", "worker_environment"]
+__all__ = ["Sized", "raise_of", "run_worker", "train_adapter", "worker_command", "worker_environment"]
 
 RESTARTS = 2
+MODULE = "llm_plugin.training.worker"
 _GRACE_SECONDS = 10.0
 _ERRORS: dict[str, type[LeanLlmError]] = {
     kind.__name__: kind for kind in (ConfigError, DataError, ModelError, StoreUnavailable, TrainingFailed)
@@ -75,11 +76,11 @@ def train_adapter(
         on_step(step)
 
     for attempt in range(1 + RESTARTS):
-        code, message = _run_once(job, run, tell)
+        code, message = run_worker(worker_command(job.settings, run / "job.json"), job.settings, run, tell)
         if code == 0:
             break
         if code > 0 or attempt == RESTARTS:
-            _raise(code, message, run)
+            raise_of(code, message, run)
     done = _finished(job)
     if done is None:
         raise TrainingFailed(f"the trainer ended without an adapter in {job.out}; see {run / 'worker.log'}")
@@ -117,20 +118,32 @@ def _finished(job: TrainingJob) -> TrainingResult | None:
     )
 
 
-def worker_command(job: TrainingJob, spec: Path) -> list[str]:
+class Sized(Protocol):
+    """Settings that say how large a worker may be."""
+
+    @property
+    def threads(self) -> int:
+        """Torch threads of each process."""
+
+    @property
+    def processes(self) -> int:
+        """Processes (GPUs)."""
+
+
+def worker_command(size: Sized, spec: Path, module: str = MODULE) -> list[str]:
     """Return the command line; several processes are started by torch's launcher, which accelerate reads."""
-    module = ["-m", "llm_plugin.training.worker", str(spec)]
-    count = job.settings.processes
-    if count == 1:
-        return [sys.executable, *module]
-    return [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count), *module]
+    command = ["-m", module, str(spec)]
+    if size.processes == 1:
+        return [sys.executable, *command]
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(size.processes)]
+    return [sys.executable, *launcher, *command]
 
 
-def worker_environment(job: TrainingJob, run: Path) -> dict[str, str]:
+def worker_environment(size: Sized, run: Path) -> dict[str, str]:
     """Return the worker's environment: its threads, no network, caches inside its own folder."""
     environment = {
         **os.environ,
-        **thread_limits(job.settings.threads),
+        **thread_limits(size.threads),
         "OMP_WAIT_POLICY": "PASSIVE",  # two processes that spin on the same cores are ten times slower
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_OFFLINE": "1",
@@ -141,21 +154,30 @@ def worker_environment(job: TrainingJob, run: Path) -> dict[str, str]:
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
     }
-    if job.settings.processes == 1:  # several visible GPUs would make one process split every batch over them
+    if size.processes == 1:  # several visible GPUs would make one process split every batch over them
         environment["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
     return environment
 
 
-def _run_once(job: TrainingJob, run: Path, tell: Callable[[TrainingStep], None]) -> tuple[int, dict[str, Any]]:
-    """Run the worker to its end; return its exit code and what it said last."""
+def run_worker(
+    command: list[str], size: Sized, run: Path, tell: Callable[[TrainingStep], None]
+) -> tuple[int, dict[str, Any]]:
+    """Run a worker to its end; return its exit code and what it said last.
+
+    Args:
+        command: From `worker_command`.
+        size: Its threads and processes.
+        run: Folder for log and caches.
+        tell: Called with its progress; what it raises ends the worker and goes on to the caller.
+    """
     with (run / "worker.log").open("ab") as log:
         process = subprocess.Popen(  # noqa: S603 - our own module
-            worker_command(job, run / "job.json"),
+            command,
             stdin=subprocess.PIPE,  # closes with this process: the worker ends with its parent, even after kill -9
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            env=worker_environment(job, run),
+            env=worker_environment(size, run),
         )
     last: dict[str, Any] = {}
     try:
@@ -195,7 +217,12 @@ def _end(process: subprocess.Popen[str]) -> None:
         process.wait()
 
 
-def _raise(code: int, message: dict[str, Any], run: Path) -> None:
+def raise_of(code: int, message: dict[str, Any], run: Path) -> None:
+    """Raise what a worker ended with, by its own name and words.
+
+    Raises:
+        TrainingFailed: Or the error that it named.
+    """
     log = run / "worker.log"
     if message.get("kind") == "error":
         text = str(message["message"])

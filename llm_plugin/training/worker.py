@@ -9,35 +9,52 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
 from llm_plugin.errors import LeanLlmError, TrainingFailed, os_error_text
 from llm_plugin.training.job import TrainingJob, run_folder
 
-__all__ = ["main"]
+__all__ = ["Channel", "end_with_parent", "main"]
 
 _SHARES = {"load": 0.0, "reference": 0.05, "train": 0.1, "save": 0.92, "calibrate": 0.94}
 ORPHANED = 75
 
 
-class _Channel:
-    """Writes progress; only the first of several processes speaks."""
+class Channel:
+    """Writes progress; only the first of several processes speaks.
 
-    def __init__(self, stream: TextIO | None) -> None:
+    Args:
+        stream: Where to; None in the processes beside the first.
+        shares: The fraction of the whole at which each stage begins; `train` and `save` are among them.
+    """
+
+    def __init__(self, stream: TextIO | None, shares: Mapping[str, float] = _SHARES) -> None:
         self._stream = stream
+        self._shares = shares
         self._steps = 0
 
+    @classmethod
+    def of_stdout(cls, first: bool, shares: Mapping[str, float] = _SHARES) -> Channel:
+        """Take standard output for progress; what libraries print goes to the log, never between its lines."""
+        channel = cls(os.fdopen(os.dup(1), "w") if first else None, shares)
+        os.dup2(2, 1)
+        return channel
+
     def send(self, kind: str, **facts: Any) -> None:
+        """Write one line."""
         if self._stream is not None:
             self._stream.write(json.dumps({"kind": kind, **facts}) + "\n")
             self._stream.flush()
 
     def tell(self, stage: str, **facts: Any) -> None:
+        """Tell progress; within a stage that counts steps the fraction grows with them."""
         self._steps = int(facts.get("steps") or self._steps)
-        fraction = _SHARES[stage]
-        if stage == "train" and self._steps:
-            fraction += (_SHARES["save"] - fraction) * facts.get("step", 0) / self._steps
+        fraction = self._shares[stage]
+        if facts.get("step") and self._steps:
+            behind = min(share for share in (*self._shares.values(), 1.0) if share > fraction)
+            fraction += (behind - fraction) * min(1.0, facts["step"] / self._steps)
         self.send("step", stage=stage, fraction=round(fraction, 4), **{"steps": self._steps, **facts})
 
 
@@ -46,9 +63,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     job = TrainingJob.read(Path(arguments[0]))
     first = int(os.environ.get("RANK", "0")) == 0
-    channel = _Channel(os.fdopen(os.dup(1), "w") if first else None)
-    os.dup2(2, 1)  # what libraries print goes to the log, never between the progress lines
-    _end_with_parent()
+    channel = Channel.of_stdout(first)
+    end_with_parent()
     try:
         steps = _work(job, channel, first)
     except LeanLlmError as error:
@@ -64,7 +80,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _work(job: TrainingJob, channel: _Channel, first: bool) -> int:
+def _work(job: TrainingJob, channel: Channel, first: bool) -> int:
     from llm_plugin.training.finish import finish
     from llm_plugin.training.fit import fit
 
@@ -101,7 +117,7 @@ def _told(error: BaseException) -> str:
     return f"training stopped: {what}; nothing of it is kept and the champion stays"
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """End when standard input closes: a trainer whose cycle was killed must not go on beside the next one."""
 
     def watch() -> None:

@@ -204,11 +204,11 @@ def test_two_processes_train_one_adapter(base: Path, dataset: Path, tmp_path: Pa
 
 def test_worker_has_its_threads_and_no_network(base: Path, dataset: Path, tmp_path: Path) -> None:
     job = make_job(base, dataset, tmp_path / "adapter", QUICK.model_copy(update={"threads": 3}))
-    environment = worker_environment(job, tmp_path)
+    environment = worker_environment(job.settings, tmp_path)
     assert {environment[name] for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")} == {"3"}
     assert environment["OMP_WAIT_POLICY"] == "PASSIVE"
     assert environment["HF_HUB_OFFLINE"] == environment["HF_HUB_DISABLE_TELEMETRY"] == "1"
-    assert worker_command(job, tmp_path / "job.json")[1:] == [
+    assert worker_command(job.settings, tmp_path / "job.json")[1:] == [
         "-m",
         "llm_plugin.training.worker",
         str(tmp_path / "job.json"),

@@ -1,0 +1,82 @@
+"""From rows to token ids and labels: the loss is on the completion only, and nothing is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llm_plugin.errors import TrainingFailed
+from llm_plugin.writer.chat import ChatFormat
+from llm_plugin.writer.rows import StrategyRow
+
+__all__ = ["IGNORED", "Examples", "encode_rows", "encode_texts"]
+
+IGNORED = -100
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Encoded rows.
+
+    Attributes:
+        columns: `input_ids` and `labels`, one list each row.
+        too_long: How many rows were left out because they are longer than the limit.
+        tokens: In all rows.
+        longest: Tokens of the longest row.
+    """
+
+    columns: dict[str, list[list[int]]]
+    too_long: int
+    tokens: int
+    longest: int
+
+    def __len__(self) -> int:
+        return len(self.columns["input_ids"])
+
+
+def encode_rows(rows: Sequence[StrategyRow], chat: ChatFormat, max_tokens: int) -> Examples:
+    """Encode pairs.
+
+    Args:
+        rows: What to encode.
+        chat: Of the base.
+        max_tokens: Rows beyond it are left out whole: half a strategy is no strategy.
+
+    Raises:
+        DataError: A row holds a control token of this model.
+        TrainingFailed: No row is left.
+    """
+    ids: list[list[int]] = []
+    labels: list[list[int]] = []
+    for row in rows:
+        prompt, answer = chat.example(row.instruction, row.completion, f"row {row.id}")
+        if len(prompt) + len(answer) <= max_tokens:
+            ids.append(prompt + answer)
+            labels.append([IGNORED] * len(prompt) + answer)
+    return _checked(ids, labels, len(rows), max_tokens)
+
+
+def encode_texts(texts: Sequence[Sequence[str]], tokenizer: Any, max_tokens: int) -> Examples:
+    """Encode plain texts: parts after one another, each with its begin and end; every token is learned.
+
+    Raises:
+        TrainingFailed: No text is left.
+    """
+    ids = []
+    for parts in texts:
+        encoded: list[int] = [tokenizer.bos_token_id]
+        for part in parts:
+            encoded += [*tokenizer(part, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+        if len(encoded) <= max_tokens:
+            ids.append(encoded)
+    return _checked(ids, [list(row) for row in ids], len(texts), max_tokens)
+
+
+def _checked(ids: list[list[int]], labels: list[list[int]], rows: int, max_tokens: int) -> Examples:
+    if not ids:
+        raise TrainingFailed(
+            f"none of {rows} rows has at most {max_tokens} tokens: nothing to train on; raise max_tokens"
+        )
+    lengths = [len(row) for row in ids]
+    return Examples({"input_ids": ids, "labels": labels}, rows - len(ids), sum(lengths), max(lengths))

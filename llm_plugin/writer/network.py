@@ -1,0 +1,90 @@
+"""The stand-in's tokenizer, in which whole phrases of strategies are one token, and the texts of its base."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from llm_plugin.bootstrap.network import BEGIN, END, PAD
+from llm_plugin.writer.rows import StrategyRow
+from llm_plugin.writer.variations import tickers_of, varied
+
+__all__ = ["TEMPLATE", "base_texts", "build_code_tokenizer"]
+
+_OPEN, _CLOSE = "[INST]", "[/INST]"
+TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %}{% if message['role'] == 'assistant' %}"
+    "{{ message['content'] }}{{ eos_token }}{% else %}[INST] {{ message['content'] }} [/INST]\n{% endif %}{% endfor %}"
+)
+# Digits and short upper-case words stand alone, so that periods and symbols are copied by the same tokens from a
+# question into code; a line break takes its indentation with it; the rest of a line may become one token.
+_PIECES = r"\d|\b[A-Z]{1,6}\b|\n *|[^\d\n]+?(?=\d|\n|\b[A-Z]{1,6}\b|$)"
+
+
+def build_code_tokenizer(texts: Sequence[str], folder: Path, vocabulary: int, max_tokens: int) -> Any:
+    """Train a byte-level BPE tokenizer on code and save it.
+
+    Args:
+        texts: Of the training split only.
+        folder: Where tokenizer.json and tokenizer_config.json go.
+        vocabulary: Upper bound; few texts give fewer tokens.
+        max_tokens: The model's longest text.
+    """
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_PIECES), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        min_frequency=4,  # what is written once is no phrase
+        show_progress=False,
+        special_tokens=[PAD, BEGIN, END, _OPEN, _CLOSE],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    configuration = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "pad_token": PAD,
+        "bos_token": BEGIN,
+        "eos_token": END,
+        "additional_special_tokens": [_OPEN, _CLOSE],
+        "add_bos_token": False,
+        "add_eos_token": False,
+        "padding_side": "left",
+        "clean_up_tokenization_spaces": False,
+        "model_max_length": max_tokens,
+        "chat_template": TEMPLATE,
+    }
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps(configuration, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    return PreTrainedTokenizerFast.from_pretrained(str(folder))
+
+
+def base_texts(rows: Sequence[StrategyRow], seed: int) -> list[list[str]]:
+    """Return one epoch of the base's texts: each row's code, without instructions, with other tickers and numbers.
+
+    Before half of them stand their own lines with numbers and names, shuffled: whoever looks back reads them there.
+    """
+    rng, pool = random.Random(seed), tickers_of(rows)  # noqa: S311 - for texts, not for secrets
+    made = []
+    for row in rng.sample(list(rows), len(rows)):
+        code = varied(row, pool, rng).completion
+        if rng.random() < 0.5:
+            made.append([code])
+        else:
+            lines = [line.strip() for line in code.splitlines() if any(c.isdigit() or c == '"' for c in line)]
+            rng.shuffle(lines)
+            made.append(["\n".join(lines), code])
+    return made

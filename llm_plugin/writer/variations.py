@@ -1,0 +1,114 @@
+"""Copies of a row with other tickers and other numbers, the same ones on both sides: what is to be copied, not learned.
+
+A copy is for training only and is not executed; it says what its row says, of another symbol and with other numbers.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+
+from llm_plugin.writer.rows import StrategyRow
+
+__all__ = ["tickers_of", "varied", "with_variations"]
+
+_TICKER = re.compile(r"(?<![\w.\"'/])[A-Z]{2,6}(?![\w(])")
+_QUOTED = re.compile(r"[\"']([A-Z]{2,6})[\"']")
+_NUMBER = re.compile(r"(?<![\w.:/-])(\d+(?:\.\d+)?)(?![\w:/]|\.\d)")
+_WARM_UP = re.compile(r"set_warm_up\((\d+)")
+_SPARE_BARS = 3
+_YEARS = range(1990, 2031)
+
+
+def tickers_of(rows: Sequence[StrategyRow]) -> list[str]:
+    """Return the symbols that both sides of some row name, by length and name."""
+    found = {name for row in rows for name in _shared_tickers(row)}
+    return sorted(found, key=lambda name: (len(name), name))
+
+
+def with_variations(rows: Sequence[StrategyRow], count: int, seed: int) -> list[StrategyRow]:
+    """Return the rows and `count` copies of each."""
+    rng, pool = random.Random(seed), tickers_of(rows)  # noqa: S311 - for copies, not for secrets
+    copies = [varied(row, pool, rng, number) for number in range(1, count + 1) for row in rows]
+    return [*rows, *copies]
+
+
+def varied(row: StrategyRow, pool: Sequence[str], rng: random.Random, number: int = 1) -> StrategyRow:
+    """Return one copy; what only one side names stays as it is.
+
+    Args:
+        row: The original.
+        pool: Tickers to choose from; each is replaced by one of its kind (four letters and fewer, or more).
+        rng: Where chance comes from.
+        number: Of the copy, for its id.
+    """
+    names = _new_tickers(_shared_tickers(row), pool, rng)
+    numbers = _new_numbers(row, rng)
+
+    def renamed(text: str) -> str:
+        text = re.sub(r"(?<![A-Za-z0-9_])[A-Z]{2,6}(?![A-Za-z0-9_])", lambda m: names.get(m[0], m[0]), text)
+        return _NUMBER.sub(lambda m: numbers.get(m[1], m[1]), text)
+
+    return StrategyRow(
+        f"{row.id}~{number}", renamed(row.instruction), renamed(row.completion), row.family, row.split, row.source
+    )
+
+
+def _shared_tickers(row: StrategyRow) -> list[str]:
+    quoted = set(_QUOTED.findall(row.completion))
+    asked = _TICKER.findall(row.instruction)
+    return sorted(quoted & set(asked))
+
+
+def _new_tickers(names: Sequence[str], pool: Sequence[str], rng: random.Random) -> dict[str, str]:
+    """Exchange whole groups, so that two symbols never become one."""
+    chosen: dict[str, str] = {}
+    for name in names:
+        alike = [other for other in pool if (len(other) > 5) == (len(name) > 5) and other not in chosen.values()]
+        chosen[name] = rng.choice(alike) if alike else name
+    return chosen if len(set(chosen.values())) == len(chosen) else {}
+
+
+def _new_numbers(row: StrategyRow, rng: random.Random) -> dict[str, str]:
+    """Give numbers that both sides name another value; percent stands as a fraction on the other side."""
+    asked, coded = set(_NUMBER.findall(row.instruction)), set(_NUMBER.findall(row.completion))
+    asked -= _behind_warm_up(row.completion, asked)
+    chosen: dict[str, str] = {}
+    for text in sorted(asked, key=lambda item: (len(item), item)):
+        fraction = _plain(Decimal(text) / 100)
+        if text in chosen or Decimal(text) < 2 or (text.isdigit() and int(text) in _YEARS):
+            continue
+        if text not in coded and fraction not in coded:
+            continue
+        new = _another(text, rng)
+        known = {*asked, *coded, *chosen.values()}
+        other = _plain(Decimal(new) / 100)
+        if new in known or (fraction in coded and other in known):
+            continue
+        chosen[text] = new
+        if fraction in coded:
+            chosen[fraction] = other
+    return chosen
+
+
+def _behind_warm_up(code: str, numbers: set[str]) -> set[str]:
+    """Return the periods that a warm-up is a multiple of, but for a few bars: another one would leave it too short."""
+    lengths = [int(text) for text in _WARM_UP.findall(code)]
+    whole = [text for text in numbers if text.isdigit() and int(text) > 1]
+    return {text for text in whole for length in lengths if length % int(text) <= _SPARE_BARS}
+
+
+def _another(text: str, rng: random.Random) -> str:
+    """A number of the same form and size: 14 becomes 9 to 27, 2.5 becomes 1.8 to 4.9."""
+    whole, _, digits = text.partition(".")
+    unit = 10 ** len(digits)
+    value = int(whole + digits)
+    low, high = max(2, value * 6 // 10), max(value * 2, value + 3)
+    new = rng.randint(low, high)
+    return f"{new // unit}.{new % unit:0{len(digits)}d}" if digits else str(new)
+
+
+def _plain(value: Decimal) -> str:
+    return format(value.normalize(), "f")
