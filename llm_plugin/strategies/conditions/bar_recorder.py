@@ -15,17 +15,15 @@ class BarRecorder(QCAlgorithm):
         """Read the parameters and subscribe."""
         kind, resolution = self.get_parameter("kind"), self.get_parameter("resolution")
         mode = self.get_parameter("price_mode")
-        self.recorded: dict[Any, tuple[str, Any, list[Any]]] = {}
+        self.recorded: dict[Any, Any] = {}
         for name in self.get_parameter("symbols").split(","):
             options = {"data_normalization_mode": DataNormalizationMode[mode.upper()]} if kind == "equity" else {}
             security = getattr(self, f"add_{kind}")(name, Resolution[resolution.upper()], **options)
-            self.recorded[security.symbol] = (name, security.exchange.time_zone, [])
+            self.recorded[security.symbol] = (name, security.exchange.time_zone, [], [])
 
     def on_data(self, data: Any) -> None:
-        """Keep every bar with its end."""
-        for kind in (data.bars, data.quote_bars):
+        """Keep every bar with its end, trades apart from quotes."""
+        for place, kind in ((2, data.bars), (3, data.quote_bars)):
             for symbol, bar in kind.items():
-                if kind is data.bars or not data.bars.contains_key(symbol):
-                    volume = getattr(bar, "volume", 0.0)
-                    row = (bar.end_time, bar.open, bar.high, bar.low, bar.close, volume)
-                    self.recorded[symbol][2].append(row)
+                row = (bar.end_time, bar.open, bar.high, bar.low, bar.close, getattr(bar, "volume", 0.0))
+                self.recorded[symbol][place].append(row)

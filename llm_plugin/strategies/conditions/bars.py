@@ -69,15 +69,28 @@ def load_bars(
     end: date,
     lookback_bars: int,
     price_mode: str = "adjusted",
+    time_zone: str = "America/New_York",
 ) -> dict[str, Bars]:
     """Return the bars of symbols by ticker, from `lookback_bars` before the run to its end.
+
+    Args:
+        data_folder: LEAN-format data.
+        symbols: Tickers.
+        security_type: As in the requirements.
+        resolution: daily, hour or minute.
+        start: First day of the run, in `time_zone`.
+        end: Its last day.
+        lookback_bars: How many bars before the run are wanted for warm-up.
+        price_mode: LEAN's data normalization mode.
+        time_zone: The algorithm's.
 
     Raises:
         DataError: A symbol has no bar in the period.
     """
     begin = max(_EARLIEST, start - timedelta(days=_days(lookback_bars, resolution, security_type)))
-    key = (str(Path(data_folder).resolve()), tuple(symbols), security_type, resolution, begin, start, end, price_mode)
-    return dict(_load(*key))
+    folder = str(Path(data_folder).resolve())
+    found = _load(folder, tuple(symbols), security_type, resolution, begin, start, end, price_mode, time_zone)
+    return dict(found)
 
 
 def _days(bars: int, resolution: str, security_type: str) -> int:
@@ -98,6 +111,7 @@ def _load(
     start: date,
     end: date,
     price_mode: str,
+    time_zone: str,
 ) -> tuple[tuple[str, Bars], ...]:
     from llm_plugin.engine.runner import run_backtest
 
@@ -110,22 +124,26 @@ def _load(
         start=begin,
         end=end,
     )
+    begin_us = _us(datetime.combine(start, datetime.min.time(), ZoneInfo(time_zone)))
     found = []
-    for name, zone, rows in result.algorithm.recorded.values():
-        if not any(row[0] > datetime.combine(start, datetime.min.time()) for row in rows):
+    for name, zone, trades, quotes in result.algorithm.recorded.values():
+        bars = _arrays(name, ZoneInfo(str(zone)), trades or quotes, begin_us)
+        if bars.first >= len(bars):
             raise DataError(f"{folder} has no {resolution} bars of {name} from {start} to {end}")
-        found.append((name, _arrays(name, str(zone), rows, start)))
+        found.append((name, bars))
     return tuple(found)
 
 
-def _arrays(name: str, zone: str, rows: list[tuple[Any, ...]], start: date) -> Bars:
+def _us(moment: datetime) -> int:
+    part = moment - _EPOCH
+    return (part.days * 86_400 + part.seconds) * 1_000_000
+
+
+def _arrays(name: str, zone: ZoneInfo, rows: list[tuple[Any, ...]], begin_us: int) -> Bars:
     ends = tuple(row[0] for row in rows)
-    place = ZoneInfo(zone)
-    utc = [moment.replace(tzinfo=place) - _EPOCH for moment in ends]
-    ends_us = np.array([part.days * 86_400_000_000 + part.seconds * 1_000_000 for part in utc], dtype=np.int64)
+    ends_us = np.array([_us(moment.replace(tzinfo=zone)) for moment in ends], dtype=np.int64)
     names = ("open", "high", "low", "close", "volume")
-    begin = datetime.combine(start, datetime.min.time())
-    table = np.array([row[1:] for row in rows], dtype=np.float64)
+    table = np.array([row[1:] for row in rows], dtype=np.float64).reshape(len(rows), len(names))
     fields = {field: np.ascontiguousarray(table[:, column]) for column, field in enumerate(names)}
-    first = next(at for at, moment in enumerate(ends) if moment > begin)
+    first = int(np.searchsorted(ends_us, begin_us, side="right"))
     return Bars(name, ends_us, ends, fields, first)

@@ -45,6 +45,7 @@ def _evaluator(
     period: tuple[date, date],
     lookback: int,
     mode: str,
+    time_zone: str,
     symbol: str,
     decision_calendar: bool,
 ) -> Evaluator:
@@ -57,6 +58,7 @@ def _evaluator(
         end=period[1],
         lookback_bars=lookback,
         price_mode=mode,
+        time_zone=time_zone,
     )
     return Evaluator(bars, symbol, decision_calendar=decision_calendar)
 
@@ -92,6 +94,7 @@ class Scene:
             (run.start, run.end),
             _lookback(wanted),
             run.price_mode,
+            run.time_zone,
             symbol,
             self.decision_calendar,
         )

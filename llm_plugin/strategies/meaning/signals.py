@@ -208,7 +208,10 @@ class SymbolWitness:
 
     def _exit_explained(self, number: int, spell: Spell, order: TrustedOrder, at: int) -> bool:
         if not is_resting(order) or order.kind == "limit":
-            if any(truth.possible[at] for truth in self._exit_truths(spell)):
+            # A limit at the market is sent on one bar and filled on the next.
+            sent = self.bars.index_at(to_us(order.created_utc))
+            places = {at, sent} if spell.decided < sent < at <= sent + 3 else {at}
+            if any(truth.possible[place] for truth in self._exit_truths(spell) for place in places):
                 return True
             opposite = self._entry_truth[-spell.direction]
             if opposite is not None and opposite.possible[at]:
@@ -293,7 +296,9 @@ class SymbolWitness:
         """Whether an order on this side was asked for from the end of bar `at` to before the end of the next."""
         begin, end = int(self.bars.ends_us[at]), int(self.bars.ends_us[at + 1])
         return any(
-            begin <= to_us(order.created_utc) < end and order.quantity * direction > 0 and not is_resting(order)
+            begin <= to_us(order.created_utc) < end
+            and order.quantity * direction > 0
+            and (order.kind == "limit" or not is_resting(order))
             for order in self.orders
         )
 
