@@ -97,6 +97,8 @@ def _days(bars: int, resolution: str, security_type: str) -> int:
     around_the_clock = security_type != "equity"
     per_day = {"daily": 1.0, "hour": 24.0 if around_the_clock else 7.0, "minute": 1440.0 if around_the_clock else 390.0}
     # Rounded up, so that tasks with like conditions share one reading.
+    if resolution == "minute":
+        return int(-(-bars * 1.5 // per_day[resolution])) + 3
     days = bars / per_day[resolution] * 1.5 + 10
     return int(-(-days // 60) * 60)
 
