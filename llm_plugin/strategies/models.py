@@ -26,6 +26,7 @@ __all__ = [
     "RateLimited",
     "ReferenceModel",
     "StrategyModel",
+    "check_model",
     "open_model",
 ]
 
@@ -40,6 +41,7 @@ FORMS = (
     "ollama:MODEL",
     "references",
 )
+_SERVERS = ("openai", "anthropic", "ollama")
 _URL = re.compile(r"@(https?://\S+)$")
 OnText = Callable[[str], None]
 
@@ -195,26 +197,42 @@ def open_model(text: str, *, options: ModelOptions | None = None) -> StrategyMod
         ConfigError: No such form.
         ModelError: The folder or the adapter is damaged, of another architecture or of another base.
     """
-    kind, _, rest = text.strip().partition(":")
-    if kind in ("openai", "anthropic", "ollama"):
+    kind, rest, url = check_model(text)
+    if kind in _SERVERS:
         from llm_plugin.strategies.hosted import AnthropicModel, OllamaModel, OpenAIModel
 
-        url = _URL.search(rest)
-        name = rest[: url.start()] if url else rest
-        if not name:
-            raise ConfigError(f"model {text!r} names no model; write {kind}:MODEL or {kind}:MODEL@http://host:port")
         makers: dict[str, Callable[..., StrategyModel]] = {
             "openai": OpenAIModel,
             "anthropic": AnthropicModel,
             "ollama": OllamaModel,
         }
-        return makers[kind](name, url=url.group(1) if url else None, options=options)
-    if kind in ("standin", "path"):
-        return _open_local(kind, rest, text)
+        return makers[kind](rest, url=url, options=options)
     if kind == "references":
         return _open_references(rest)
-    known = [form.partition(":")[0] for form in FORMS]
-    raise ConfigError(f"model {text!r} is unknown{did_you_mean(kind, known)}; write one of: {', '.join(FORMS)}")
+    return _open_local(kind, rest, text)
+
+
+def check_model(text: str) -> tuple[str, str, str | None]:
+    """Return kind, name and address of a model's short text; nothing is opened.
+
+    Raises:
+        ConfigError: No such form.
+    """
+    kind, _, rest = text.strip().partition(":")
+    if kind in _SERVERS:
+        url = _URL.search(rest)
+        name = rest[: url.start()] if url else rest
+        if not name:
+            raise ConfigError(f"model {text!r} names no model; write {kind}:MODEL or {kind}:MODEL@http://host:port")
+        return kind, name, url.group(1) if url else None
+    if kind == "standin" and rest not in ("", "base", "tuned"):
+        raise ConfigError(f"model {text!r} is unknown{did_you_mean(rest, ('base', 'tuned'))}; write standin[:base]")
+    if kind == "path":
+        split_path(rest, text)
+    elif kind not in ("standin", "references"):
+        known = [form.partition(":")[0] for form in FORMS]
+        raise ConfigError(f"model {text!r} is unknown{did_you_mean(kind, known)}; write one of: {', '.join(FORMS)}")
+    return kind, rest, None
 
 
 def split_path(rest: str, text: str) -> tuple[Path, Path | None]:
@@ -274,18 +292,14 @@ class ReferenceModel:
 
 
 def _open_local(kind: str, rest: str, text: str) -> StrategyModel:
-    if kind == "path":
-        base, adapter = split_path(rest, text)
-        chosen = str(base), None if adapter is None else str(adapter)
-    elif rest in ("", "base", "tuned"):
-        chosen = "standin", None if rest == "base" else "tuned"
-    else:
-        raise ConfigError(f"model {text!r} is unknown{did_you_mean(rest, ('base', 'tuned'))}; write standin[:base]")
     try:
-        from llm_plugin.writer import open_writer
+        from llm_plugin.writer.serving import open_writer
     except ModuleNotFoundError as error:
         raise ConfigError(f"model {text!r} needs '{error.name}': pip install 'lean-llm-plugin[llm]'") from error
-    return open_writer(*chosen)
+    if kind == "path":
+        base, adapter = split_path(rest, text)
+        return open_writer(base, adapter)
+    return open_writer("standin", None if rest == "base" else "tuned")
 
 
 def _open_references(rest: str) -> StrategyModel:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -27,7 +29,9 @@ def test_a_file_gives_the_chain_with_prices_and_budgets(tmp_path: Path) -> None:
     assert [step.model.split(":")[0] for step in config.models] == ["standin", "openai", "anthropic"]
     assert config.models[1].price is not None
     assert config.models[1].price.of(1_000_000, 0) == 3
-    assert [step.chat for step in config.models] == [False, True, True]
+    single: Any = SimpleNamespace(single_turn=True)
+    several: Any = SimpleNamespace(single_turn=False)
+    assert [config.models[0].chats(model) for model in (single, several)] == [False, True]
     assert (config.budget.usd, config.attempts) == (0.5, 3)
 
 

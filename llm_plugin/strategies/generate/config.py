@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from llm_plugin.errors import ConfigError, did_you_mean
-from llm_plugin.strategies.models import ModelOptions, Price
+from llm_plugin.strategies.models import ModelOptions, Price, StrategyModel
 
 __all__ = ["Budget", "GenerateConfig", "ModelStep", "load_config", "with_models"]
 
@@ -30,7 +30,7 @@ class ModelStep(_Part):
     model: str = Field(min_length=1, description="standin, path:…, openai:MODEL@URL, anthropic:MODEL, ollama:MODEL")
     attempts: int | None = Field(default=None, ge=1, le=32, description="turns of this model; null = the chain's")
     style: Literal["auto", "chat", "instruction"] = Field(
-        default="auto", description="instruction = the prompt alone, as the stand-in was trained; auto = by the model"
+        default="auto", description="instruction = the prompt alone, as tuned models know it; auto = by the model"
     )
     max_new_tokens: int = Field(default=2048, ge=64, le=65_536, description="longest answer in tokens")
     temperature: float = Field(default=0.2, ge=0, le=2, description="of the first attempt; 0 is greedy")
@@ -49,10 +49,9 @@ class ModelStep(_Part):
             return None
         return Price(self.usd_per_million_in, self.usd_per_million_out)
 
-    @property
-    def chat(self) -> bool:
-        """Whether it is asked for a plan and told what failed; else it gets the prompt alone."""
-        return self.style == "chat" or (self.style == "auto" and not self.model.startswith("standin"))
+    def chats(self, model: StrategyModel) -> bool:
+        """Whether a model is asked for a plan and told what failed; one of single turns gets the prompt alone."""
+        return self.style == "chat" or (self.style == "auto" and not getattr(model, "single_turn", False))
 
     def options(self, most_seconds: float | None = None) -> ModelOptions:
         """Return how its server is asked.

@@ -27,10 +27,11 @@ Opener = Callable[[str, ModelOptions], StrategyModel]
 
 @dataclass(frozen=True, slots=True)
 class StepDown:
-    """Why a model was left."""
+    """Why a model was left; `later` where it may answer another time."""
 
     model: str
     reason: str
+    later: bool = False
 
 
 @dataclass
@@ -80,6 +81,7 @@ def run_chain(
     asker = Asker(record, outcome.meter, show)
     for place, step in enumerate(config.models):
         follower = config.models[place + 1].model if place + 1 < len(config.models) else ""
+        later = False
         try:
             outcome.meter.check_time()
             model = opener(step.model, step.options(outcome.meter.left_seconds()))
@@ -92,10 +94,10 @@ def run_chain(
             show("stopped", reason=str(error))
             break
         except (ModelError, ConfigError, BackendUnavailable) as error:
-            reason = str(error)
+            reason, later = str(error), isinstance(error, BackendUnavailable)
         if outcome.passed:
             break
-        outcome.left.append(StepDown(step.model, reason))
+        outcome.left.append(StepDown(step.model, reason, later))
         record.add("step_down", model=step.model, reason=reason, next=follower)
         show("step_down", model=step.model, reason=reason, next=follower)
     return outcome
@@ -119,6 +121,7 @@ class _Turns:
         self.request, self.config, self.judge = request, config, judge
         self.record, self.show, self.asker = record, show, asker
         self.outcome, self.step, self.model = outcome, step, model
+        self.chat = step.chats(model)
         self.seen: dict[str, Attempt] = {}
         self.cuts = self.repeats = 0
 
@@ -137,7 +140,7 @@ class _Turns:
                 )
             if self.repeats >= MOST_REPEATS:
                 return f"it gave the same file {self.repeats + 1} times, whatever it was told"
-            if self.step.chat:
+            if self.chat:
                 what, reason = attempt.what_failed()
                 question = repair_messages(first, attempt.answer, what, reason)
         best = max(self.outcome.attempts[-turns:], key=lambda attempt: attempt.merit)
@@ -145,13 +148,13 @@ class _Turns:
 
     def _first_question(self) -> list[Message]:
         request, plan = self.request, None
-        if self.step.chat and self.config.plan:
+        if self.chat and self.config.plan:
             self.show("asks", what="plan", model=self.step.model, turn=0, of=0)
             asked = plan_messages(request.prompt, request.start, request.end)
             answer = self._ask(asked, what="plan", turn=0)
             plan = answer.text if answer.stop_reason not in ("loop", "cut") else ""
             self.outcome.plans[self.step.model] = plan
-        return code_messages(request.prompt, plan or None, request.start, request.end, chat=self.step.chat)
+        return code_messages(request.prompt, plan or None, request.start, request.end, chat=self.chat)
 
     def _turn(self, question: list[Message], turn: int) -> Attempt:
         number, of = len(self.outcome.attempts) + 1, self.step.attempts or self.config.attempts
@@ -195,7 +198,7 @@ class _Turns:
 
     def _ask(self, messages: list[Message], *, what: str, turn: int) -> Completion:
         # A model that hears nothing of the gates, or repeats itself, only writes something else when it is hotter.
-        temperature = self.step.temperature + HOTTER * (self.repeats + (turn if not self.step.chat else 0))
+        temperature = self.step.temperature + HOTTER * (self.repeats + (turn if not self.chat else 0))
         try:
             return self.asker.ask(
                 self.step,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -13,7 +14,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from llm_plugin.errors import BackendUnavailable, ConfigError, DataError, StoreUnavailable
+from llm_plugin.errors import BackendUnavailable, ConfigError, DataError, ModelError, StoreUnavailable
 from llm_plugin.files import write_whole
 from llm_plugin.strategies.generate import messages
 from llm_plugin.strategies.generate.asking import Show
@@ -26,7 +27,7 @@ from llm_plugin.strategies.generate.note import NOTE, cautions, gate_rows, note_
 from llm_plugin.strategies.generate.prompts import check_prompt
 from llm_plugin.strategies.generate.reading import Reading, read_prompt
 from llm_plugin.strategies.generate.record import Record
-from llm_plugin.strategies.models import ModelOptions, StrategyModel, open_model
+from llm_plugin.strategies.models import ModelOptions, StrategyModel, check_model, open_model
 
 __all__ = ["NOT_PASSED", "Handed", "default_folder", "generate", "make_request", "partial_folder"]
 
@@ -96,10 +97,14 @@ def generate(
 
     Raises:
         PromptRefused: No strategy can do what is asked.
-        ConfigError: The folder exists, or holds other unfinished work.
-        BackendUnavailable: No model answered; the record is kept, and the same command goes on from it.
+        ConfigError: The folder exists, holds other unfinished work, or a model's text has no known form.
+        BackendUnavailable: No model answered; what there is of a record is kept, and the same command goes on from it.
+        ModelError: No model could be opened.
     """
     _check_output(output)
+    if opener is None:
+        for step in config.models:
+            check_model(step.model)
     request = make_request(prompt, config, data_folder, requirements)
     for note in request.notes:
         show("note", text=note)
@@ -226,11 +231,16 @@ def _requirements_file(path: Path) -> Any:
 
 
 def _refuse_silence(outcome: Outcome, folder: Path) -> None:
-    """No answer at all is not a failed strategy: nothing is handed over, and the same command goes on later."""
+    """No answer at all is not a failed strategy: nothing is handed over."""
     if outcome.attempts or outcome.stopped:
         return
+    kept = f" {folder} keeps what was answered: run the same command again." if outcome.meter.answers else ""
+    if not outcome.meter.answers:
+        shutil.rmtree(folder, ignore_errors=True)
     reasons = "; ".join(f"{one.model}: {one.reason}" for one in outcome.left)
-    raise BackendUnavailable(f"no model answered ({reasons}). {folder} keeps the record: run the same command again")
+    if any(one.later for one in outcome.left):
+        raise BackendUnavailable(f"no model answered ({reasons}).{kept}")
+    raise ModelError(f"no model can be asked ({reasons}).{kept}")
 
 
 def _write(
