@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from functools import partial
 from random import Random
 
 from llm_plugin.errors import ConfigError, did_you_mean
 from llm_plugin.strategies.grammar.compose import signal_draft
 from llm_plugin.strategies.grammar.describe import describe
 from llm_plugin.strategies.grammar.draft import SPLITS, Draft, Strategy, split_of
+from llm_plugin.strategies.grammar.extras import with_extras
 from llm_plugin.strategies.grammar.plans import PLANS
 from llm_plugin.strategies.grammar.signals import SIGNALS
 
@@ -30,7 +30,7 @@ def draw(family: str, seed: str) -> Strategy:
     """
     _known(family)
     rng = Random(f"{family}/{seed}")  # noqa: S311 - drawing parts, not secrets
-    draft = (PLANS.get(family) or partial(signal_draft, family))(rng)
+    draft = with_extras(PLANS[family](rng), rng) if family in PLANS else signal_draft(family, rng)
     return _strategy(draft, rng)
 
 

@@ -175,7 +175,8 @@ def _cushion(rng: Random) -> Draft:
         f"self.set_holdings(self._symbol, min(1, {multiple} * cushion))",
     ]
     words = (
-        f"CPPI: invest {multiple} times the cushion above a floor of {100 * floor:g} % of the starting cash, at most 100 %",
+        f"CPPI: invest {multiple} times the cushion above a floor of {100 * floor:g} % of the starting cash, "
+        "at most 100 %",
         f"constant proportion portfolio insurance: floor {100 * floor:g} %, multiplier {multiple}, no leverage",
     )
     return _formula(rng, parts, "cppi", setup, body, words, 0, {})
@@ -214,8 +215,8 @@ def _value_at_risk(rng: Random) -> Draft:
         f"self.set_holdings(self._symbol, min(1, {number(limit)} / loss) if loss > 0 else 1)",
     ]
     words = (
-        f"size for a daily value at risk of {100 * limit:g} %: the {100 * level:g} % quantile of {period} daily returns, "
-        "at most fully invested",
+        f"size for a daily value at risk of {100 * limit:g} %: the {100 * level:g} % quantile "
+        f"of {period} daily returns, at most fully invested",
         f"weight = {number(limit)} / historical VaR ({100 * (1 - level):g} %, {period} daily returns), capped at 100 %",
     )
     return _formula(rng, parts, "value_at_risk", [], body, words, 0, {})
