@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 
 from llm_plugin.strategies.grammar.blueprint import Blueprint
-from llm_plugin.strategies.grammar.code import Namer, header, indent, joined, opening, subscribe, warm_up_bars
+from llm_plugin.strategies.grammar.code import (
+    Namer,
+    header,
+    indent,
+    joined,
+    opening,
+    rounded_up,
+    subscribe,
+    warm_up_bars,
+)
 from llm_plugin.strategies.grammar.terms import number
 
 __all__ = ["classic_source"]
@@ -59,7 +68,7 @@ class _Writer:
             returns = f"IndicatorExtensions.of(StandardDeviation({plan.size.period}), self.roc({self.symbol}, 1))"
             lines.append(self._made("_volatility", returns))
         lines += [self._made(attribute, start) for attribute, start in self._state()]
-        bars = max(warm_up_bars(plan.helpers()), (plan.size.period or 0) + 2 if plan.size.period else 0)
+        bars = rounded_up(max(warm_up_bars(plan.helpers()), plan.size.period + 3 if plan.size.period else 0))
         if bars:
             word = {"daily": "DAILY", "hour": "HOUR"}[market.resolution]
             lines.append(f"self.set_warm_up({bars}, Resolution.{word})")

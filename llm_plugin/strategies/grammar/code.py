@@ -17,10 +17,12 @@ __all__ = [
     "indent",
     "joined",
     "opening",
+    "rounded_up",
     "subscribe",
     "warm_up_bars",
 ]
 
+_WARM_UPS = (10, 20, 50, 100, 150, 200, 300, 500)
 _RESOLUTION = {"daily": "DAILY", "hour": "HOUR", "minute": "MINUTE"}
 
 
@@ -110,4 +112,9 @@ def header(name: str, summary: str) -> str:
 
 def warm_up_bars(helpers: Iterable[Helper]) -> int:
     """Return the bars until all indicators are ready, 0 without indicators."""
-    return max((helper.bars for helper in helpers), default=0)
+    return rounded_up(max((helper.bars for helper in helpers), default=0))
+
+
+def rounded_up(bars: int) -> int:
+    """Return a round number of bars for a warm-up: at least as many, as a person would write it."""
+    return next((size for size in _WARM_UPS if size >= bars), bars) if bars else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from llm_plugin.strategies.grammar.code import class_name
+from llm_plugin.strategies.grammar.code import class_name, rounded_up
 from llm_plugin.strategies.grammar.describe import Clause
 from llm_plugin.strategies.grammar.draft import Draft
 from llm_plugin.strategies.grammar.parts import EQUITIES, Market
@@ -58,7 +58,7 @@ def allocation(rng: Random) -> Draft:
     if trend:
         created = _TREND[trend][0].format(n=period)
         setup += [f"self._trend = {{symbol: {created} for symbol in self._weights}}"]
-        setup += [f"self.set_warm_up({3 * period + 2 if trend == 'ema' else period + 2}, Resolution.DAILY)"]
+        setup += [f"self.set_warm_up({rounded_up(3 * period + 2 if trend == 'ema' else period + 2)}, Resolution.DAILY)"]
     anchor = f'"{market.tickers[0]}"'
     setup += clock.schedule(anchor)
     body = _body(trend)
@@ -106,7 +106,7 @@ def _inverse(rng: Random, frame: Frame) -> Draft:
         made = f"IndicatorExtensions.of(StandardDeviation({period}), self.roc(symbol, 1))"
     words = f"NATR({period})" if measure == "natr" else f"the standard deviation of {period} daily returns"
     setup = [*frame.several(), f"self._risk = {{symbol: {made} for symbol in self._symbols}}"]
-    setup += [f"self.set_warm_up({period + 3}, Resolution.DAILY)", *clock.schedule("self._symbols[0]")]
+    setup += [f"self.set_warm_up({rounded_up(period + 3)}, Resolution.DAILY)", *clock.schedule("self._symbols[0]")]
     body = [
         "inverse = {symbol: 1 / self._risk[symbol].current.value for symbol in self._symbols}",
         "total = sum(inverse.values())",

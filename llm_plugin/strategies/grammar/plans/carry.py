@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+from llm_plugin.strategies.grammar.code import rounded_up
 from llm_plugin.strategies.grammar.describe import Clause
 from llm_plugin.strategies.grammar.draft import Draft
 from llm_plugin.strategies.grammar.parts import STOCKS, Market
@@ -42,7 +43,7 @@ def _currency(rng: Random) -> Draft:
     if factor:
         setup += [
             f"self._trend = {made.format(n=period)}",
-            f"self.set_warm_up({factor * period + 2}, Resolution.DAILY)",
+            f"self.set_warm_up({rounded_up(factor * period + 2)}, Resolution.DAILY)",
         ]
         left = "self._trend.current.value" if trend == "roc" else "self.securities[self._symbol].price"
         test = f"{left} {op} {'0' if trend == 'roc' else 'self._trend.current.value'}"

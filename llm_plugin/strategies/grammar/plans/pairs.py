@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from llm_plugin.strategies.grammar.code import class_name, indent
+from llm_plugin.strategies.grammar.code import class_name, indent, rounded_up
 from llm_plugin.strategies.grammar.describe import Clause
 from llm_plugin.strategies.grammar.draft import Draft
 from llm_plugin.strategies.grammar.parts import Market
@@ -48,7 +48,7 @@ def pairs(rng: Random) -> Draft:
     if trade.hold is not None:
         setup.append("self._bars_held = 0")
     if gap.warm:
-        setup.append(f"self.set_warm_up({gap.warm}, Resolution.DAILY)")
+        setup.append(f"self.set_warm_up({rounded_up(gap.warm)}, Resolution.DAILY)")
     hold = "hold" if trade.hold is not None else "none"
     edge = "follow" if gap.follow else ("centre" if trade.leave[0].endswith(" 0") else "band")
     return finished(

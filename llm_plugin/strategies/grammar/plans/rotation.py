@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from llm_plugin.strategies.grammar.code import class_name
+from llm_plugin.strategies.grammar.code import class_name, rounded_up
 from llm_plugin.strategies.grammar.describe import Clause
 from llm_plugin.strategies.grammar.draft import Draft
 from llm_plugin.strategies.grammar.parts import FUNDS, STOCKS, Market
@@ -85,7 +85,7 @@ def rotation(rng: Random) -> Draft:
         *frame.several(),
         *(f"{a} = {{symbol: {m} for symbol in self._symbols}}" for a, m in zip(attributes, made, strict=True)),
     ]
-    setup += [f"self.set_warm_up({bars}, Resolution.DAILY)", *clock.schedule("self._symbols[0]")]
+    setup += [f"self.set_warm_up({rounded_up(bars)}, Resolution.DAILY)", *clock.schedule("self._symbols[0]")]
     value = code.format(*(f"{a}[symbol].current.value" for a in attributes))
     picked = "self._rank(symbol)"
     body = ["ranked = sorted(self._symbols, key=self._rank, reverse=True)"]

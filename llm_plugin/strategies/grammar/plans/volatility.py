@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from llm_plugin.strategies.grammar.code import class_name
+from llm_plugin.strategies.grammar.code import class_name, rounded_up
 from llm_plugin.strategies.grammar.describe import Clause
 from llm_plugin.strategies.grammar.draft import Draft
 from llm_plugin.strategies.grammar.parts import EQUITIES, Market
@@ -43,7 +43,7 @@ class _Parts:
         longest = max(
             bars, 3 * self.trend_bars + 2 if self.trend == "ema" else self.trend_bars + 2 if self.trend != "none" else 0
         )
-        warm = [f"self.set_warm_up({longest}, Resolution.DAILY)"] if longest else []
+        warm = [f"self.set_warm_up({rounded_up(longest)}, Resolution.DAILY)"] if longest else []
         return [self.frame.single(), *trend, *lines, *warm, *self.clock.schedule("self._symbol")]
 
     def guard(self) -> list[str]:
