@@ -130,4 +130,11 @@ def _steps(facts: Facts, rng: Random) -> str:
     return f"Rules for {listed(facts.tickers)} on {bars}: {'; '.join(texts)}. {ending}"
 
 
-_FORMS: tuple[Callable[[Facts, Random], str], ...] = (_prose, _casual, _bullets, _request, _steps)
+def _brief(facts: Facts, rng: Random) -> str:
+    """Say neither period nor cash, as people do who leave them to the tool."""
+    texts = [text for _, text in _clauses(facts, rng)]
+    where = f"{listed(facts.tickers)} ({rng.choice(_BARS[facts.resolution])})"
+    return f"{where}: {', '.join(texts)}" if rng.random() < 0.5 else f"{_capital('; '.join(texts))} - on {where}."
+
+
+_FORMS: tuple[Callable[[Facts, Random], str], ...] = (_prose, _casual, _bullets, _request, _steps, _brief)
