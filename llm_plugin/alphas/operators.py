@@ -20,6 +20,7 @@ __all__ = [
     "Floats",
     "both",
     "choose",
+    "co_moment",
     "correlation",
     "covariance",
     "decay_linear",
@@ -189,16 +190,23 @@ def stddev(x: Floats, days: int) -> Floats:
     return np.where(ts_max(x, days) == ts_min(x, days), 0.0, np.sqrt(squares / (days - 1)))
 
 
+def co_moment(x: Floats, y: Floats, days: int) -> Floats:
+    """Mean product of both sides' deviations from their means of the past days, by days - 1."""
+    mean_x, mean_y = ts_mean(x, days), ts_mean(y, days)
+    pairs = zip(past(x, days), past(y, days), strict=True)
+    return reduce(np.add, ((a - mean_x) * (b - mean_y) for a, b in pairs)) / (days - 1)
+
+
 def covariance(x: Floats, y: Floats, days: int) -> Floats:
     """Sample covariance of the past days; exactly 0 where one side does not move."""
-    return correlation(x, y, days) * stddev(x, days) * stddev(y, days)
+    size = stddev(x, days) * stddev(y, days)
+    return np.where(size == 0, 0.0, co_moment(x, y, days))
 
 
 def correlation(x: Floats, y: Floats, days: int) -> Floats:
     """Correlation of the past days to ten decimals; 0 where one side does not move."""
-    mean_x, mean_y, size = ts_mean(x, days), ts_mean(y, days), stddev(x, days) * stddev(y, days)
-    products = sum((a - mean_x) * (b - mean_y) for a, b in zip(past(x, days), past(y, days), strict=True))
-    return np.where(size == 0, 0.0, np.round(products / (days - 1) / size, 10))
+    size = stddev(x, days) * stddev(y, days)
+    return np.where(size == 0, 0.0, np.round(co_moment(x, y, days) / size, 10))
 
 
 def decay_linear(x: Floats, days: int) -> Floats:

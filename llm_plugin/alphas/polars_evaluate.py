@@ -257,17 +257,20 @@ class PolarsAlphas:
         still = self._days_ts_min(value, days) == self._days_ts_max(value, days)
         return _divided(squares, days - 1).sqrt().set(still.fill_null(False), 0.0)
 
-    def _days_correlation(self, left: pl.Series, right: pl.Series, days: int) -> pl.Series:
-        together = pl.repeat(0.0, len(left), eager=True)
+    def _together(self, left: pl.Series, right: pl.Series, days: int) -> tuple[pl.Series, pl.Series]:
+        """Return the sample covariance and the product of the deviations, which is 0 where one side stands still."""
+        total = pl.repeat(0.0, len(left), eager=True)
         for one, other in zip(self._deviations(left, days), self._deviations(right, days), strict=True):
-            together = together + one * other
-        size = self._days_stddev(left, days) * self._days_stddev(right, days)
-        measured = (_divided(together, days - 1) / size).round(10)
-        return measured.set((size == 0).fill_null(False), 0.0)
+            total = total + one * other
+        return _divided(total, days - 1), self._days_stddev(left, days) * self._days_stddev(right, days)
+
+    def _days_correlation(self, left: pl.Series, right: pl.Series, days: int) -> pl.Series:
+        shared, size = self._together(left, right, days)
+        return (shared / size).round(10).set((size == 0).fill_null(False), 0.0)
 
     def _days_covariance(self, left: pl.Series, right: pl.Series, days: int) -> pl.Series:
-        scales = self._days_stddev(left, days), self._days_stddev(right, days)
-        return self._days_correlation(left, right, days) * scales[0] * scales[1]
+        shared, size = self._together(left, right, days)
+        return shared.set((size == 0).fill_null(False), 0.0)
 
 
 def _one_by_one(value: pl.Expr) -> pl.Expr:
