@@ -12,6 +12,7 @@ from llm_plugin.cli import (
     ab,
     alphas,
     backtest,
+    benchmark,
     compare,
     conformance,
     data,
@@ -30,6 +31,7 @@ from llm_plugin.cli import (
     retrain,
     serve,
     servers,
+    sft,
     versions,
     walkforward,
 )
@@ -83,10 +85,12 @@ for _module in (
     serve,
     gate,
     generate,
+    benchmark,
     ab,
     versions,
     retrain,
     conformance,
+    sft,
 ):
     _module.register(app)
 
