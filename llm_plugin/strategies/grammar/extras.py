@@ -37,7 +37,7 @@ def _brokerage(rng: Random, ticker: str) -> _Extra:
             (
                 ("Interactive Brokers", "INTERACTIVE_BROKERS_BROKERAGE"),
                 ("Charles Schwab", "CHARLES_SCHWAB"),
-                ("Tradier", "TRADIER_BROKERAGE"),
+                ("Alpaca", "ALPACA"),
             )
         )
     words = (f"use the {name} brokerage model", f"fees and fills as with {name} (margin account)")

@@ -85,7 +85,8 @@ def draw_market(rng: Random, kind: str) -> Market:
 def draw_period(rng: Random, market: Market) -> tuple[date, date]:
     """Return a window that the sample of real data covers: a year of days, some weeks of hours."""
     last = 2017 if market.security_type == "forex" else 2019
-    first = 2015 if "GOOGL" in market.tickers else 2013
+    # GOOG is the class C share, listed in April 2014; what was GOOG before is GOOGL now.
+    first = 2015 if "GOOG" in market.tickers else 2013
     start = date(rng.randint(first, last), rng.choice((1, 1, 1, 4, 7, 10)), 1)
     if market.resolution == "daily":
         return start, date(start.year + 1, start.month, 1) - timedelta(days=1)
