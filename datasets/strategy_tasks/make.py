@@ -21,10 +21,11 @@ from llm_plugin.files import write_whole
 from llm_plugin.strategies.grammar import grammar_tasks
 from llm_plugin.strategies.judge import JudgePool
 from llm_plugin.strategies.judge.verdict import GATES, Candidate
-from llm_plugin.strategies.tasks import Task, load_tasks
+from llm_plugin.strategies.tasks import DIFFICULTIES, Task, load_tasks
 
 FOLDER = Path(__file__).resolve().parent
 TASKS = FOLDER / "tasks.jsonl"
+CARD = FOLDER / "README.md"
 MARKET = FOLDER.parent / "market"
 
 
@@ -64,6 +65,28 @@ def judged(tasks: Sequence[Task], jobs: int | None, cache: Path | None) -> list[
     return passed
 
 
+def write_card() -> None:
+    """Write the counts of tasks.jsonl into the card."""
+    tasks = load_tasks(TASKS)
+    hand = Counter(task.family for task in tasks if task.origin == "hand")
+    levels = Counter((task.family, task.difficulty) for task in tasks)
+    families = sorted({task.family for task in tasks})
+    alternatives = sum(len(task.alternatives) for task in tasks)
+    lines = [
+        f"{len(tasks)} prompts in {len(families)} families, {hand.total()} of them written by hand; {len(tasks)} reference "
+        f"and {alternatives} alternative solutions.",
+        "",
+        "| family | difficulty 1 | 2 | 3 | by hand | all |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for family in families:
+        counts = [levels[family, level] for level in DIFFICULTIES]
+        lines.append(f"| {family} | {' | '.join(map(str, counts))} | {hand[family]} | {sum(counts)} |")
+    before, begin, rest = CARD.read_text(encoding="utf-8").partition("<!-- counts:begin -->\n")
+    _, end, after = rest.partition("<!-- counts:end -->")
+    write_whole(CARD, before + begin + "\n".join(lines) + "\n" + end + after)
+
+
 def main() -> None:
     """Draw, judge, choose and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -72,7 +95,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=6, help="seed of the grammar")
     parser.add_argument("--jobs", type=int, default=None, help="judges beside each other (default: one for each core)")
     parser.add_argument("--cache", type=Path, default=None, help="folder of verdicts: a killed run goes on")
+    parser.add_argument("--card", action="store_true", help="only count anew what stands in tasks.jsonl")
     options = parser.parse_args()
+    if options.card:
+        write_card()
+        return
     prompts = {row["prompt"] for row in by_hand()}
     drawn = [task for task in grammar_tasks(options.draw, seed=options.seed) if task.prompt not in prompts]
     passed = judged(drawn, options.jobs or os.cpu_count(), options.cache)
@@ -80,6 +107,7 @@ def main() -> None:
     # Read again: somebody may have added tasks while the references were judged.
     new = [*by_hand(), *(task.to_json() for task in chosen)]
     write_whole(TASKS, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in new))
+    write_card()
     tasks = load_tasks(TASKS)
     print(f"{len(drawn)} drawn, {len(passed)} pass all gates, {len(chosen)} kept; {len(tasks)} tasks in {TASKS.name}")
     for name, count in sorted(Counter(task.family for task in tasks).items()):
