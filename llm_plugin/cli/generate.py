@@ -74,6 +74,7 @@ def generate(
                 judge=lambda place: JudgePool(place, jobs=1, unsafe=unsafe),
                 show=progress,
                 requirements=requirements,
+                remarks=("judged without a sandbox: the code could have forged its verdict",) if unsafe else (),
             )
         except KeyboardInterrupt:
             progress.end_line()
@@ -87,8 +88,11 @@ def generate(
         drawn.record(handed)
     emit(handed.to_json(), as_json=as_json, show=_show)
     if not handed.passed:
-        told = handed.outcome.best.what_failed() if handed.outcome.best is not None else ("no answer held code", "")
-        raise ModelError(f"nothing passed; {folder} holds the best attempt, marked as such: {' '.join(told)[:500]}")
+        best = handed.outcome.best
+        if best is None:
+            raise ModelError(f"nothing passed, and no answer held an algorithm; {folder} holds the record")
+        told = " ".join(best.what_failed())[:500]
+        raise ModelError(f"nothing passed; {folder} holds the best attempt, marked as such: {told}")
 
 
 def _draw(ab: str, text: str, base: Any) -> tuple[list[str], Any]:

@@ -2,7 +2,7 @@
 
 Speaks OpenAI's, Anthropic's and Ollama's protocol. `python scripted_chat.py SCRIPT.json LOG.jsonl` serves in a process
 and prints its address. A step of the script: {"text", "pieces", "status", "headers", "body", "hang", "drop_after",
-"drip_seconds", "whole", "usage", "no_end"}.
+"drip_seconds", "whole", "usage", "no_end", "no_done", "finish", "error_after"}.
 """
 
 from __future__ import annotations
@@ -154,11 +154,16 @@ def _events(path: str, step: dict[str, Any], body: dict[str, Any]) -> Iterator[s
         yield f"event: message_delta\ndata: {json.dumps(end)}\n\n"
         yield 'event: message_stop\ndata: {"type": "message_stop"}\n\n'
     else:
-        for piece in _pieces(step):
+        for number, piece in enumerate(_pieces(step)):
+            if step.get("error_after") == number:
+                yield f"data: {json.dumps({'error': {'message': 'out of memory'}})}\n\n"
             yield f"data: {json.dumps({'model': model, 'choices': [{'delta': {'content': piece}}]})}\n\n"
         if step.get("no_end"):
             return
         end = {"model": model, "choices": [{"delta": {}, "finish_reason": step.get("finish", "stop")}]}
+        if step.get("no_done"):  # as `transformers serve` ends: figures in the last event, no mark behind it
+            yield f"data: {json.dumps({**end, 'usage': usage})}\n\n"
+            return
         yield f"data: {json.dumps(end)}\n\n"
         if usage is not None:
             yield f"data: {json.dumps({'model': model, 'choices': [], 'usage': usage})}\n\n"

@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 from llm_plugin.errors import ConfigError
-from llm_plugin.strategies.generate.config import load_config, make_config, with_models
+from llm_plugin.strategies.generate.config import (
+    Budget,
+    GenerateConfig,
+    ModelStep,
+    load_config,
+    make_config,
+    with_models,
+)
 
 WHOLE = """
 models:
@@ -83,3 +90,10 @@ def test_a_key_comes_from_the_named_variable_and_is_never_written(monkeypatch: p
 
 def test_an_answer_never_waits_longer_than_the_budget() -> None:
     assert make_config({}).models[0].options(12.0).answer_seconds == 12.0
+
+
+def test_the_documentation_names_every_key() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "generate-a-strategy.md").read_text()
+    names = {*ModelStep.model_fields, *GenerateConfig.model_fields, *Budget.model_fields} - {"models", "budget"}
+    assert len(names) >= 20
+    assert [name for name in names if f"{name}`" not in page] == []

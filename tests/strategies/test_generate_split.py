@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from llm_plugin.cli.app import app
 from llm_plugin.errors import ConfigError, RecordError
 from llm_plugin.strategies.generate.split import (
     Rule,
@@ -143,3 +146,38 @@ def test_two_writers_do_not_mix_their_lines(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: split.add(split.draw(f"p{n}"), passed=True), range(40)))
     assert len(split.results()) == 40
+
+
+def test_the_arms_own_attempts_count_and_not_those_of_the_model_that_stepped_in(tmp_path: Path) -> None:
+    split = Split.open("a,b")
+    drawn = split.draw("p")
+    other = "b" if drawn.model == "a" else "a"
+    attempts = [
+        SimpleNamespace(model=drawn.model, reached=2, passed=False),
+        SimpleNamespace(model=other, reached=5, passed=True),
+    ]
+    meter = SimpleNamespace(to_json=lambda: {"usd": 0.25})
+    handed: Any = SimpleNamespace(outcome=SimpleNamespace(attempts=attempts, meter=meter))
+    drawn.record(handed)
+    assert split.results() == [(drawn.arm, False)]
+    assert split.rows()[0]["reached"] == 2
+    assert split.status()["arms"][drawn.arm]["usd"] == 0.25
+
+
+def test_the_commands_start_show_and_decide(capsys: pytest.CaptureFixture[str]) -> None:
+    runner = CliRunner()
+
+    def run(*words: str) -> Any:
+        return runner.invoke(app, ["ab", *words], catch_exceptions=False)
+
+    with pytest.raises(ConfigError, match="no split 'a,b' has begun; known: none"):
+        run("status", "a,b")
+    assert run("start", "a,b", "--first-look", "10").exit_code == 0
+    fill(Split.open("a,b"), 0.05, 1.0, 10)
+    told = json.loads(run("decide", "a,b", "--json").output)[0]
+    assert told["decision"]["action"] == "switch"
+    assert told["decision"]["results"] == 10
+    assert json.loads(run("status", "--json").output)[0] == told
+    capsys.readouterr()
+    shown = run("status").output + capsys.readouterr().out
+    assert "credibly better" in shown

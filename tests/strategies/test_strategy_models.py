@@ -71,6 +71,12 @@ def test_a_server_that_does_not_stream_is_read_whole() -> None:
     assert (answer.text, answer.tokens_out) == ("whole", 2)
 
 
+def test_a_stream_that_ends_with_its_reason_but_without_a_mark_is_whole() -> None:
+    with chat_server([{"text": "abc", "no_done": True, "finish": "length"}]) as chat:
+        answer = ask(open_model(f"openai:m@{chat.url}", options=QUICK))
+    assert (answer.text, answer.stop_reason, answer.tokens_out) == ("abc", "length", 20)
+
+
 def test_a_dropped_connection_keeps_what_came_and_is_not_asked_again() -> None:
     with chat_server([{"text": "abcdefghij", "drop_after": 3}]) as chat:
         model = open_model(f"openai:m@{chat.url}", options=ModelOptions(retries=3))
@@ -142,11 +148,19 @@ def test_a_refusal_names_the_remedy(status: int, told: str) -> None:
             ask(open_model(f"openai:m@{chat.url}", options=QUICK))
 
 
-def test_an_error_inside_of_the_stream_is_no_answer() -> None:
-    with chat_server([{"text": "", "whole": True}]) as chat:
-        chat.steps[0] = {"status": 500, "body": {"error": "overloaded"}}
+def test_a_failing_server_is_told_in_its_own_words() -> None:
+    with chat_server([{"status": 500, "body": {"error": "overloaded"}}]) as chat:
         with pytest.raises(BackendUnavailable, match="500 overloaded"):
             ask(open_model(f"ollama:m@{chat.url}", options=QUICK))
+    with chat_server([{"status": 503, "body": {"error": "loading"}}, {"text": "ok"}]) as chat:
+        assert ask(open_model(f"ollama:m@{chat.url}", options=ModelOptions(retries=1))).text == "ok"
+
+
+def test_an_error_inside_of_the_stream_is_no_answer() -> None:
+    with chat_server([{"text": "abcdef", "error_after": 2}]) as chat:
+        with pytest.raises(AnswerCut, match="out of memory") as cut:
+            ask(open_model(f"openai:m@{chat.url}", options=QUICK))
+    assert cut.value.partial == "abcd"
 
 
 def test_what_on_text_raises_ends_the_answer() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llm_plugin.strategies.generate.attempts import Attempt, Request
-from llm_plugin.strategies.generate.backtest import Backtest
+from llm_plugin.strategies.generate.backtest import SHOWN, Backtest
 from llm_plugin.strategies.generate.loop import Outcome
 from llm_plugin.strategies.judge.verdict import GATES
 
@@ -102,7 +102,7 @@ def note_text(
         page.lines += ["", "Read from the request, without a model, and watched in the run:", "", "```json"]
         page.lines += [_json(request.task.requirements.to_json()), "```"]
     page.part("What was not checked", *(f"- {text}" for text in unchecked(request)))
-    page.part("Statistics", *_statistics(backtest))
+    page.part("Statistics", *_statistics(backtest, best))
     page.part("Caveats", *(f"- {text}" for text in cautions(request, outcome, backtest)))
     _came_to_be(page, outcome)
     page.part("To repeat it", f"Settings: `{_json(settings, None)}`", "")
@@ -119,16 +119,21 @@ def _headline(outcome: Outcome, best: Attempt | None) -> str:
     return f"**Did not pass.** main.py is attempt {best.number} by `{best.model}`. {what} {_quoted(reason)}"
 
 
-def _statistics(backtest: Backtest | None) -> list[str]:
-    if backtest is None:
+def _statistics(backtest: Backtest | None, best: Attempt | None) -> list[str]:
+    replayed = best.verdict.statistics if best is not None and best.verdict is not None else {}
+    if backtest is None and not replayed:
         return ["There was nothing to run."]
     page = _Lines([])
-    dates = "the dates that main.py sets" if backtest.own_dates else "the dates of the gates"
-    page.lines.append(f"{backtest.period} ({dates}), fees included; [the report](backtests/generated/report.html).")
-    if backtest.result.error:
-        page.lines.append(f"The run ended with an error: {_quoted(backtest.result.error)}")
+    if backtest is not None:
+        dates = "the dates that main.py sets" if backtest.own_dates else "the dates of the gates"
+        page.lines.append(f"{backtest.period} ({dates}), fees included; [the report](backtests/generated/report.html).")
+        if backtest.result.error:
+            page.lines.append(f"The run ended with an error: {_quoted(backtest.result.error)}")
+    page.lines.append("The judge's own replay of the orders, in a process without the strategy's code, is the proof.")
     page.lines.append("")
-    page.table(("statistic", "value"), backtest.table())
+    run = dict(backtest.table()) if backtest is not None else {}
+    names = [name for name in SHOWN if name in run or name in replayed]
+    page.table(("statistic", "backtest", "judge's replay"), [(n, run.get(n, "–"), replayed.get(n, "–")) for n in names])
     return page.lines
 
 

@@ -14,7 +14,14 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from llm_plugin.errors import BackendUnavailable, ConfigError, DataError, ModelError, StoreUnavailable
+from llm_plugin.errors import (
+    BackendUnavailable,
+    ConfigError,
+    DataError,
+    ModelError,
+    SandboxUnavailable,
+    StoreUnavailable,
+)
 from llm_plugin.files import write_whole
 from llm_plugin.strategies.generate import messages
 from llm_plugin.strategies.generate.asking import Show
@@ -27,6 +34,7 @@ from llm_plugin.strategies.generate.note import NOTE, cautions, gate_rows, note_
 from llm_plugin.strategies.generate.prompts import check_prompt
 from llm_plugin.strategies.generate.reading import Reading, read_prompt
 from llm_plugin.strategies.generate.record import Record
+from llm_plugin.strategies.judge.verdict import JUDGE_VERSION
 from llm_plugin.strategies.models import ModelOptions, StrategyModel, check_model, open_model
 
 __all__ = ["NOT_PASSED", "Handed", "default_folder", "generate", "make_request", "partial_folder"]
@@ -82,6 +90,7 @@ def generate(
     show: Show,
     requirements: Path | None = None,
     opener: Opener | None = None,
+    remarks: tuple[str, ...] = (),
 ) -> Handed:
     """Turn a prompt into a project folder.
 
@@ -94,6 +103,7 @@ def generate(
         show: Called with events for the person.
         requirements: A JSON file of `Requirements` that takes the place of what is read from the prompt.
         opener: Opens a model by its text; default: `open_model`.
+        remarks: Sentences that belong into the note.
 
     Raises:
         PromptRefused: No strategy can do what is asked.
@@ -106,6 +116,7 @@ def generate(
         for step in config.models:
             check_model(step.model)
     request = make_request(prompt, config, data_folder, requirements)
+    request = replace(request, notes=(*request.notes, *remarks))
     for note in request.notes:
         show("note", text=note)
     show("request", request=request)
@@ -199,6 +210,7 @@ def _header(request: Request, config: GenerateConfig) -> dict[str, Any]:
         "data": str(request.data_folder),
         "requirements": request.task.requirements.to_json() if request.task is not None else None,
         "messages": messages.VERSION,
+        "judge": JUDGE_VERSION,
     }
 
 
@@ -252,7 +264,8 @@ def _write(
         write_whole(folder / "main.py", best.code if outcome.passed else _marked(best))
         write_whole(folder / "config.json", json.dumps(_lean_config(request, outcome), indent=4) + "\n")
         show("backtest")
-        backtest = run_backtest(folder, request.data_folder, request.start, request.end)
+        backtest = _backtest(folder, request, show)
+    if best is not None and backtest is not None:
         facts = {
             "project": output.name,
             "prompt": request.prompt,
@@ -266,6 +279,14 @@ def _write(
     if not outcome.passed:
         write_whole(folder / NOT_PASSED, _warning(best))
     return backtest
+
+
+def _backtest(folder: Path, request: Request, show: Show) -> Backtest | None:
+    try:
+        return run_backtest(folder, request.data_folder, request.start, request.end)
+    except SandboxUnavailable as error:  # the judge was told to go on without one; the report never is
+        show("note", text=f"no backtest report: {error}")
+        return None
 
 
 def _versions(folder: Path) -> dict[str, str]:
