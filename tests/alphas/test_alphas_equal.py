@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
-from alpha_panels import random_panel
+from alpha_panels import paper_panel, random_panel
 
 from llm_plugin.alphas.catalogue import alpha, alphas
 from llm_plugin.alphas.check import REAL_NAMES, compare, compare_all, real_panel, shipped_classification
@@ -17,6 +18,7 @@ from llm_plugin.alphas.figures import figures, merge_figures
 from llm_plugin.alphas.panel import Panel, load_panel
 from llm_plugin.alphas.polars_evaluate import PolarsAlphas
 from llm_plugin.alphas.trade import Trading
+from llm_plugin.errors import ConfigError
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +101,10 @@ def test_figures_count_what_is_equal_everywhere_and_keep_the_others(tmp_path: Pa
     known = json.loads(path.read_text())
     assert known["alphas_trade"] == {"value": 1, "unit": "alphas", "bar": 101, "better": "higher"}
     assert known["other"] == {"value": 1}
+
+
+def test_without_polars_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "llm_plugin.alphas.polars_evaluate")
+    monkeypatch.setitem(sys.modules, "polars", None)
+    with pytest.raises(ConfigError, match=r"needs polars; install 'lean-llm-plugin\[alphas\]'"):
+        next(compare_all([alpha(1)], {"random": paper_panel()}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from llm_plugin.alphas.catalogue import COUNT, alphas
@@ -9,7 +10,8 @@ from llm_plugin.alphas.check import compare_all, real_panel, synthetic_panel, sy
 from llm_plugin.alphas.figures import figures
 from llm_plugin.alphas.plans import universe_plan
 from llm_plugin.alphas.trade import trade_all
-from tests.benchmarks.conftest import RecordFigure
+
+RecordFigure = Callable[[str, float, str, float, str], None]
 
 
 def test_every_alpha_is_equal_and_trades(record_figure: RecordFigure, market_data: Path, tmp_path: Path) -> None:
