@@ -16,9 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from llm_plugin.errors import ConfigError, ModelError
-from llm_plugin.writer.settings import SftSettings
+from llm_plugin.writer.settings import SftSettings, StandinSettings
 
-__all__ = ["BaseShape", "Estimate", "Machine", "estimate", "machine_here", "refuse_what_cannot_fit", "shape_of"]
+__all__ = [
+    "BaseShape",
+    "Estimate",
+    "Machine",
+    "estimate",
+    "machine_here",
+    "refuse_what_cannot_fit",
+    "shape_of",
+    "standin_shape",
+]
 
 GIB = 1 << 30
 LARGE_PARAMETERS = 1_000_000_000
@@ -132,6 +141,30 @@ def shape_of(base: Path) -> BaseShape:
         layers=int(text.num_hidden_layers),
         vocabulary=int(text.vocab_size),
         context=int(getattr(text, "max_position_embeddings", 0) or 1 << 20),
+    )
+
+
+def standin_shape(plan: StandinSettings) -> BaseShape:
+    """Return the size of a small model that is not there yet."""
+    hidden, inner = plan.hidden, plan.hidden * 3
+    once = {
+        "q_proj": (hidden, hidden),
+        "k_proj": (hidden, hidden // 2),
+        "v_proj": (hidden, hidden // 2),
+        "o_proj": (hidden, hidden),
+        "gate_proj": (hidden, inner),
+        "up_proj": (hidden, inner),
+        "down_proj": (inner, hidden),
+    }
+    inside = plan.layers * sum(i * o for i, o in once.values())
+    return BaseShape(
+        parameters=inside + 2 * plan.vocabulary * hidden + (2 * plan.layers + 1) * hidden,
+        linear={name: (shape,) * plan.layers for name, shape in once.items()},
+        hidden=hidden,
+        intermediate=inner,
+        layers=plan.layers,
+        vocabulary=plan.vocabulary,
+        context=plan.context,
     )
 
 

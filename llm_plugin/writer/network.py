@@ -12,7 +12,7 @@ from llm_plugin.bootstrap.network import BEGIN, END, PAD
 from llm_plugin.writer.rows import StrategyRow
 from llm_plugin.writer.variations import tickers_of, varied
 
-__all__ = ["TEMPLATE", "base_texts", "build_code_tokenizer"]
+__all__ = ["TEMPLATE", "base_texts", "build_code_tokenizer", "spread_weights"]
 
 _OPEN, _CLOSE = "[INST]", "[/INST]"
 TEMPLATE = (
@@ -20,8 +20,8 @@ TEMPLATE = (
     "{{ message['content'] }}{{ eos_token }}{% else %}[INST] {{ message['content'] }} [/INST]\n{% endif %}{% endfor %}"
 )
 # Digits and short upper-case words stand alone, so that periods and symbols are copied by the same tokens from a
-# question into code; a line break takes its indentation with it; the rest of a line may become one token.
-_PIECES = r"\d|\b[A-Z]{1,6}\b|\n *|[^\d\n]+?(?=\d|\n|\b[A-Z]{1,6}\b|$)"
+# question into code; what stands between them may become one token, the line break and the indentation before it too.
+_PIECES = r"\d|\b[A-Z]{1,6}\b|(?:\n *)?[^\d\n]+?(?=\d|\n|\b[A-Z]{1,6}\b|$)|\n+ *"
 
 
 def build_code_tokenizer(texts: Sequence[str], folder: Path, vocabulary: int, max_tokens: int) -> Any:
@@ -88,3 +88,21 @@ def base_texts(rows: Sequence[StrategyRow], seed: int) -> list[list[str]]:
             rng.shuffle(lines)
             made.append(["\n".join(lines), code])
     return made
+
+
+def spread_weights(model: Any) -> None:
+    """Give a narrow network larger first weights: at the usual ones, made for wide ones, it looks nowhere for long.
+
+    Rows get the length that keeps the size of what they multiply; what is added to the stream is divided by its depth.
+    """
+    import torch
+
+    config = model.config
+    factor = config.hidden_size**-0.5 / config.initializer_range
+    with torch.no_grad():
+        for name, parameter in model.model.named_parameters():
+            if parameter.dim() < 2:
+                continue
+            parameter *= factor
+            if name.endswith(("o_proj.weight", "down_proj.weight")):
+                parameter *= (2 * config.num_hidden_layers) ** -0.5

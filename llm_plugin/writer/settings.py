@@ -31,6 +31,7 @@ class SftSettings(Section):
     scheduler: Literal["cosine", "linear", "constant"] = Field(default="cosine", description="how it falls")
     warmup_fraction: float = Field(default=0.03, ge=0, lt=1, description="share of the steps in which it rises")
     weight_decay: float = Field(default=0.0, ge=0, le=1, description="AdamW's weight decay")
+    beta2: float = Field(default=0.999, gt=0, lt=1, description="AdamW's second beta")
     quantization: Literal["none", "nf4"] = Field(default="none", description="nf4 = QLoRA, the base in four bits")
     max_tokens: int = Field(default=2048, ge=16, le=1_000_000, description="rows beyond it are left out and counted")
     packing: Literal["auto", "off"] = Field(
@@ -64,12 +65,12 @@ class StandinSettings(Section):
     """The small code model where no weights are: tokenizer, size, and the training of its base."""
 
     vocabulary: int = Field(default=4096, ge=300, le=65_536, description="most tokens of its tokenizer")
-    hidden: int = Field(default=256, ge=8, le=4096, multiple_of=8, description="width")
+    hidden: int = Field(default=192, ge=8, le=4096, multiple_of=8, description="width")
     layers: int = Field(default=6, ge=1, le=64, description="depth")
     context: int = Field(default=1024, ge=64, le=16_384, description="longest text in tokens")
     steps: int = Field(default=600, ge=1, le=1_000_000, description="optimiser steps of the base")
     batch_tokens: int = Field(default=3072, ge=64, le=1_000_000, description="tokens per step of the base")
-    learning_rate: float = Field(default=2e-3, gt=0, le=1, description="peak learning rate of the base")
+    learning_rate: float = Field(default=3e-3, gt=0, le=1, description="peak learning rate of the base")
     save_steps: int = Field(default=100, ge=1, le=1_000_000, description="steps between checkpoints of the base")
 
 
@@ -99,15 +100,16 @@ PRESETS = {
     "standin": Preset(
         name="standin",
         sft=SftSettings(
-            rank=64,
-            alpha=64,
+            rank=32,
+            alpha=32,
             dropout=0.0,
             targets="all-linear",
             train_embeddings=True,
             epochs=1.0,
             micro_batch=16,
             accumulation=1,
-            learning_rate=2e-3,
+            learning_rate=3e-3,
+            beta2=0.95,
             warmup_fraction=0.05,
             max_tokens=1024,
             variations=6,

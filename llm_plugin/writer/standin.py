@@ -25,7 +25,7 @@ from llm_plugin.training.finish import package_versions
 from llm_plugin.training.job import run_folder
 from llm_plugin.writer.examples import encode_texts
 from llm_plugin.writer.job import NO_MARKET_DATA, SftJob
-from llm_plugin.writer.network import base_texts, build_code_tokenizer
+from llm_plugin.writer.network import base_texts, build_code_tokenizer, spread_weights
 from llm_plugin.writer.rows import StrategyRow, split_rows
 from llm_plugin.writer.settings import SftSettings, StandinSettings
 from llm_plugin.writer.trainer import Plan, make_trainer, precision_of, train
@@ -71,6 +71,7 @@ def train_base(job: SftJob, rows: list[StrategyRow], tell: Callable[..., None], 
         shutil.rmtree(draft, ignore_errors=True)
     tokenizer = build_code_tokenizer(texts, draft if main else run / "tokenizer", plan.vocabulary, plan.context)
     model = build_network(tokenizer, hidden=plan.hidden, layers=plan.layers, max_tokens=plan.context, seed=seed)
+    spread_weights(model)
     settings, examples, validation = _encoded(job, plan, rows, tokenizer)
     recipe = Plan(
         rows=len(examples),
@@ -116,6 +117,7 @@ def _encoded(
         learning_rate=plan.learning_rate,
         warmup_fraction=0.05,
         weight_decay=0.05,
+        beta2=0.95,
         eval_steps=plan.steps,
         save_steps=plan.save_steps,
         threads=job.settings.threads,

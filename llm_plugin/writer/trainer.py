@@ -153,6 +153,7 @@ def _arguments(settings: SftSettings, plan: Plan, model: Any, evaluated: bool, r
         "lr_scheduler_type": settings.scheduler,
         "warmup_steps": settings.warmup_fraction,  # below one it is a share
         "weight_decay": settings.weight_decay,
+        "adam_beta2": settings.beta2,
         "optim": "adamw_torch_fused",
         "max_length": max(settings.max_tokens, 1) if plan.packing else None,  # nothing is longer: nothing is cut
         "packing": plan.packing,

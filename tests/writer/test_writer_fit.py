@@ -1,0 +1,120 @@
+"""Fine-tuning on a base that is there: formats, NaN, architectures, what packing may change."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from llm_plugin.errors import DataError, ModelError, TrainingFailed
+from llm_plugin.reasoning.loading import load_base
+from llm_plugin.writer.chat import ChatFormat
+from llm_plugin.writer.examples import encode_rows
+from llm_plugin.writer.fit import local_base, plan_of, rows_of, tune
+from llm_plugin.writer.job import SftJob, SftResult
+from llm_plugin.writer.rows import read_rows
+from llm_plugin.writer.settings import SftSettings
+from llm_plugin.writer.trainer import lora_config, packs_exactly, precision_of
+
+Trained = tuple[SftJob, SftResult]
+
+
+@pytest.fixture(autouse=True)
+def quiet_libraries(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+
+
+@pytest.fixture
+def base(trained: Trained, tmp_path: Path) -> Path:
+    """The tiny base as a foreign model: no manifest, and weights that a test may damage."""
+    folder = shutil.copytree(trained[0].base, tmp_path / "foreign")
+    (folder / "manifest.json").unlink()
+    return folder
+
+
+def foreign_job(trained: Trained, base: Path, out: Path, **values: Any) -> SftJob:
+    settings = SftSettings(
+        rank=2, max_steps=2, micro_batch=2, accumulation=1, eval_steps=2, save_steps=2, log_steps=1, **values
+    )
+    return replace(trained[0], base=base, standin=None, settings=settings, out=out)
+
+
+def told(stage: str, **facts: Any) -> None:
+    """Take progress and do nothing with it."""
+
+
+def test_nan_loss_stops_before_anything_is_saved(trained: Trained, base: Path, tmp_path: Path) -> None:
+    tensors = load_file(base / "model.safetensors")
+    tensors["model.layers.1.mlp.down_proj.weight"][0, 0] = float("nan")
+    save_file(tensors, base / "model.safetensors", {"format": "pt"})
+    job = foreign_job(trained, base, tmp_path / "adapter")
+    with pytest.raises(
+        TrainingFailed, match=r"became nan at step 1 of 2: .* nothing of it is kept; lower learning_rate"
+    ):
+        tune(job, base, told)
+    assert not job.out.exists()
+    assert not (tmp_path / "adapter.part").exists()
+    assert not list((tmp_path / "adapter.run" / "checkpoints").glob("checkpoint-*"))
+
+
+def test_s1_s_lora_stands_on_q_k_v_o_of_the_base(trained: Trained, base: Path, tmp_path: Path) -> None:
+    job = foreign_job(trained, base, tmp_path / "adapter", checkpointing=True, prompt_format="inst")
+    tuned = tune(job, base, told)
+    assert tuned.plan.targets == ("k_proj", "o_proj", "q_proj", "v_proj")
+    assert tuned.plan.checkpointing
+    assert tuned.plan.prompt_format == "inst"
+    saved = json.loads((tuned.draft / "adapter_config.json").read_text(encoding="utf-8"))
+    assert (saved["bias"], saved["lora_alpha"], saved["lora_dropout"]) == ("none", 32, 0.05)
+    assert str(tmp_path) not in json.dumps(saved)
+    assert not any("embed" in name for name in load_file(tuned.draft / "adapter_model.safetensors"))
+
+
+def test_model_that_is_no_causal_language_model_is_refused(trained: Trained, tmp_path: Path, base: Path) -> None:
+    (base / "config.json").write_text(json.dumps({"model_type": "t5", "d_model": 32}), encoding="utf-8")
+    with pytest.raises(ModelError, match="cannot be loaded as a causal language model"):
+        tune(foreign_job(trained, base, tmp_path / "adapter"), base, told)
+
+
+def test_base_by_a_name_that_is_not_here_says_how_to_get_it() -> None:
+    with pytest.raises(ModelError, match=r"base nobody/no-such-model is not in the local cache: .*hf download"):
+        local_base("nobody/no-such-model")
+
+
+def test_rows_that_were_changed_meanwhile_are_refused(trained: Trained) -> None:
+    with pytest.raises(DataError, match="was changed meanwhile"):
+        rows_of(replace(trained[0], dataset_sha256="0" * 64))
+
+
+def test_packed_rows_have_the_numbers_that_they_have_alone(trained: Trained, rows_file: Path) -> None:
+    base = load_base(Path(trained[0].base), device="cpu")
+    examples = encode_rows(read_rows(rows_file)[:4], ChatFormat(base.tokenizer), 1024)
+    assert packs_exactly(base.model, examples)
+    assert not plan_of(SftSettings(), base.model, ChatFormat(base.tokenizer), examples).packing  # no GPU, no gain
+
+    class LooksBack:
+        """A planted offender: the same weights, positions not read."""
+
+        device, parameters = base.model.device, base.model.parameters
+
+        def __call__(self, input_ids: Any, position_ids: Any = None, use_cache: bool = False) -> Any:
+            return base.model(input_ids=input_ids, use_cache=use_cache)
+
+    assert not packs_exactly(LooksBack(), examples)
+
+
+def test_precision_is_what_was_asked_for() -> None:
+    assert precision_of(SftSettings(precision="float32"), cuda=True) == "float32"
+    assert precision_of(SftSettings(), cuda=True) == "bfloat16"
+    assert precision_of(SftSettings(), cuda=False) in ("float32", "bfloat16")
+
+
+def test_all_linear_layers_and_embeddings_where_asked(trained: Trained) -> None:
+    base = load_base(Path(trained[0].base), device="cpu")
+    config = lora_config(SftSettings(targets="all-linear", train_embeddings=True), base.model)
+    assert (config.target_modules, config.modules_to_save) == ("all-linear", ["embed_tokens"])

@@ -1,0 +1,56 @@
+"""Copies say the same of another symbol with other numbers, on both sides."""
+
+from __future__ import annotations
+
+import random
+import re
+
+from llm_plugin.writer.rows import StrategyRow
+from llm_plugin.writer.variations import tickers_of, varied, with_variations
+
+CODE = 'x = self.add_equity("SPY")\ny = self.rsi(x, 14)\nself.set_warm_up(43)\nz = 0.985 + 0.025\nif y < 30: pass\n'
+
+
+def row(instruction: str, completion: str = CODE) -> StrategyRow:
+    return StrategyRow("r", instruction, completion, "f", "train")
+
+
+def test_symbol_and_threshold_change_on_both_sides() -> None:
+    pool = ["SPY", "IBM", "AAPL"]
+    for seed in range(30):
+        copy = varied(row("Buy SPY when RSI(14) is below 30, risk 2.5 %."), pool, random.Random(seed))
+        symbol = re.search(r'add_equity\("(\w+)"\)', copy.completion)
+        level = re.search(r"y < (\d+):", copy.completion)
+        risk = re.search(r"risk ([\d.]+) %", copy.instruction)
+        assert symbol
+        assert level
+        assert risk
+        assert f"Buy {symbol[1]} when" in copy.instruction
+        assert f"below {level[1]}," in copy.instruction
+        assert f"+ {float(risk[1]) / 100:g}\n" in copy.completion
+        assert "RSI(14)" in copy.instruction  # the warm-up hangs on it
+        assert "RSI" in copy.instruction
+        assert "0.985" in copy.completion
+
+
+def test_two_symbols_never_become_one() -> None:
+    code = 'a = self.add_equity("SPY")\nb = self.add_equity("IBM")\n'
+    for seed in range(30):
+        copy = varied(row("Long SPY against IBM.", code), ["SPY", "IBM", "BAC"], random.Random(seed))
+        names = re.findall(r'"(\w+)"', copy.completion)
+        assert len(set(names)) == 2
+        assert copy.instruction == f"Long {names[0]} against {names[1]}."
+
+
+def test_what_only_one_side_names_stays() -> None:
+    copy = varied(row("Buy the index fund, 7 days, in 2015."), ["SPY", "IBM"], random.Random(1))
+    assert (copy.instruction, copy.completion) == ("Buy the index fund, 7 days, in 2015.", CODE)
+
+
+def test_copies_repeat_with_their_seed_and_have_ids_of_their_own() -> None:
+    rows = [row("Buy SPY below 30."), StrategyRow("s", "Buy IBM.", 'self.add_equity("IBM")', "f", "train")]
+    assert tickers_of(rows) == ["IBM", "SPY"]
+    made = with_variations(rows, 3, seed=5)
+    assert made == with_variations(rows, 3, seed=5) != with_variations(rows, 3, seed=6)
+    assert len({item.id for item in made}) == 8
+    assert made[:2] == rows
