@@ -73,8 +73,8 @@ def write_card() -> None:
     families = sorted({task.family for task in tasks})
     alternatives = sum(len(task.alternatives) for task in tasks)
     lines = [
-        f"{len(tasks)} prompts in {len(families)} families, {hand.total()} of them written by hand; {len(tasks)} reference "
-        f"and {alternatives} alternative solutions.",
+        f"{len(tasks)} prompts in {len(families)} families, {hand.total()} of them written by hand; "
+        f"{len(tasks)} reference and {alternatives} alternative solutions.",
         "",
         "| family | difficulty 1 | 2 | 3 | by hand | all |",
         "|---|---:|---:|---:|---:|---:|",
