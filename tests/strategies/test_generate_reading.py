@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from llm_plugin.formulas import parse, to_text
 from llm_plugin.strategies.generate.facts import broken_facts
 from llm_plugin.strategies.generate.inventory import Inventory, choose_period, read_inventory
 from llm_plugin.strategies.generate.phrases import condition
+from llm_plugin.strategies.generate.prompts import check_prompt
 from llm_plugin.strategies.generate.reading import Fact, read_prompt
+from llm_plugin.strategies.grammar import FAMILIES, draw
 from llm_plugin.strategies.tasks import load_tasks
 
 TASKS = Path(__file__).parents[2] / "datasets" / "strategy_tasks"
@@ -177,3 +180,30 @@ def test_the_period_follows_the_data(inventory: Inventory) -> None:
     assert choose_period(inventory, ["SPY"], "minute") == (date(2013, 10, 4), date(2013, 10, 11))
     assert choose_period(inventory, ["NOPE"], "daily") == (date(2014, 1, 1), date(2015, 12, 31))
     assert inventory.resolutions("SPY") == ("daily", "hour", "minute")
+
+
+def same(rules: Any) -> Any:
+    """Conditions without needless parentheses."""
+    if isinstance(rules, dict) and set(rules) <= {"long", "short"}:
+        return {side: to_text(parse(text)) for side, text in rules.items()}
+    return rules
+
+
+def test_descriptions_of_the_grammar_are_read_as_they_are_meant_or_not_at_all(inventory: Inventory) -> None:
+    names = ("symbols", "security_type", "resolution", "direction", "entry", "exit", "stop", "target", "size")
+    read, facts = 0, 0
+    for family in FAMILIES:
+        for seed in range(5):
+            strategy = draw(family, str(seed))
+            for prompt in strategy.instructions:
+                assert check_prompt(prompt) == [], prompt
+                reading = read_prompt(prompt, inventory)
+                assert broken_facts(strategy.source, reading.facts) == [], prompt
+                facts += len(reading.facts)
+                if reading.requirements is not None:
+                    mine, meant = reading.requirements.to_json(), strategy.requirements or {}
+                    assert {n: same(mine.get(n)) for n in names} == {n: same(meant.get(n)) for n in names}, prompt
+                    assert mine.get("holding_bars") == meant.get("holding_bars"), prompt
+                    read += 1
+    assert read >= 8
+    assert facts >= 800

@@ -12,43 +12,35 @@ from datetime import date
 from typing import Any
 
 from llm_plugin.errors import DataError
+from llm_plugin.strategies.generate.clauses import ClauseReader
 from llm_plugin.strategies.generate.inventory import Inventory
-from llm_plugin.strategies.generate.phrases import NUMBER, condition, indicators_in
+from llm_plugin.strategies.generate.phrases import indicators_in
 from llm_plugin.strategies.requirements import Requirements
 
 __all__ = ["Fact", "Reading", "read_prompt"]
 
-_CERTAIN = r"(?:please |a strategy that |write a strategy that |an algorithm that |then |always )?"
-_PERCENT = rf"({NUMBER}) ?(?:%|percent|per cent)"
-_WHEN = r"(?:when|if|whenever|while|as long as)"
-_ENTRY = re.compile(
-    rf"{_CERTAIN}(?:(?P<short>sell short|short|go short)|buys?|go(?:es)? long|long)(?: the dips?)?"
-    rf"(?: (?P<shares>\d+) shares of)?(?: in| on)?(?: sym)? {_WHEN} (?P<when>.+)"
+_RESOLUTION = re.compile(
+    r",? ?\(?\b(?:(?:on|using|with) )?(daily|end-of-day|hourly|1-hour|minute|1-minute) "
+    r"(?:bars|data|candles|resolution)\b\)?"
 )
-_ENTRY_BEHIND = re.compile(
-    rf"{_CERTAIN}{_WHEN} (?P<when>.+?),? (?:(?P<short>sell short|short|go short)|buys?|go long)(?: sym| it)?"
+_RESOLUTIONS = {"daily": "daily", "end-of-day": "daily", "hourly": "hour", "1-hour": "hour"}
+_RUN = r",? ?\b(?:and )?(?:(?:backtest|run it|test it|period):?,? ?)?"
+_SPAN = re.compile(
+    rf"{_RUN}\b(?:from |between |over )?(\d{{4}})(-\d\d-\d\d)? (?:to|and|until|through) (\d{{4}})(-\d\d-\d\d)?\b"
 )
-_EXIT = re.compile(
-    r"(?:then )?(?:(?:exits?|sells?(?! short)|get out|liquidates?|cover)(?: it| sym| the position| everything)?"
-    r"|close (?:it|sym|out|the position|everything))"
-    rf"(?: {_WHEN}| once)? (?P<when>.+)"
+_YEAR = re.compile(r",? ?\b(?:and )?(?:backtest|run it|test it) (?:over |in |on |for |the year )+(\d{4})\b(?![-\d])")
+_CASH = re.compile(
+    r",? ?\b(?:and )?(?:start(?:ing)?(?: cash| with)?|with|capital of) \$ ?(\d[\d,]*)(k)?\b"
+    r"(?: (?:of |in )(?:cash|capital))?"
 )
-_STOP = re.compile(
-    rf"(?:with |use |set |and )?(?:an? )?(?:{_PERCENT} (?P<trailing>trailing )?stop(?:[- ]?loss)?"
-    rf"|(?P<behind>trailing )?stop(?:[- ]?loss)? (?:of|at) {_PERCENT}(?: below (?:the )?entry(?: price)?)?)"
-)
-_TARGET = re.compile(
-    rf"(?:with |use |set |and )?(?:an? )?(?:{_PERCENT} (?:profit )?target|{_PERCENT} take[- ]profit"
-    rf"|(?:take profit|take[- ]profit|(?:profit )?target) (?:of|at) {_PERCENT})"
-)
-_SIZE = re.compile(rf"(?:use|invest|with|risk no more than)? ?{_PERCENT} of (?:the |my )?(?:equity|portfolio|capital)")
-_HOLD = re.compile(r"holds? (?:it )?(?:for )?(?:exactly )?(\d+) (?:bars|trading days)")
-_RESOLUTION = re.compile(r",? ?\b(?:on|using|with) (daily|hourly|minute|1-minute) (?:bars|data|candles|resolution)\b")
-_YEARS = re.compile(r",? ?\b(?:from|between) (\d{4})(-\d\d-\d\d)? (?:to|and|until|through) (\d{4})(-\d\d-\d\d)?\b")
-_CASH = re.compile(r",? ?\b(?:starting |start )?with \$ ?(\d[\d,]*)(k)?(?: (?:of |in )?(?:cash|capital))?\b")
+_ALSO = re.compile(r",? (?:provided that|but only (?:while|when|if)|, as long as) ")
 _SPLIT = re.compile(
-    r"[;\n]+|(?<!\d)\.|\.(?!\d)|,(?![^(]*\))\s*(?:and )?(?:then )?"
+    r"[;\n:]+|(?<!\d)\.|\.(?!\d)|,(?![^(]*\))\s*(?:and )?(?:then )?"
     r"|\s+and (?=(?:exits?|sells?|close (?:it|out|sym|the)|stop|use|hold|take|with|set|get out)\b)"
+)
+_UNITS = re.compile(
+    r"\b\d+[- ](day|bar|period|hour|minute)s? (?:\w+ )*?"
+    r"(?:mean|average|ma|sma|ema|hma|rsi|index|roc|change|adx|atr|mfi|cci)\b"
 )
 
 
@@ -99,20 +91,19 @@ def read_prompt(prompt: str, inventory: Inventory) -> Reading:
     text = _plain(prompt, symbols)
     text, start, end = _take_years(text)
     text, cash = _take_cash(text)
-    text, resolution, words = _take_resolution(text, symbols)
+    text, resolution, words = _take_resolution(text)
     facts = [Fact("symbol", symbol, symbol) for symbol in symbols]
     facts += [Fact("period", (name, period), said) for name, period, said in indicators_in(text)]
     if words:
         facts.append(Fact("resolution", resolution, words))
-    parts: dict[str, Any] = {}
-    unread = []
-    for clause in (part.strip(" ,:") for part in _SPLIT.split(text)):
-        if clause and not _read_clause(clause, parts, facts):
-            unread.append(clause)
+    reader = ClauseReader()
+    clauses = [part.strip(" ,?") for part in _SPLIT.split(text.replace(", then exit", ""))]
+    unread = tuple(clause for clause in clauses if clause and not reader.read(clause))
+    facts += [Fact(name, value, said) for name, value, said in reader.certain]
     requirements = None
-    if not unread and not unknown and len(symbols) == 1 and resolution:
-        requirements = _requirements(parts, symbols, resolution, inventory)
-    return Reading(requirements, tuple(facts), tuple(unread), symbols, unknown, start, end, cash, resolution)
+    if symbols and resolution and not unread and not unknown:
+        requirements = _requirements(reader.parts, symbols, resolution, inventory)
+    return Reading(requirements, tuple(facts), unread, symbols, unknown, start, end, cash, resolution)
 
 
 def _tickers(prompt: str, inventory: Inventory) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -128,19 +119,31 @@ def _tickers(prompt: str, inventory: Inventory) -> tuple[tuple[str, ...], tuple[
 
 
 def _plain(prompt: str, symbols: tuple[str, ...]) -> str:
+    """Lower case, one word for the symbol; several symbols get it only if they stand together once, as a list."""
     text = prompt.replace("’", "'").replace("–", "-")
+    marked = text
     for symbol in symbols:
-        text = re.sub(rf"(?<![\w.])\$?{symbol}(?:'s)?(?![\w(])", "sym" if len(symbols) == 1 else symbol, text)
-    return re.sub(r"[ \t]+", " ", text.lower()).strip()
+        marked = re.sub(rf"(?<![\w.])\$?{symbol}(?:'s)?(?![\w(])", "\0", marked)
+    if len(symbols) > 1:
+        marked = re.sub("\0(?:,? (?:and )?\0)+", "\0", marked)
+        if marked.count("\0") > 1:
+            marked = text
+    text = re.sub(r"[ \t]+", " ", marked.replace("\0", "sym").lower()).strip()
+    text = text.replace("williams %r", "wilr")
+    return _ALSO.sub(" and ", re.sub(r", (?=as long as )", ", ,", text).replace(", ,as long as ", " and "))
 
 
 def _take_years(text: str) -> tuple[str, date | None, date | None]:
-    hit = _YEARS.search(text)
-    if hit is None:
-        return text, None, None
+    hit = _SPAN.search(text)
+    if hit is not None:
+        first, last = hit[1] + (hit[2] or "-01-01"), hit[3] + (hit[4] or "-12-31")
+    else:
+        hit = _YEAR.search(text)
+        if hit is None:
+            return text, None, None
+        first, last = f"{hit[1]}-01-01", f"{hit[1]}-12-31"
     try:
-        start = date.fromisoformat(hit[1] + (hit[2] or "-01-01"))
-        end = date.fromisoformat(hit[3] + (hit[4] or "-12-31"))
+        start, end = date.fromisoformat(first), date.fromisoformat(last)
     except ValueError:
         return text, None, None
     if end <= start:
@@ -152,82 +155,43 @@ def _take_cash(text: str) -> tuple[str, float | None]:
     hit = _CASH.search(text)
     if hit is None:
         return text, None
-    value = float(hit[1].replace(",", "")) * (1000 if hit[2] else 1)
+    value = float(hit[1].replace(",", "") or 0) * (1000 if hit[2] else 1)
     return (text[: hit.start()] + text[hit.end() :], value) if value > 0 else (text, None)
 
 
-def _take_resolution(text: str, symbols: tuple[str, ...]) -> tuple[str, str, str]:
-    hit = _RESOLUTION.search(text)
-    if hit is not None:
-        name = {"daily": "daily", "hourly": "hour"}.get(hit[1], "minute")
-        return text[: hit.start()] + text[hit.end() :], name, hit[0].strip(" ,")
-    units = set(
-        re.findall(r"\b\d+[- ](day|bar|period|hour|minute)s? (?:\w+ )*?(?:mean|average|ma|sma|ema|rsi)\b", text)
-    )
-    return text, "daily" if units == {"day"} else "", ""
-
-
-def _read_clause(clause: str, parts: dict[str, Any], facts: list[Fact]) -> bool:
-    """Take a clause into `parts`; False where it is not understood, or says twice what may be said once."""
-    hit = _STOP.fullmatch(clause)
-    if hit:
-        value = float(hit[1] or hit[4])
-        facts.append(Fact("stop", value, clause))
-        kind = "trailing" if hit["trailing"] or hit["behind"] else "percent"
-        return _put(parts, "stop", {"kind": kind, "value": value})
-    hit = _TARGET.fullmatch(clause)
-    if hit:
-        value = float(next(group for group in hit.groups() if group))
-        facts.append(Fact("target", value, clause))
-        return _put(parts, "target", {"kind": "percent", "value": value})
-    hit = _HOLD.fullmatch(clause)
-    if hit:
-        return _put(parts, "holding_bars", int(hit[1]))
-    hit = _SIZE.fullmatch(clause)
-    if hit:
-        return _put(parts, "size", {"kind": "fraction", "value": float(hit[1]) / 100})
-    if clause in ("long only", "sym", "trade sym"):
-        return True
-    return _read_rule(clause, parts)
-
-
-def _read_rule(clause: str, parts: dict[str, Any]) -> bool:
-    hit = _ENTRY.fullmatch(clause) or _ENTRY_BEHIND.fullmatch(clause)
-    if hit:
-        found = condition(hit["when"])
-        if found is None:
-            return False
-        shares = hit.groupdict().get("shares")
-        if shares and not _put(parts, "size", {"kind": "shares", "value": float(shares)}):
-            return False
-        return _put(parts, "side", "short" if hit["short"] else "long") and _put(parts, "entry", found)
-    hit = _EXIT.fullmatch(clause)
-    found = condition(hit["when"], implicit=True) if hit else None
-    return found is not None and _put(parts, "exit", found)
-
-
-def _put(parts: dict[str, Any], name: str, value: Any) -> bool:
-    if name in parts:
-        return False
-    parts[name] = value
-    return True
+def _take_resolution(text: str) -> tuple[str, str, str]:
+    named = {_RESOLUTIONS.get(hit[1], "minute") for hit in _RESOLUTION.finditer(text)}
+    if len(named) == 1:
+        words = _RESOLUTION.search(text)
+        return _RESOLUTION.sub("", text), named.pop(), words[0].strip(" ,()") if words else ""
+    units = set(_UNITS.findall(text))
+    return text, "daily" if units == {"day"} and not named else "", ""
 
 
 def _requirements(
     parts: dict[str, Any], symbols: tuple[str, ...], resolution: str, inventory: Inventory
 ) -> Requirements | None:
-    if "entry" not in parts or not ({"exit", "stop", "target", "holding_bars"} & set(parts)):
+    entry = parts.get("entry")
+    if not entry or not ({"exit", "stop", "target", "holding_bars"} & set(parts)):
         return None
-    side = parts["side"]
+    exits = dict(parts.get("exit") or {})
+    if "all" in exits:
+        if len(entry) > 1:  # one exit for both sides is rarely meant so
+            return None
+        exits = {side: exits["all"] for side in entry}
+    if exits and set(exits) != set(entry):
+        return None
+    kinds = {inventory.security_type(symbol) or "equity" for symbol in symbols}
+    if len(kinds) > 1:
+        return None
     values: dict[str, Any] = {
         "symbols": list(symbols),
-        "security_type": inventory.security_type(symbols[0]) or "equity",
+        "security_type": kinds.pop(),
         "resolution": resolution,
-        "direction": side,
-        "entry": {side: parts["entry"]},
+        "direction": "both" if len(entry) > 1 else next(iter(entry)),
+        "entry": entry,
+        **({"exit": exits} if exits else {}),
     }
-    if "exit" in parts:
-        values["exit"] = {side: parts["exit"]}
     values |= {name: parts[name] for name in ("stop", "target", "holding_bars", "size") if name in parts}
     try:
         return Requirements.from_json(values)
