@@ -1,4 +1,7 @@
-"""The dataset as training reads it: rows of instruction and completion, checked, with one hash over all of them."""
+"""The dataset as training reads it: rows of instruction and completion, checked, with one hash over all of them.
+
+A row's `paraphrases` are other wordings of the same request; each is a row of its own in training.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +57,11 @@ def read_rows(path: Path) -> list[StrategyRow]:
         for number, line in enumerate(_lines(file), 1):
             if not line.strip():
                 continue
-            row = _row(line, f"{file}:{number}")
-            if row.id in seen:
-                raise DataError(f"{file}:{number}: id {row.id!r} is in {seen[row.id]} already; {_REMEDY}")
-            seen[row.id] = f"{file.name}:{number}"
-            rows.append(row)
+            for row in _rows(line, f"{file}:{number}"):
+                if row.id in seen:
+                    raise DataError(f"{file}:{number}: id {row.id!r} is in {seen[row.id]} already; {_REMEDY}")
+                seen[row.id] = f"{file.name}:{number}"
+                rows.append(row)
     if not any(row.split == "train" for row in rows):
         raise DataError(f"{path} holds {len(rows)} rows and none of the split 'train': nothing to learn from")
     return rows
@@ -95,7 +98,7 @@ def _lines(file: Path) -> Iterator[str]:
         raise DataError(f"{file} cannot be read ({error}): it is damaged; {_REMEDY}") from error
 
 
-def _row(line: str, where: str) -> StrategyRow:
+def _rows(line: str, where: str) -> list[StrategyRow]:
     try:
         data: Any = json.loads(line)
     except ValueError as error:
@@ -109,4 +112,10 @@ def _row(line: str, where: str) -> StrategyRow:
     if data["split"] not in SPLITS:
         raise DataError(f"{where}: split {data['split']!r} is none of {', '.join(SPLITS)}; {_REMEDY}")
     texts = {name: str(data[name]) for name in _TEXTS}
-    return StrategyRow(**texts, source=str(data.get("source", "")))
+    row = StrategyRow(**texts, source=str(data.get("source", "")))
+    others = data.get("paraphrases") or []
+    if not isinstance(others, list) or not all(isinstance(text, str) and text.strip() for text in others):
+        raise DataError(f"{where}: paraphrases is {str(others)[:80]!r}, not a list of texts; {_REMEDY}")
+    if row.split != "train":  # one wording of each is enough to look at
+        return [row]
+    return [row, *(replace(row, id=f"{row.id}~p{number}", instruction=text) for number, text in enumerate(others))]

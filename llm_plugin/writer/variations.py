@@ -17,8 +17,7 @@ __all__ = ["tickers_of", "varied", "with_variations"]
 _TICKER = re.compile(r"(?<![\w.\"'/])[A-Z]{2,6}(?![\w(])")
 _QUOTED = re.compile(r"[\"']([A-Z]{2,6})[\"']")
 _NUMBER = re.compile(r"(?<![\w.:/-])(\d+(?:\.\d+)?)(?![\w:/]|\.\d)")
-_WARM_UP = re.compile(r"set_warm_up\((\d+)")
-_SPARE_BARS = 3
+_INDICATOR = re.compile(r"(?:self\.[a-z_]+|[A-Z][A-Za-z]+)\((?:self\.\w+|\w+)?(?:, )?([\d, .]+)")
 _YEARS = range(1990, 2031)
 
 
@@ -74,7 +73,7 @@ def _new_tickers(names: Sequence[str], pool: Sequence[str], rng: random.Random) 
 def _new_numbers(row: StrategyRow, rng: random.Random) -> dict[str, str]:
     """Give numbers that both sides name another value; percent stands as a fraction on the other side."""
     asked, coded = set(_NUMBER.findall(row.instruction)), set(_NUMBER.findall(row.completion))
-    asked -= _behind_warm_up(row.completion, asked)
+    periods = _periods(row.completion)
     chosen: dict[str, str] = {}
     for text in sorted(asked, key=lambda item: (len(item), item)):
         fraction = _plain(Decimal(text) / 100)
@@ -82,7 +81,7 @@ def _new_numbers(row: StrategyRow, rng: random.Random) -> dict[str, str]:
             continue
         if text not in coded and fraction not in coded:
             continue
-        new = _another(text, rng)
+        new = _another(text, rng, shorter=text in periods)
         known = {*asked, *coded, *chosen.values()}
         other = _plain(Decimal(new) / 100)
         if new in known or (fraction in coded and other in known):
@@ -93,19 +92,17 @@ def _new_numbers(row: StrategyRow, rng: random.Random) -> dict[str, str]:
     return chosen
 
 
-def _behind_warm_up(code: str, numbers: set[str]) -> set[str]:
-    """Return the periods that a warm-up is a multiple of, but for a few bars: another one would leave it too short."""
-    lengths = [int(text) for text in _WARM_UP.findall(code)]
-    whole = [text for text in numbers if text.isdigit() and int(text) > 1]
-    return {text for text in whole for length in lengths if length % int(text) <= _SPARE_BARS}
+def _periods(code: str) -> set[str]:
+    """Return the numbers that indicators are made with: a longer one would not be ready when the warm-up ends."""
+    return {text for inside in _INDICATOR.findall(code) for text in re.findall(r"\d+(?:\.\d+)?", inside)}
 
 
-def _another(text: str, rng: random.Random) -> str:
-    """A number of the same form and size: 14 becomes 9 to 27, 2.5 becomes 1.8 to 4.9."""
+def _another(text: str, rng: random.Random, *, shorter: bool) -> str:
+    """A number of the same form and size: 30 becomes 18 to 60, 2.5 becomes 1.5 to 5.0; a period never grows."""
     whole, _, digits = text.partition(".")
     unit = 10 ** len(digits)
     value = int(whole + digits)
-    low, high = max(2, value * 6 // 10), max(value * 2, value + 3)
+    low, high = max(2, value * 6 // 10), value if shorter else max(value * 2, value + 3)
     new = rng.randint(low, high)
     return f"{new // unit}.{new % unit:0{len(digits)}d}" if digits else str(new)
 

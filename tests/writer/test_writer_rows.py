@@ -34,6 +34,15 @@ def test_hash_follows_the_content_and_not_the_order(tmp_path: Path) -> None:
     assert rows_sha256(read_rows(write_rows(tmp_path / "c.jsonl.gz", rows))) != one
 
 
+def test_paraphrases_are_rows_of_their_own_in_training(tmp_path: Path) -> None:
+    rows = [{**row, "paraphrases": ["One.", "Two."]} for row in toy_rows(10)]
+    found = read_rows(write_rows(tmp_path / "rows.jsonl.gz", rows))
+    assert len(split_rows(found, "train")) == 24
+    assert len(split_rows(found, "validation")) == len(split_rows(found, "test")) == 1
+    assert [(row.id, row.instruction) for row in found[1:3]] == [("toy-0000~p0", "One."), ("toy-0000~p1", "Two.")]
+    assert len({row.completion for row in found[:3]}) == 1
+
+
 @pytest.mark.parametrize(
     ("planted", "told"),
     [
@@ -42,9 +51,10 @@ def test_hash_follows_the_content_and_not_the_order(tmp_path: Path) -> None:
         ({"instruction": "  "}, r":2: instruction is '  ', not a text"),
         ({"completion": None}, r":2: completion is None"),
         ({"split": "training"}, r":2: split 'training' is none of train, validation, test"),
+        ({"paraphrases": ["", 3]}, r":2: paraphrases is "),
         ({"id": "toy-0000"}, r":2: id 'toy-0000' is in rows\.jsonl\.gz:1 already"),
     ],
-    ids=["json", "list", "empty", "missing", "split", "twice"],
+    ids=["json", "list", "empty", "missing", "split", "paraphrases", "twice"],
 )
 def test_broken_row_is_named(planted: Any, told: str, tmp_path: Path) -> None:
     rows: list[Any] = list(toy_rows(3))

@@ -28,7 +28,10 @@ def test_symbol_and_threshold_change_on_both_sides() -> None:
         assert f"Buy {symbol[1]} when" in copy.instruction
         assert f"below {level[1]}," in copy.instruction
         assert f"+ {float(risk[1]) / 100:g}\n" in copy.completion
-        assert "RSI(14)" in copy.instruction  # the warm-up hangs on it
+        period = re.search(r"rsi\(x, (\d+)\)", copy.completion)
+        assert period
+        assert f"RSI({period[1]})" in copy.instruction
+        assert int(period[1]) <= 14  # the warm-up hangs on it
         assert "RSI" in copy.instruction
         assert "0.985" in copy.completion
 
