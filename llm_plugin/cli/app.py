@@ -15,6 +15,7 @@ from llm_plugin.cli import (
     benchmark,
     compare,
     conformance,
+    curate,
     data,
     drift,
     explain,
@@ -91,6 +92,7 @@ for _module in (
     retrain,
     conformance,
     sft,
+    curate,
 ):
     _module.register(app)
 

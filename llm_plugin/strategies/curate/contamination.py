@@ -51,6 +51,6 @@ class Benchmark:
 
 
 def _words(text: str) -> frozenset[int]:
-    words = re.findall(r"[a-z0-9.%]+", text.lower())
+    words = re.findall(r"[a-z0-9%]+(?:\.\d+)?", text.lower())
     runs = (" ".join(words[at : at + _RUN]) for at in range(max(1, len(words) - _RUN + 1)))
     return frozenset(int.from_bytes(hashlib.blake2b(run.encode(), digest_size=8).digest(), "big") for run in runs)

@@ -90,8 +90,8 @@ class Blueprint:
 
     @property
     def reverses(self) -> bool:
-        """Whether the exit of each side is the entry of the other."""
-        if self.direction != "both" or self.filters is not None or self.signal.short is None:
+        """Whether the exit of each side is the entry of the other, and nothing else but stops ends a position."""
+        if self.hold is not None or self.direction != "both" or self.filters is not None or self.signal.short is None:
             return False
         ends = self.exits
         return bool(
