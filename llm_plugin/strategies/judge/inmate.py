@@ -29,14 +29,15 @@ def run_candidate(job: Mapping[str, Any], policy: Mapping[str, Any], channel: in
     recorder = Recorder(channel, _day(job["start"]), _day(job["end"]), float(job["cash"]), job["cut_us"])
     recorder.install()
     readable = [*policy["python"], str(project), str(data_folder)]
-    _lock([Path(path) for path in readable], Path(policy["home"]), job, counts_threads=bool(policy["namespaces"]))
-    watcher = Watcher(str(data_folder), str(project), lambda text: recorder.tell("peek", text=text))
-    watcher.install()
-    guard = Guard(
-        tuple(readable), (policy["home"],), str(project), lambda text: recorder.tell("refusal", text=_short(text))
-    )
-    guard.install()
-    guard.is_watching = bool(policy["audit"])
+    if policy["locks"]:
+        _lock([Path(path) for path in readable], Path(policy["home"]), job, counts_threads=bool(policy["namespaces"]))
+    if policy["audit"]:
+        Watcher(str(data_folder), str(project), lambda text: recorder.tell("peek", text=text)).install()
+        guard = Guard(
+            tuple(readable), (policy["home"],), str(project), lambda text: recorder.tell("refusal", text=_short(text))
+        )
+        guard.install()
+        guard.is_watching = True
     kind = message = member = ""
     bars = 0
     try:

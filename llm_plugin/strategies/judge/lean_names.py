@@ -1,12 +1,10 @@
 """Every name of LEAN: classes, members, bases and the types of members, read once from quantconnect-stubs.
 
-The index is kept as JSON under the plugin's home, by version of the stubs: parsing them takes seconds, reading it
-does not.
+The index is kept as JSON under the plugin's home, by version of the stubs.
 """
 
 from __future__ import annotations
 
-import ast
 import importlib.metadata
 import json
 import re
@@ -14,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from llm_plugin.engine.lean_data import home_folder
 from llm_plugin.engine.names import snake
@@ -23,9 +20,8 @@ from llm_plugin.files import write_whole
 
 __all__ = ["LeanIndex", "is_valid_member", "lean_index"]
 
-_FORMAT = 4
+_FORMAT = 5
 _PACKAGE = "quantconnect-stubs"
-_ITEM, _CALL = "__getitem__", "__call__"
 # What `from AlgorithmImports import *` brings of .NET itself.
 _SYSTEM = ("System/__init__.pyi", "System/Drawing/__init__.pyi")
 # Bases that say nothing about members; a class with any other foreign base has members that no stub tells.
@@ -127,71 +123,95 @@ def lean_index() -> LeanIndex:
     return index
 
 
+_ARGUMENTS = re.compile(r"\[[^\[\]]*\]")
+_LINE = re.compile(
+    r"^(?P<indent> *)(?:class (?P<kind>\w+)(?:\((?P<bases>.*)\))?:"
+    r"|def (?P<method>\w+)\(.*\)(?: -> (?P<returns>.+))?:"
+    r"|(?P<value>\w+)(?:: (?P<type>[^=]+?))?(?P<given> = .+)?"
+    r"|@(?P<mark>[\w.]+))$"
+)
+
+
 def _build(version: str) -> LeanIndex:
     index = LeanIndex(version)
     for file in importlib.metadata.files(_PACKAGE) or []:
         name = str(file)
         if name in _SYSTEM or (name.startswith("QuantConnect/") and name.endswith("__init__.pyi")):
-            for node in ast.parse(Path(str(file.locate())).read_text(encoding="utf-8")).body:
-                if isinstance(node, ast.ClassDef):
-                    _read_class(node, index)
-    known = index.classes
-    for members in known.values():
+            _read_file(Path(str(file.locate())).read_text(encoding="utf-8"), index)
+    for members in index.classes.values():
         for member, kind in members.items():
-            if kind not in known or kind.startswith("_"):
+            if kind not in index.classes or kind.startswith("_"):
                 members[member] = ""
     return index
 
 
-def _read_class(node: ast.ClassDef, index: LeanIndex) -> None:
+def _read_file(text: str, index: LeanIndex) -> None:
+    """Take over the classes of a stub file; it is written by a machine, one definition a line."""
+    path: list[tuple[int, str]] = []
+    is_setter = in_text = False
+    for line in text.splitlines():
+        bare = line.strip()
+        if in_text or bare.startswith('"""'):
+            if bare.count('"""') % 2:
+                in_text = not in_text
+            continue
+        found = _LINE.match(line) if bare else None
+        if found is None:
+            continue
+        depth = len(found["indent"])
+        while path and path[-1][0] >= depth:
+            path.pop()
+        owner = path[-1][1] if path and path[-1][0] == depth - 4 else ""
+        if found["mark"]:
+            is_setter = found["mark"].endswith(".setter")
+            continue
+        if found["kind"]:
+            _open_class(found, owner, index)
+            path.append((depth, found["kind"]))
+        elif owner:
+            _take_member(found, owner, index, is_setter)
+        is_setter = False
+
+
+def _open_class(found: re.Match[str], owner: str, index: LeanIndex) -> None:
+    name = found["kind"]
+    if owner:
+        _put(index.classes[owner], name, name)
     # Classes of one name in several namespaces are joined: a member of any of them is a member.
-    members = index.classes.setdefault(node.name, {})
-    bases = index.bases.setdefault(node.name, [])
-    for base in node.bases:
-        name = _simple(base)
-        if name and name not in bases:
-            bases.append(name)
-    for item in node.body:
-        if isinstance(item, ast.ClassDef):
-            _put(members, item.name, item.name)
-            _read_class(item, index)
-        elif isinstance(item, ast.FunctionDef):
-            given = "" if any(_is_setter(mark) for mark in item.decorator_list) else _type(item.returns)
-            _put(members, item.name, given, setter=given == "" and bool(item.decorator_list))
-        elif isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
-            _put(members, item.target.id, _type(item.annotation))
-        elif isinstance(item, ast.Assign):
-            for target in item.targets:
-                if isinstance(target, ast.Name):
-                    _put(members, target.id, node.name if _is_enum(node) else "")
+    index.classes.setdefault(name, {})
+    bases = index.bases.setdefault(name, [])
+    plain = found["bases"] or ""
+    while "[" in plain:  # arguments of generic bases, from the inside out
+        plain, count = _ARGUMENTS.subn("", plain)
+        if not count:
+            break
+    for base in plain.split(","):
+        head = base.strip().rpartition(".")[2]
+        if head and "=" not in base and head not in bases:
+            bases.append(head)
 
 
-def _put(members: dict[str, str], name: str, kind: str, *, setter: bool = False) -> None:
-    if setter and name in members:
-        return
+def _take_member(found: re.Match[str], owner: str, index: LeanIndex, is_setter: bool) -> None:
+    members = index.classes[owner]
+    if found["method"]:
+        if not is_setter:
+            _put(members, found["method"], _simple_type(found["returns"]))
+        else:
+            members.setdefault(found["method"], "")
+    elif found["value"] and found["type"]:
+        _put(members, found["value"], _simple_type(found["type"]))
+    elif found["value"] and found["given"]:
+        _put(members, found["value"], owner if {"Enum", "IntEnum"} & set(index.bases[owner]) else "")
+
+
+def _simple_type(text: str | None) -> str:
+    text = (text or "").strip()
+    return "" if "[" in text or not re.fullmatch(r"[\w.]+", text) else text.rpartition(".")[2]
+
+
+def _put(members: dict[str, str], name: str, kind: str) -> None:
     # Overloads of different types tell none.
     members[name] = kind if members.get(name, kind) == kind else ""
-
-
-def _is_setter(mark: ast.expr) -> bool:
-    return isinstance(mark, ast.Attribute) and mark.attr == "setter"
-
-
-def _is_enum(node: ast.ClassDef) -> bool:
-    return any(_simple(base) in ("Enum", "IntEnum") for base in node.bases)
-
-
-def _type(annotation: ast.expr | None) -> str:
-    if annotation is None or isinstance(annotation, ast.Subscript | ast.Constant):
-        return ""
-    return _simple(annotation)
-
-
-def _simple(node: ast.expr) -> str:
-    head: Any = node.value if isinstance(node, ast.Subscript) else node
-    if isinstance(head, ast.Attribute):
-        return head.attr
-    return head.id if isinstance(head, ast.Name) else ""
 
 
 def is_valid_member(member: str, source: str) -> bool:

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -29,6 +30,7 @@ __all__ = ["JudgePool", "OnDone"]
 
 OnDone = Callable[[Candidate, Verdict], None]
 _ATTEMPTS = 2
+_JUDGING = ("engine", "formulas", "sandbox", "strategies/judge", "strategies/meaning", "strategies/conditions")
 
 
 class JudgePool:
@@ -138,7 +140,7 @@ class JudgePool:
         plain = {name: value for name, value in to_plain(candidate).items() if name != "id"}
         if plain["task"] is not None:
             plain["task"] = {k: v for k, v in plain["task"].items() if k not in ("reference", "alternatives")}
-        given = [JUDGE_VERSION, plain, self._data_hash, asdict(self._limits), self._switches]
+        given = [JUDGE_VERSION, _code_hash(), plain, self._data_hash, asdict(self._limits), self._switches]
         return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()
 
     def _not_cached(
@@ -242,6 +244,17 @@ class JudgePool:
         workers, self._workers = self._workers, []
         for worker in workers:
             worker.close()
+
+
+@lru_cache(maxsize=1)
+def _code_hash() -> str:
+    """Return a hash of what a verdict depends on: the engine, the judge, and how requirements are checked."""
+    package = Path(errors.__file__).parent
+    digest = hashlib.sha256()
+    for folder in _JUDGING:
+        for path in sorted((package / folder).rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 class _Worker:

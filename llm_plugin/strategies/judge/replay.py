@@ -6,6 +6,7 @@ has no part in it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -23,6 +24,7 @@ from llm_plugin.engine.enums import (
 )
 from llm_plugin.engine.environment_enums import BrokerageName
 from llm_plugin.engine.framework.pipeline import FrameworkPipeline
+from llm_plugin.engine.framework.universe import Universe
 from llm_plugin.engine.order_options import OrderProperties
 from llm_plugin.engine.runner import BacktestResult, run_backtest
 from llm_plugin.engine.scheduling import ScheduledEvent
@@ -127,6 +129,23 @@ class _Framework(FrameworkPipeline):
         self.player.send_due()
 
 
+class _Arrivals(Universe):
+    """Chooses nothing: it makes time stand at each moment at which the candidate subscribed to something."""
+
+    def __init__(self, player: Player, moments: list[int]) -> None:
+        super().__init__("judge", None, SecurityType.BASE)
+        self._player, self._moments = player, moments
+
+    def trigger_times(self, start_utc: datetime, end_utc: datetime, hours: Any) -> Iterator[datetime]:
+        """The moments of the subscriptions."""
+        return (moment for moment in map(from_us, self._moments) if start_utc <= moment <= end_utc)
+
+    def select_symbols(self, algorithm: Any, utc_time: datetime) -> Any:
+        """Subscribe, and leave everything else as it is."""
+        self._player.subscribe_due()
+        return Universe.UNCHANGED
+
+
 class Player:
     """Sends a script's requests through an algorithm.
 
@@ -176,8 +195,10 @@ class Player:
             core.benchmark_request = core.make_symbol(ticker, SecurityType(kind), market)
         elif world.constant_benchmark:
             algorithm.set_benchmark(lambda time: 0)
+        arrivals = sorted({stream.utc_us for stream in self._script.subscriptions if stream.utc_us})
+        if arrivals:
+            algorithm.add_universe(_Arrivals(self, arrivals))
         moments = sorted({action.utc_us for action in self._script.actions})
-        moments = sorted({*moments, *(stream.utc_us for stream in self._script.subscriptions if stream.utc_us)})
         algorithm.schedule.add(ScheduledEvent("judge", (from_us(moment) for moment in moments), self._wake))
 
     def _warm_up(self) -> None:
@@ -194,10 +215,8 @@ class Player:
     def is_due(self) -> bool:
         """Whether a request waits for this moment."""
         now = self._core.clock.utc_us
-        actions, streams = self._script.actions, self._script.subscriptions
-        return (self._next < len(actions) and actions[self._next].utc_us <= now) or (
-            self._subscribed < len(streams) and streams[self._subscribed].utc_us <= now
-        )
+        actions = self._script.actions
+        return self._next < len(actions) and actions[self._next].utc_us <= now
 
     def _wake(self) -> None:
         # In the middle of a moment the framework's step follows; between two moments nothing does.
@@ -218,7 +237,6 @@ class Player:
     def send_due(self) -> None:
         """Send everything up to now."""
         actions, now = self._script.actions, self._core.clock.utc_us
-        self._subscribe_until(now)
         while self._next < len(actions) and actions[self._next].utc_us <= now:
             if actions[self._next].ending:
                 return
@@ -246,6 +264,10 @@ class Player:
             self.lost.append(text[:300])
 
     # What.
+    def subscribe_due(self) -> None:
+        """Subscribe to what the candidate subscribed to up to now."""
+        self._subscribe_until(self._core.clock.utc_us)
+
     def _subscribe_until(self, utc_us: int) -> None:
         streams = self._script.subscriptions
         while self._subscribed < len(streams) and streams[self._subscribed].utc_us <= utc_us:
