@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from types import TracebackType
 from typing import Any
 
@@ -40,7 +41,7 @@ class GenerateProgress:
         self._streaming, self._characters = False, 0
 
     def _say(self, text: str) -> None:
-        err.print(text, markup=False, soft_wrap=True)
+        err.print(_harmless(text), markup=False, soft_wrap=True)
 
     def _on_note(self, text: str) -> None:
         self._say(f"note: {text}")
@@ -61,7 +62,7 @@ class GenerateProgress:
         self._streaming = True
         self._characters += len(piece)
         if err.is_terminal:
-            err.print(piece, end="", markup=False, highlight=False, soft_wrap=True, style="dim")
+            err.print(_harmless(piece), end="", markup=False, highlight=False, soft_wrap=True, style="dim")
 
     def _on_recalled(self, what: str, model: str, answer: Any) -> None:
         self._say(f"  {what} is known from before")
@@ -83,3 +84,8 @@ class GenerateProgress:
 
     def _on_backtest(self) -> None:
         self._say("backtest and report")
+
+
+def _harmless(text: str) -> str:
+    """A model's words without what a terminal would obey."""
+    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co"))

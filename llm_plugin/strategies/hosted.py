@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -178,7 +179,7 @@ class HostedModel(ABC):
         if error.status not in (400, 422):
             return False
         for name in ("stream_options", "seed", "temperature"):
-            if name in body and name not in self._refused and name in str(error):
+            if name in body and name not in self._refused and re.search(rf"\b{name}\b", str(error)):
                 self._refused[name] = "left out, the server refuses it"
                 return True
         return False
@@ -221,7 +222,7 @@ class OpenAIModel(HostedModel):
         }
 
     def _learn_refusal(self, error: ServerRefused, body: Mapping[str, Any]) -> bool:
-        if error.status in (400, 422) and "max_tokens" in body and "max_tokens" in str(error):
+        if error.status in (400, 422) and "max_tokens" not in self._refused and "max_completion_tokens" in str(error):
             self._refused["max_tokens"] = "sent as max_completion_tokens"
             return True
         return super()._learn_refusal(error, body)

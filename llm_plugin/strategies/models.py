@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from urllib.parse import urlsplit
 
 from llm_plugin.errors import BackendUnavailable, ConfigError, did_you_mean
 
@@ -224,6 +225,11 @@ def check_model(text: str) -> tuple[str, str, str | None]:
         name = rest[: url.start()] if url else rest
         if not name:
             raise ConfigError(f"model {text!r} names no model; write {kind}:MODEL or {kind}:MODEL@http://host:port")
+        if url and urlsplit(url.group(1)).username is not None:
+            raise ConfigError(
+                f"the address of model {kind}:{name} holds a user or password, which would be written into records: "
+                "give the key by the environment or api_key_env"
+            )
         return kind, name, url.group(1) if url else None
     if kind == "standin" and rest not in ("", "base", "tuned"):
         raise ConfigError(f"model {text!r} is unknown{did_you_mean(rest, ('base', 'tuned'))}; write standin[:base]")
@@ -257,6 +263,7 @@ class ReferenceModel:
     def __init__(self, tasks: Iterable[Task], name: str = "references") -> None:
         """Take the tasks whose solutions are known."""
         self.name = name
+        self.single_turn = True
         self._sources = {task.prompt.strip(): task.reference for task in tasks if task.reference}
         if not self._sources:
             raise ConfigError("no task has a reference solution: nothing to replay")

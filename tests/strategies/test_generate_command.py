@@ -228,3 +228,28 @@ def test_a_folder_that_exists_is_not_written_over(
     found = CliRunner().invoke(app, ["generate", "buy SPY", "-o", str(tmp_path / "mine")])
     assert "exists: name a new folder" in str(found.exception)
     assert (tmp_path / "mine" / "notes.txt").read_text() == "keep"
+
+
+def test_the_drawn_arm_is_asked_and_its_silence_is_kept(
+    tmp_path: Path, market_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from typer.testing import CliRunner
+
+    from llm_plugin.cli.app import app
+    from llm_plugin.strategies.generate.split import Split
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LEAN_DATA_FOLDER", str(market_data))
+    refusal = {"status": 503, "body": {"error": "overloaded"}}
+    with chat_server([refusal]) as one, chat_server([refusal]) as two:
+        pair = f"openai:a@{one.url},openai:b@{two.url}"
+        (tmp_path / "g.yaml").write_text(
+            "models:\n" + "".join(f"  - {{model: '{model}', retries: 0}}\n" for model in pair.split(","))
+        )
+        found = CliRunner().invoke(app, ["generate", "buy SPY", "--ab", pair, "--config", "g.yaml"])
+        assert "overloaded" in str(found.exception)
+        assert sorted([len(one.asked), len(two.asked)]) == [0, 1]
+    arm = Split.open(pair).draw("buy SPY").arm
+    arms = Split.open(pair).status()["arms"]
+    assert {name: found["silent"] for name, found in arms.items()} == {"A": 0, "B": 0, arm: 1}
+    assert Split.open(pair).results() == []

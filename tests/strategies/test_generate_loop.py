@@ -173,6 +173,25 @@ def test_a_gate_that_cannot_judge_is_not_passed() -> None:
     assert not Attempt(1, "a", 0, GOOD, verdict=silent).passed
 
 
+def test_half_a_character_and_a_null_byte_do_not_break_the_record(tmp_path: Path) -> None:
+    broken = block(GOOD.replace("DipBuyer", "Dip\ud83dBuyer") + "\0")
+    outcome, _ = chain(tmp_path, config_of("a", attempts=2), FakeJudge("nowhere"), a=FakeWriter([PLAN, broken, "x"]))
+    assert "\ufffd" in outcome.attempts[0].code
+    assert len(list(read_record(tmp_path / "record.jsonl"))) > 4
+
+
+def test_the_console_obeys_no_escape_of_a_model(capsys: pytest.CaptureFixture[str]) -> None:
+    from llm_plugin.cli.generate_progress import GenerateProgress
+
+    with GenerateProgress() as show:
+        show("note", text="a\x1b[2Jb\x9b31m\u202ec [red]d")
+        show("text", piece="\x1b]0;title\x07")
+        show("step_down", model="m", reason="r\x1b[31m", next="")
+    told = capsys.readouterr().err
+    assert "note: a[2Jb31mc [red]d" in told
+    assert not {"\x1b", "\x9b", "\x07", "\u202e"} & set(told)
+
+
 # Budgets
 
 

@@ -139,6 +139,14 @@ def test_fields_that_a_server_refuses_are_left_out_and_named() -> None:
     assert any(note.startswith("seed: left out") for note in answer.notes)
 
 
+def test_a_question_that_is_too_long_is_not_taken_for_a_refused_field() -> None:
+    told = "max_tokens is too large: the context has 4096 tokens, proceed with less"
+    with chat_server([{"status": 400, "body": {"error": {"message": told}}}]) as chat:
+        with pytest.raises(ModelError, match="the context has 4096 tokens"):
+            ask(open_model(f"openai:m@{chat.url}", options=QUICK))
+    assert len(chat.asked) == 1
+
+
 @pytest.mark.parametrize(
     ("status", "told"), [(401, "set OPENAI_API_KEY"), (404, "list of models"), (400, "change the")]
 )
@@ -178,6 +186,7 @@ def test_what_on_text_raises_ends_the_answer() -> None:
         ("openai:", "names no model"),
         ("openai:@http://127.0.0.1:1", "names no model"),
         ("openai:m@http://", "set the environment variable OPENAI_API_KEY"),
+        ("openai:m@http://me:secret@127.0.0.1:1", "holds a user or password"),
         ("path:", "names no folder"),
         ("path:+x", "one side of the"),
         ("standin:bsae", "did you mean 'base'"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from llm_plugin.errors import BackendUnavailable, StoreUnavailable
@@ -13,7 +14,7 @@ from llm_plugin.strategies.generate.config import PRICED, ModelStep
 from llm_plugin.strategies.generate.record import Record, digest
 from llm_plugin.strategies.models import AnswerCut, Completion, Message, StrategyModel
 
-__all__ = ["Asker", "Show"]
+__all__ = ["Asker", "Show", "storable"]
 
 Show = Callable[..., None]
 
@@ -60,6 +61,7 @@ class Asker:
         asked: dict[str, Any] = {"model": step.model, "what": what, "temperature": temperature, "seed": seed}
         self._record.add("question", **asked, max_new_tokens=most, messages=told)
         answer = self._stream(step, model, messages, characters, most, temperature, seed)
+        answer = replace(answer, text=storable(answer.text))
         self._meter.take(answer)
         self._record.add("answer", key=key, model=step.model, what=what, answer=answer.to_json())
         return answer
@@ -104,8 +106,15 @@ class Asker:
             # Ctrl-C or an empty purse in the middle of an answer: what came is part of the record, and was paid for.
             if pieces:
                 with suppress(StoreUnavailable):
-                    self._record.add("broken_off", model=step.model, why=type(error).__name__, text="".join(pieces))
+                    self._record.add(
+                        "broken_off", model=step.model, why=type(error).__name__, text=storable("".join(pieces))
+                    )
             raise
+
+
+def storable(text: str) -> str:
+    """Return a text that UTF-8 can hold: half of a surrogate pair, as a cut stream leaves it, becomes a mark."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _completion(values: dict[str, Any]) -> Completion:
