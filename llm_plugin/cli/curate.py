@@ -48,6 +48,7 @@ def curate(
     alphas: bool = typer.Option(True, help="The 101 formulaic alphas, too."),
     lean_repo: Path | None = typer.Option(None, help="A LEAN checkout: its examples, too; they stay on this machine."),
     jobs: int | None = typer.Option(None, "-j", "--jobs", min=1, help="Judges beside each other; default: the cores."),
+    fresh: bool = typer.Option(False, "--fresh", help="Execute again what was executed before."),
     data: Path | None = DATA,
     benchmark: Path | None = BENCHMARK,
     unsafe: bool = UNSAFE,
@@ -69,6 +70,7 @@ def curate(
         lean_repo=lean_repo,
         benchmark=_benchmark(benchmark),
         jobs=jobs,
+        fresh=fresh,
         unsafe=unsafe,
     )
     with _Meter() as meter:

@@ -63,6 +63,30 @@ def test_the_same_options_give_the_same_bytes(tmp_path: Path, judge: type[FakePo
     assert (tmp_path / "one/curation.json").read_bytes() == (tmp_path / "two/curation.json").read_bytes()
 
 
+def test_a_killed_curation_goes_on_and_judges_nothing_twice(tmp_path: Path, judge: type[FakePool]) -> None:
+    def killed(candidate: Candidate) -> str:
+        if len(judge.asked) > 5:
+            raise KeyboardInterrupt
+        return "trades" if len(judge.asked) == 2 else ""
+
+    judge.decides = staticmethod(killed)
+    with pytest.raises(KeyboardInterrupt):
+        curate(options(tmp_path))
+    assert not (tmp_path / "patterns.jsonl.gz").exists()
+    kept = tmp_path / "cache" / "admissions.jsonl"
+    kept.write_bytes(kept.read_bytes()[:-20])  # the last line was being written
+    before = len(judge.asked)
+    judge.decides = staticmethod(lambda candidate: "")
+    made = curate(options(tmp_path))
+    asked = [candidate.id for candidate in judge.asked]
+    assert set(asked[:4]) & set(asked[before:]) == set()
+    assert (len(made.rows), len(made.left_out)) == (8, 1)
+    curate(options(tmp_path))
+    assert len(judge.asked) == len(asked)
+    curate(options(tmp_path, fresh=True))
+    assert len(judge.asked) == len(asked) + 8
+
+
 def test_a_family_that_gives_no_more_ends_the_search(tmp_path: Path, judge: type[FakePool]) -> None:
     judge.decides = staticmethod(lambda candidate: "trades")
     made = curate(options(tmp_path, draws=2, families=("trend",)))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_plugin.errors import DataError
-from llm_plugin.strategies.curate.admit import Admission, admit, default_cache
+from llm_plugin.strategies.curate.admit import Admission, admit
 from llm_plugin.strategies.curate.contamination import Benchmark
 from llm_plugin.strategies.curate.duplicates import Index
 from llm_plugin.strategies.curate.examples import Example
@@ -50,7 +50,6 @@ def add_project(
     start: date | None = None,
     end: date | None = None,
     benchmark: Path | None = None,
-    cache: Path | None = None,
     unsafe: bool = False,
 ) -> Row:
     """Judge a project and append it to the dataset.
@@ -65,7 +64,6 @@ def add_project(
         start: First day to run on, instead of the code's.
         end: Last day.
         benchmark: Tasks that it may not resemble.
-        cache: Where verdicts are kept.
         unsafe: Judge without a sandbox where none can be built.
 
     Raises:
@@ -90,7 +88,7 @@ def add_project(
     )
     known = read_rows(folder) if any(folder.glob("*.jsonl*")) else []
     _refuse_known(row, known, benchmark)
-    admitted = _judged(Example(row), data_folder, cache, unsafe)
+    admitted = _judged(Example(row), data_folder, unsafe)
     path = folder / ADDED
     before = read_rows(path) if path.is_file() else []
     write_rows([*before, admitted], path)
@@ -114,11 +112,11 @@ def _refuse_known(row: Row, known: list[Row], benchmark: Path | None) -> None:
         )
 
 
-def _judged(example: Example, data_folder: Path, cache: Path | None, unsafe: bool) -> Row:
+def _judged(example: Example, data_folder: Path, unsafe: bool) -> Row:
     from llm_plugin.strategies.judge import JudgePool
 
     found: list[Admission] = []
-    with JudgePool(data_folder, 1, cache or default_cache(), unsafe=unsafe) as pool:
+    with JudgePool(data_folder, 1, unsafe=unsafe) as pool:
         admit(pool, [example], found.append)
     done = found[0]
     if done.row is None:

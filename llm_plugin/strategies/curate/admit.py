@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from llm_plugin.strategies.curate.admissions import Admissions
 from llm_plugin.strategies.curate.examples import Example
 from llm_plugin.strategies.curate.rows import Row
 
@@ -64,22 +66,46 @@ def _task(example: Example) -> Any:
     )
 
 
-def admit(pool: Any, examples: Iterable[Example], on_done: Callable[[Admission], None]) -> None:
+def admit(
+    pool: Any, examples: Iterable[Example], on_done: Callable[[Admission], None], known: Admissions | None = None
+) -> None:
     """Judge examples beside each other and tell of each, as it is done.
 
     Args:
-        pool: A `JudgePool`; its cache is what makes a killed curation go on where it was.
+        pool: A `JudgePool`.
         examples: Read as they are needed.
         on_done: Called with each, one at a time.
+        known: Verdicts of before, and where new ones are kept: what makes a killed curation go on where it was.
     """
-    known: dict[str, Example] = {}
+    kept = known if known is not None else Admissions(None)
+    under_way: dict[str, Example] = {}
+    lock = Lock()
+
+    def tell(admission: Admission) -> None:
+        with lock:
+            on_done(admission)
 
     def candidates() -> Iterable[Candidate]:
         for example in examples:
-            known[example.row.id] = example
-            yield candidate_of(example)
+            entry = kept.get(example)
+            if entry is None:
+                under_way[example.row.id] = example
+                yield candidate_of(example)
+            else:
+                tell(_known(example, entry))
 
-    pool.judge_many(candidates(), lambda candidate, verdict: on_done(_judged(known.pop(candidate.id), verdict)))
+    def done(candidate: Candidate, verdict: Verdict) -> None:
+        admission = _judged(under_way.pop(candidate.id), verdict)
+        orders = admission.row.orders if admission.row is not None else 0
+        kept.put(admission.example, orders, admission.gate, admission.reason)
+        tell(admission)
+
+    pool.judge_many(candidates(), done)
+
+
+def _known(example: Example, entry: Mapping[str, Any]) -> Admission:
+    row = replace(example.row, orders=entry["orders"]) if not entry["gate"] else None
+    return Admission(example, row, entry["gate"], entry["reason"], cached=True)
 
 
 def _judged(example: Example, verdict: Verdict) -> Admission:
@@ -98,7 +124,7 @@ def _judged(example: Example, verdict: Verdict) -> Admission:
 
 
 def default_cache() -> Path:
-    """Return where verdicts of curations are kept."""
+    """Return where the verdicts of curations are kept."""
     from llm_plugin.files import home
 
     return home() / "cache" / "curation"

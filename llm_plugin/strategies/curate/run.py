@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_plugin.errors import ConfigError, did_you_mean
+from llm_plugin.strategies.curate.admissions import FILE, Admissions
 from llm_plugin.strategies.curate.admit import Admission, admit, default_cache
 from llm_plugin.strategies.curate.contamination import Benchmark
 from llm_plugin.strategies.curate.duplicates import THRESHOLD, Index
@@ -38,7 +39,8 @@ class CurateOptions:
         lean_repo: A LEAN checkout whose examples are in, too; they stay on this machine.
         benchmark: Tasks that nothing may resemble; None = none.
         jobs: Judges beside each other; None = one for each core.
-        cache: Where verdicts are kept; None = the plugin's home.
+        cache: Folder of verdicts; None = the plugin's home.
+        fresh: Judge again what was judged before.
         seed: Of the grammar.
         draws: At most so many draws for each row that is wanted of a family.
     """
@@ -54,6 +56,7 @@ class CurateOptions:
     cache: Path | None = None
     seed: str = SEED
     draws: int = 6
+    fresh: bool = False
     unsafe: bool = False
 
     def __post_init__(self) -> None:
@@ -113,13 +116,16 @@ def curate(options: CurateOptions, on_progress: OnProgress | None = None) -> Cur
     benchmark = Benchmark.read(options.benchmark)
     state = _State()
     cache = options.cache or default_cache()
-    with JudgePool(options.data_folder, options.jobs, cache, unsafe=options.unsafe) as pool:
+    if options.fresh:
+        (cache / FILE).unlink(missing_ok=True)
+    known = Admissions(cache)
+    with JudgePool(options.data_folder, options.jobs, unsafe=options.unsafe) as pool:
         if options.alphas:
-            _alphas(pool, state, benchmark, tell)
-        _patterns(pool, options, state, benchmark, tell)
+            _alphas(pool, state, known, benchmark, tell)
+        _patterns(pool, options, state, known, benchmark, tell)
     lean: list[Row] = []
     if options.lean_repo is not None:
-        lean = _lean(options, state, benchmark, cache, tell)
+        lean = _lean(options, state, known, benchmark, tell)
     return _written(options, state, lean, benchmark)
 
 
@@ -144,10 +150,10 @@ def _written(options: CurateOptions, state: _State, lean: list[Row], benchmark: 
 
 
 # The sources.
-def _alphas(pool: Any, state: _State, benchmark: Benchmark, tell: OnProgress) -> None:
+def _alphas(pool: Any, state: _State, known: Admissions, benchmark: Benchmark, tell: OnProgress) -> None:
     examples = _together(list(alpha_rows()))
     meter = _Meter("alphas", len(examples), tell)
-    admit(pool, [e for e in examples if _clean(e, None, state, benchmark)], _taking(state, meter))
+    admit(pool, [e for e in examples if _clean(e, None, state, benchmark)], _taking(state, meter), known)
 
 
 def _together(examples: Sequence[Example]) -> list[Example]:
@@ -167,7 +173,9 @@ def _together(examples: Sequence[Example]) -> list[Example]:
     return made
 
 
-def _patterns(pool: Any, options: CurateOptions, state: _State, benchmark: Benchmark, tell: OnProgress) -> None:
+def _patterns(
+    pool: Any, options: CurateOptions, state: _State, known: Admissions, benchmark: Benchmark, tell: OnProgress
+) -> None:
     families = options.families or FAMILIES
     sources = {family: pattern_examples((family,), options.seed) for family in families}
     drawn: Counter[str] = Counter()
@@ -194,11 +202,13 @@ def _patterns(pool: Any, options: CurateOptions, state: _State, benchmark: Bench
         if not any(count and drawn[family] < most for family, count in missing.items()):
             break
         before = len(state.rows)
-        admit(pool, wanted(missing), _taking(state, meter))
+        admit(pool, wanted(missing), _taking(state, meter), known)
         have.update(row.family for row in state.rows[before:])
 
 
-def _lean(options: CurateOptions, state: _State, benchmark: Benchmark, cache: Path, tell: OnProgress) -> list[Row]:
+def _lean(
+    options: CurateOptions, state: _State, known: Admissions, benchmark: Benchmark, tell: OnProgress
+) -> list[Row]:
     from llm_plugin.strategies.curate.lean_examples import lean_examples
     from llm_plugin.strategies.judge import JudgePool
 
@@ -212,8 +222,8 @@ def _lean(options: CurateOptions, state: _State, benchmark: Benchmark, cache: Pa
             state.index.add(example.row.id, items)
             clean.append(example)
     apart = _State(left_out=state.left_out)
-    with JudgePool(repo / "Data", options.jobs, cache, unsafe=options.unsafe) as pool:
-        admit(pool, clean, _taking(apart, meter))
+    with JudgePool(repo / "Data", options.jobs, unsafe=options.unsafe) as pool:
+        admit(pool, clean, _taking(apart, meter), known)
     return apart.rows
 
 
