@@ -15,11 +15,19 @@ from llm_plugin.strategies.benchmark.samples import Sample
 from llm_plugin.strategies.benchmark.scores import Score, score_gate
 from llm_plugin.strategies.judge.verdict import GATES
 
-__all__ = ["SCHEMA", "read_summary", "scores_of", "sharpe_figures", "summarise", "write_summary"]
+__all__ = ["SCHEMA", "headline", "read_summary", "scores_of", "sharpe_figures", "summarise", "write_summary"]
 
 SCHEMA = "strategy-benchmark-1"
 _YEAR = 252.0
 _EULER = 0.5772156649015329
+
+
+def headline(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run's figures in one row: pass@1 of each gate in percent, tasks, answers, cost."""
+    shares = {gate: summary["scores"][gate]["pass@1"]["value"] for gate in GATES}
+    percent = {gate: None if share is None else 100 * share for gate, share in shares.items()}
+    kept = ("model", "adapter", "seed", "tasks", "answers", "cost_usd", "tokens_out")
+    return {**{key: summary.get(key) for key in kept}, **percent}
 
 
 def _by_task(samples: Sequence[Sample], gate: str) -> dict[str, list[bool]]:

@@ -71,23 +71,25 @@ class Evaluator:
         self._position: Mapping[str, Floats] = {}
         self._aligned: dict[str, NDArray[np.int64]] = {}
 
-    def condition(self, text: str, position: Mapping[str, Floats] | None = None) -> Truth:
+    def condition(self, text: str, position: Mapping[str, Floats] | None = None, *, warm: bool = False) -> Truth:
         """Evaluate a condition for every bar.
 
         Args:
             text: The condition.
             position: The position's fields by name, one value a bar, NaN while flat; for exits.
+            warm: The run was warmed up: its indicators did not begin with its first bar.
         """
         self._position = position or {}
         self._use(text)
         node = tree(text)
-        return merge([self._truth(node, variant) for variant in _ways(node)])
+        return merge([self._truth(node, way) for way in _ways(node) if not (warm and way.fed_from == "start")])
 
-    def values(self, text: str) -> list[Floats]:
+    def values(self, text: str, *, warm: bool = False) -> list[Floats]:
         """Evaluate an expression for every bar, once in every fair way."""
         self._position = {}
         self._use(text)
-        return [self._number(tree(text), variant, self.symbol) for variant in _ways(tree(text))]
+        ways = [way for way in _ways(tree(text)) if not (warm and way.fed_from == "start")]
+        return [self._number(tree(text), way, self.symbol) for way in ways]
 
     def explain(self, text: str, at: int, position: Mapping[str, Floats] | None = None) -> str:
         """Return the values in a condition at a bar, such as `rsi(2) = 34.2, close = 201.1`."""

@@ -54,10 +54,12 @@ def compare(operator: str, left: Floats, right: Floats, *, slack: float | None) 
         if slack is None:
             return Truth(exact, exact, known)
         near = known & (np.abs(left - right) <= _RELATIVE * np.maximum(np.abs(left), np.abs(right)) + slack)
+        # What is equal to the last digit is the same value found twice, such as a low that is the lowest of its window.
+        hanging = near & (left != right)
     if operator in ("==", "!="):
         truth = near if operator == "==" else known & ~near
         return Truth(truth, truth, known)
-    return Truth(exact & ~near, exact | near, known)
+    return Truth(exact & ~hanging, exact | hanging, known)
 
 
 def _exact(operator: str, left: Floats, right: Floats) -> Bools:

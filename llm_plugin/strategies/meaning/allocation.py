@@ -217,7 +217,7 @@ class AllocationWitness:
         text = self.wanted.entry.side(side)
         if text is None:
             return (True,)
-        truth = self.scene.evaluator(symbol).condition(text)
+        truth = self.scene.evaluator(symbol).condition(text, warm=self.scene.warm)
         place = self._place(symbol, at)
         if place < 0 or not truth.possible[place]:
             return (False,)
@@ -245,7 +245,10 @@ class AllocationWitness:
         ranking = self.wanted.ranking
         if ranking is None:
             return []
-        series = {symbol: self.scene.evaluator(symbol).values(ranking.by) for symbol in self.wanted.symbols}
+        series = {
+            symbol: self.scene.evaluator(symbol).values(ranking.by, warm=self.scene.warm)
+            for symbol in self.wanted.symbols
+        }
         ways = len(next(iter(series.values())))
         found = []
         for way in range(ways):

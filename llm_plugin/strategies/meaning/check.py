@@ -34,6 +34,8 @@ TOLERANCES: Mapping[str, float] = {
     "weights": 0.06,
 }
 _MOST_FINDINGS = 8
+# With fewer filled orders than this the run shows too little, and the text is read as well.
+_TELLING = 6
 _FINER = {"daily": 0, "hour": 1, "minute": 2, "second": 3, "tick": 4}
 
 
@@ -52,9 +54,9 @@ def check_meaning(source: str, task: Task, run: TrustedRun) -> list[Finding]:
     if wanted is None:
         return []
     findings = [*_symbols(wanted, run), *_resolution(wanted, run), *_direction(wanted, run)]
-    witnessed, seen = _witness(wanted, run)
+    witnessed = _witness(wanted, run)
     findings += witnessed
-    if witnessed or seen < 3:
+    if witnessed or sum(1 for order in run.orders if order.fills) < _TELLING:
         findings += _indicators(source, wanted)
     return findings[:_MOST_FINDINGS]
 
@@ -98,18 +100,17 @@ def _direction(wanted: Requirements, run: TrustedRun) -> list[Finding]:
     return []
 
 
-def _witness(wanted: Requirements, run: TrustedRun) -> tuple[list[Finding], int]:
-    """Return the findings of the kindest reading of the task, and how many entries or rebalances were seen."""
+def _witness(wanted: Requirements, run: TrustedRun) -> list[Finding]:
+    """Return the findings of the kindest reading of the task."""
     readings = (False, True) if uses_calendar(wanted) else (False,)
-    best: tuple[list[Finding], int] | None = None
+    best: list[Finding] | None = None
     for decision_calendar in readings:
-        scene = Scene(wanted, run, decision_calendar)
-        for found in _looks(scene):
-            result = (_judged(found), _evidence(found))
-            if best is None or len(result[0]) < len(best[0]):
-                best = result
-            if not best[0]:
-                return best
+        for found in _looks(Scene(wanted, run, decision_calendar)):
+            findings = _judged(found)
+            if not findings:
+                return []
+            if best is None or len(findings) < len(best):
+                best = findings
     if best is None:
         raise DataError("the requirements hold nothing that can be witnessed")
     return best
@@ -144,12 +145,6 @@ def _parts(wanted: Requirements) -> list[tuple[str, Rules, Rules, float]]:
             entry, leave = Rules(entry.short, entry.long), Rules(leave.short, leave.long)
         parts.append((symbol, entry, leave, abs(share)))
     return parts
-
-
-def _evidence(found: Sequence[Mapping[str, Counts]]) -> int:
-    return sum(
-        counts.seen for part in found for name, counts in part.items() if name in ("entry", "ranking", "weights")
-    )
 
 
 def _judged(found: Sequence[Mapping[str, Counts]]) -> list[Finding]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from llm_plugin.strategies.conditions.bars import Bars, load_bars
 from llm_plugin.strategies.conditions.evaluate import Evaluator, longest_window
 from llm_plugin.strategies.language import names_in, tree
-from llm_plugin.strategies.meaning.ledger import Account, Spell, spells_of
+from llm_plugin.strategies.meaning.ledger import Account, Spell, spells_of, to_us
 from llm_plugin.strategies.requirements import Requirements
 from llm_plugin.strategies.trusted_run import TrustedOrder, TrustedRun
 from llm_plugin.strategies.vocabulary import CALENDAR
@@ -78,10 +78,23 @@ class Scene:
     decision_calendar: bool = False
     bars: dict[str, Bars] = field(init=False)
     account: Account = field(init=False)
+    warm: bool = field(init=False)
 
     def __post_init__(self) -> None:
         self.bars = {symbol: self.evaluator(symbol).bars for symbol in self.wanted.symbols}
         self.account = Account(self.run, self.bars)
+        self.warm = self._was_warmed_up()
+
+    def _was_warmed_up(self) -> bool:
+        """Whether orders came before anything fed from the first bar of the run could have been ready."""
+        wanted = self.wanted
+        texts = [wanted.entry.long, wanted.entry.short, wanted.ranking.by if wanted.ranking is not None else None]
+        reach = longest_window([text for text in texts if text is not None])
+        for order in self.run.orders:
+            bars = self.bars.get(order.symbol)
+            if bars is not None and bars.index_at(to_us(order.created_utc)) < bars.first + reach - 2:
+                return True
+        return False
 
     def evaluator(self, symbol: str) -> Evaluator:
         """Return the conditions of a symbol; computed values are shared by all runs of the same task."""

@@ -65,7 +65,7 @@ class SymbolWitness:
         return self.counts.setdefault(name, Counts())
 
     def _truth(self, text: str | None) -> Truth | None:
-        return self.evaluator.condition(text) if text is not None else None
+        return self.evaluator.condition(text, warm=self.scene.warm) if text is not None else None
 
     def look(self) -> None:
         """Check all entries, exits, sizes, and what should have happened and did not."""
