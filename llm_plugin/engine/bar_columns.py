@@ -24,6 +24,8 @@ TRADE_FIELDS = ("open", "high", "low", "close")
 
 QUOTE_FIELDS = tuple(f"{side}_{name}" for side in ("bid", "ask") for name in TRADE_FIELDS)
 
+_OFTEN = 48
+
 
 @dataclass(slots=True)
 class BarColumns:
@@ -41,6 +43,9 @@ class BarColumns:
     digits: dict[str, NDArray[np.uint8]]
     sizes: dict[str, Floats]
     sides: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+    # Columns that were asked for one price often: mantissas and exponents.
+    _known: dict[str, tuple[list[int], list[int]]] = field(default_factory=dict, init=False, repr=False)
+    _asked: dict[str, int] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.start_us)
@@ -61,8 +66,15 @@ class BarColumns:
 
     def decimal(self, name: str, row: int) -> Decimal:
         """Return one price exactly, with LEAN's count of decimals."""
-        digits = int(self.digits[name][row])
-        return Decimal(int(self.exact[name][row]) // 10 ** (self.scale - digits)).scaleb(-digits)
+        known = self._known.get(name)
+        if known is not None:
+            return Decimal(known[0][row]).scaleb(known[1][row])
+        asked = self._asked[name] = self._asked.get(name, 0) + 1
+        if asked == _OFTEN:
+            digits = self.digits[name].astype(np.int64)
+            self._known[name] = (self.exact[name] // 10 ** (self.scale - digits)).tolist(), (-digits).tolist()
+        found = int(self.digits[name][row])
+        return Decimal(int(self.exact[name][row]) // 10 ** (self.scale - found)).scaleb(-found)
 
     def take(self, rows: Any) -> BarColumns:
         """Return the bars of a mask, slice or index array."""

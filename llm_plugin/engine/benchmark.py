@@ -33,6 +33,7 @@ class SecurityBenchmark(LeanObject):
 
     def __init__(self, security: Any) -> None:
         self.security = security
+        self._known: tuple[Any, Any, Decimal] = (None, None, ZERO)
 
     def evaluate(self, time: datetime) -> float:
         """Return the current price."""
@@ -40,9 +41,19 @@ class SecurityBenchmark(LeanObject):
 
     def exact(self, time: datetime) -> Decimal:
         """Return the value, rounded as in the chart."""
+        return self.exact_now
+
+    @property
+    def exact_now(self) -> Decimal:
+        """The current value, rounded as in the chart."""
         price = self.security.exact_price
         rate = self.security.quote_currency.exact_rate
-        return smart_rounding(CONTEXT.multiply(price, rate)) if price else ZERO
+        known = self._known
+        if known[0] is price and known[1] is rate:
+            return known[2]
+        value = smart_rounding(CONTEXT.multiply(price, rate)) if price else ZERO
+        self._known = price, rate, value
+        return value
 
 
 def as_benchmark(value: Any) -> Any:

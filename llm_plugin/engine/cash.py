@@ -57,6 +57,8 @@ class Cash(LeanObject):
         self.legs: list[Leg] = []
         self.searched = False
         self._priced: list[Any] = []
+        # (amount, rate) and the value that they gave.
+        self._valued: tuple[Any, Any, Decimal] = (None, None, ZERO)
 
     @property
     def conversion_rate(self) -> float:
@@ -72,7 +74,12 @@ class Cash(LeanObject):
         """Account currency per unit, exact: from the last data of the conversion's securities."""
         if self.legs:
             last = [security.cache.last for security, _ in self.legs]
-            if len(last) != len(self._priced) or any(a is not b for a, b in zip(last, self._priced, strict=True)):
+            priced = self._priced
+            if len(last) == 1 == len(priced):
+                changed = last[0] is not priced[0]
+            else:
+                changed = len(last) != len(priced) or any(a is not b for a, b in zip(last, priced, strict=True))
+            if changed:
                 self._priced = last
                 self._update_rate()
         return self._conversion_rate
@@ -80,7 +87,13 @@ class Cash(LeanObject):
     @property
     def value_exact(self) -> Decimal:
         """Value in the account currency, exact."""
-        return CONTEXT.multiply(self.exact_amount, self.exact_rate)
+        amount, rate = self.exact_amount, self.exact_rate if self.legs else self._conversion_rate
+        known = self._valued
+        if known[0] is amount and known[1] is rate:
+            return known[2]
+        value = CONTEXT.multiply(amount, rate)
+        self._valued = amount, rate, value
+        return value
 
     value_in_account_currency = float_view("value_exact", "Value in the account currency.")
 

@@ -12,13 +12,14 @@ __all__ = ["Clock"]
 class Clock:
     """What time it is in the backtest."""
 
-    __slots__ = ("_cached_time", "_cached_us", "utc_us", "zone")
+    __slots__ = ("_cached_time", "_cached_us", "_cached_utc", "_cached_utc_us", "utc_us", "zone")
 
     def __init__(self, zone_name: str = "America/New_York") -> None:
         self.utc_us = 0
         self.zone: Zone = zone(zone_name)
         self._cached_us = -1
         self._cached_time = EPOCH
+        self._cached_utc_us, self._cached_utc = -1, EPOCH
 
     @property
     def time(self) -> datetime:
@@ -31,7 +32,10 @@ class Clock:
     @property
     def utc_time(self) -> datetime:
         """Naive UTC time."""
-        return from_us(self.utc_us)
+        if self._cached_utc_us != self.utc_us:
+            self._cached_utc_us = self.utc_us
+            self._cached_utc = EPOCH + timedelta(microseconds=self.utc_us)
+        return self._cached_utc
 
     @property
     def aware_utc(self) -> datetime:

@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,13 @@ class EngineCore:
         held = security.holdings.exact_quantity + sum((t.exact_remaining for t in tickets if t is not None), ZERO)
         return held > -limit and held - abs(quantity) >= -limit
 
+    @property
+    def tells_orders(self) -> bool:
+        """Whether code of the user's hears of order events."""
+        algorithm = self.algorithm
+        listens = type(algorithm).on_order_event is not lean_algorithm().on_order_event
+        return listens or "on_order_event" in vars(algorithm) or not algorithm.framework.is_idle
+
     def dispatch_order_event(self, event: OrderEvent) -> None:
         """Tell the user."""
         self.algorithm.on_order_event(event)
@@ -324,3 +332,11 @@ def base_currency(ticker: str, quote: str) -> str:
 def one_of(value: Any, default: Any) -> Any:
     """Return the value, or the default where it is None."""
     return default if value is None else value
+
+
+@lru_cache(maxsize=1)
+def lean_algorithm() -> Any:
+    """Return the class that users' algorithms derive from; it needs this module first."""
+    from llm_plugin.engine.algorithm import QCAlgorithm
+
+    return QCAlgorithm

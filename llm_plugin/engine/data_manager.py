@@ -124,6 +124,8 @@ class DataManager:
             stream.rank = rank
             _choose_store(stream)
             stream.unseen = self._is_unseen(stream)
+            stream.plain = type(stream) is BarStream
+            stream.seen = not stream.config.is_internal_feed
         self.heap[:] = [(stream.next_emit, stream.rank, stream) for stream in self._streams]
         heapq.heapify(self.heap)
 

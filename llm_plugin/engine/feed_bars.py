@@ -248,7 +248,8 @@ class FeedQuoteBar(QuoteBar):
         columns, row = self._block.columns, self._row
         if field.startswith(("bid_", "ask_")):
             return columns.decimal(field, row) if columns.sides[field[:3]][row] else Decimal(0)
-        bid, ask = bool(columns.sides["bid"][row]), bool(columns.sides["ask"][row])
+        block = self._block
+        bid, ask = block.has_bid[row], block.has_ask[row]
         if bid and ask:
             return (columns.decimal(f"bid_{field}", row) + columns.decimal(f"ask_{field}", row)) / 2
         return columns.decimal(f"{'bid' if bid else 'ask'}_{field}", row) if bid or ask else Decimal(0)

@@ -30,6 +30,8 @@ class SecurityHolding(LeanObject):
         self.exact_dividends = ZERO
         self.exact_last_trade_profit = ZERO
         self.target: Any = None
+        # (quantity, price, rate, multiplier) and the value that they gave.
+        self._valued: tuple[Any, Any, Any, Any, Decimal] = (None, None, None, None, ZERO)
 
     @property
     def symbol(self) -> Any:
@@ -112,7 +114,17 @@ class SecurityHolding(LeanObject):
     @property
     def exact_value(self) -> Decimal:
         """Signed value of the position in the account currency."""
-        return self.exact_quantity_value(self.exact_quantity) if self.exact_quantity else ZERO
+        quantity, security = self.exact_quantity, self._security
+        if not quantity:
+            return ZERO
+        price, rate = security.exact_price, security.quote_currency.exact_rate
+        multiplier = security.symbol_properties.exact_multiplier
+        known = self._valued
+        if known[0] is quantity and known[1] is price and known[2] is rate and known[3] is multiplier:
+            return known[4]
+        value = CONTEXT.multiply(CONTEXT.multiply(quantity * price, multiplier), rate)
+        self._valued = quantity, price, rate, multiplier, value
+        return value
 
     holdings_value = float_view("exact_value", "Signed value of the position in the account currency.")
 

@@ -225,7 +225,7 @@ class LiveLoop(TimeLoop):
         while (due := self._schedule.due_us) < now:
             if self._stopping(self.session.wait_until(due)):
                 return False
-            self._schedule.run_before(due + 1, self._set_clock)
+            self._schedule.run_before(due + 1, self.set_clock)
             self.session.moment(self)
             if self.core.status != AlgorithmStatus.RUNNING:
                 return False
@@ -246,6 +246,6 @@ class LiveLoop(TimeLoop):
         # Holdings of a restart are valued at the past's prices until the warm-up is over.
         return not self.core.is_warming_up and super()._broke()
 
-    def _check_margin(self) -> None:
+    def check_margin(self) -> None:
         if not self.core.is_warming_up:
-            super()._check_margin()
+            super().check_margin()

@@ -13,8 +13,8 @@ from llm_plugin.engine.enums import AlgorithmStatus
 from llm_plugin.engine.loop_consolidators import LoopConsolidators
 from llm_plugin.engine.margin_calls import MarginCallModel
 from llm_plugin.engine.names import find_member
+from llm_plugin.engine.plain_moments import MARGIN_CHECK_US, PlainMoments
 from llm_plugin.engine.progress import Progress
-from llm_plugin.engine.quiet_moments import QuietMoments
 from llm_plugin.engine.sampling import RunSampler
 from llm_plugin.engine.settlement import ImmediateSettlementModel, ScanSettlementModelParameters
 from llm_plugin.engine.shortable import MarginInterestRateParameters
@@ -22,11 +22,10 @@ from llm_plugin.engine.slices import Slice
 from llm_plugin.engine.universe import SecurityChanges
 from llm_plugin.engine.value_guard import ValueGuard
 from llm_plugin.engine.volatility import warm_up_volatility
-from llm_plugin.engine.zones import HOUR_US, MINUTE_US, to_us
+from llm_plugin.engine.zones import HOUR_US, to_us
 
 __all__ = ["Progress", "TimeLoop"]
 
-_MARGIN_CHECK_US = 5 * MINUTE_US
 _MARGIN_ALARM = 0.9
 _PROGRESS_EVERY = 2048
 _NOTHING: list[tuple[Any, Any]] = []
@@ -64,12 +63,12 @@ class TimeLoop:
         self._schedule = core.algorithm.schedule
         self._transactions = core.transactions
         self._margin = core.portfolio.margin_call_model or MarginCallModel(core)
-        self._next_margin_check = 0
-        self._next_hour = -1
+        self.next_margin_check = 0
+        self.next_hour = -1
         self._any_auxiliary = False
-        self._held_before = False
-        self._consolidators = LoopConsolidators(core, manager)
-        self._value = self._margin_used = 0.0
+        self.held_before = False
+        self.consolidators = LoopConsolidators(core, manager)
+        self.value = self._margin_used = 0.0
         self._guard = ValueGuard(core, _MARGIN_ALARM)
         self._real_start = to_us(core.start)
         self._find = core.symbol_cache.find
@@ -84,7 +83,7 @@ class TimeLoop:
             mine = getattr(kind, name) is not getattr(QCAlgorithm, name) or name in vars(algorithm)
             return getattr(algorithm, name) if mine else None
 
-        self._on_data = wanted("on_data")
+        self.on_data = wanted("on_data")
         names = ("splits", "dividends", "delistings")
         self._corporate = CorporateActions(self.core, {name: wanted(f"on_{name}") for name in names})
 
@@ -101,13 +100,13 @@ class TimeLoop:
             if security.volatility_model is not None:
                 warm_up_volatility(self.algorithm, security)
         self._schedule.start(start)
-        consolidators = self._consolidators
+        consolidators = self.consolidators
         consolidators.follow()
         self.step(start, manager.collect(start))
         heap, collect, step = manager.heap, manager.collect, self.step
         subscriptions = core.subscription_manager
         # Against a clock on the wall every moment is waited for.
-        skip = QuietMoments(self).skip if type(self) is TimeLoop else None
+        plain = PlainMoments(self).run if type(self) is TimeLoop else None
         while core.status is AlgorithmStatus.RUNNING:
             if core.added or core.removed or core.pending_streams or core.leaving:
                 self._apply_changes()
@@ -126,32 +125,32 @@ class TimeLoop:
             if core.is_warming_up and now > self._real_start > core.clock.utc_us:
                 self.step(self._real_start, [])
                 continue
-            if skip is not None and heap[0][2].unseen and manager.is_alone(now) and skip(now, due):
-                continue
-            step(now, collect(now))
+            if plain is None or not plain(due):
+                step(now, collect(now))
 
     def pass_over(self, now: int) -> None:
         """Stand where a moment that was not gone through would have left the loop."""
         self._clock.utc_us = now
-        self._next_hour = (now // HOUR_US + 1) * HOUR_US
-        if now >= self._next_margin_check:
-            self._next_margin_check = now + _MARGIN_CHECK_US
+        self.next_hour = (now // HOUR_US + 1) * HOUR_US
+        if now >= self.next_margin_check:
+            self.next_margin_check = now + MARGIN_CHECK_US
         self._portfolio.invalidate()
         self.algorithm._current_slice = Slice(now, [], self._find, self._clock.zone)
 
     @property
     def is_waiting(self) -> bool:
         """Whether the next moment could matter even without data of the user's."""
-        return bool(self._consolidators.scannable or self._transactions.has_work or self.core.running_sessions)
+        works = self._transactions.has_work and not self._transactions.waits_for_data()
+        return bool(works or self.consolidators.scannable or self.core.running_sessions)
 
     @property
     def is_solvent(self) -> bool:
         """Whether value and margin are known to be far from where something happens, at the prices of now."""
-        if self._value <= 1.0:
+        if self.value <= 1.0:
             return False
         if not self.sampler.invested:
             return True
-        calm = type(self._margin) is MarginCallModel and self._margin_used <= _MARGIN_ALARM * self._value
+        calm = type(self._margin) is MarginCallModel and self._margin_used <= _MARGIN_ALARM * self.value
         return calm and self._guard.holds()
 
     def finish(self) -> None:
@@ -188,17 +187,17 @@ class TimeLoop:
         """Do LEAN's work of one time slice, in its order."""
         core = self.core
         # Exact arithmetic is slow: the estimate of the last moment tells whether a look is worth it.
-        if self._value <= 1.0 and self._broke():
+        if self.value <= 1.0 and self._broke():
             return
         schedule, transactions, sampler = self._schedule, self._transactions, self.sampler
-        consolidators = self._consolidators
+        consolidators = self.consolidators
         changed = core.subscription_manager.version != consolidators.version
         if schedule.due_us < now or consolidators.scannable or changed:
             self._catch_up(now)
         self._clock.utc_us = now
         data = self._update(now, updates)
         auxiliary = self._auxiliary(updates) if self._any_auxiliary else _NOTHING
-        if now >= self._next_hour or auxiliary or not core.warmup_finished:
+        if now >= self.next_hour or auxiliary or not core.warmup_finished:
             self._settle(now, auxiliary)
         self._portfolio.invalidate()
         if transactions.has_work:
@@ -207,35 +206,34 @@ class TimeLoop:
             schedule.run_until(now)
         if core.status is not AlgorithmStatus.RUNNING:
             return
-        if now >= self._next_margin_check:
-            self._next_margin_check = now + _MARGIN_CHECK_US
-            self._check_margin()
-        self._tell_user(data, updates, auxiliary)
+        if now >= self.next_margin_check:
+            self.next_margin_check = now + MARGIN_CHECK_US
+            self.check_margin()
+        self.tell_user(data, updates, auxiliary)
         if transactions.has_work:
             transactions.process_synchronous_events()
         if now >= sampler.due_us or sampler.capacity.watched:
             sampler.on_slice(now)
-        if self._on_progress is not None:
-            self._tell_progress(now)
+        self.tell_progress(now)
 
     def _catch_up(self, now: int) -> None:
         """Fire what was due before this moment, with the clock at its own time."""
         if self._schedule.due_us < now:
-            self._schedule.run_before(now, self._set_clock)
-        self._consolidators.catch_up(now)
+            self._schedule.run_before(now, self.set_clock)
+        self.consolidators.catch_up(now)
 
     def _settle(self, now: int, auxiliary: list[tuple[Any, Any]]) -> None:
         """Hourly work, the cached portfolio value, the end of the warm-up, ticker changes."""
-        if now >= self._next_hour:
-            self._next_hour = (now // HOUR_US + 1) * HOUR_US
-            self._on_the_hour()
+        if now >= self.next_hour:
+            self.next_hour = (now // HOUR_US + 1) * HOUR_US
+            self.on_the_hour()
         self._portfolio.invalidate()
         if not self.core.warmup_finished and now >= self._real_start:
             self._end_warmup()
         if auxiliary:
             self._corporate.tell_ticker_changes(auxiliary)
 
-    def _tell_user(self, data: Slice, updates: list[tuple[Any, Any]], auxiliary: list[tuple[Any, Any]]) -> None:
+    def tell_user(self, data: Slice, updates: list[tuple[Any, Any]], auxiliary: list[tuple[Any, Any]]) -> None:
         """Changes, corporate events, consolidators, data, framework: in this order."""
         core = self.core
         if core.added or core.removed:
@@ -243,20 +241,21 @@ class TimeLoop:
         if auxiliary:
             self._corporate.apply(auxiliary)
         # Consolidators that a fill of this moment brought see its data too.
-        self._consolidators.renew()
-        if self._consolidators.configs:
-            self._consolidators.tell(updates)
+        self.consolidators.renew()
+        if self.consolidators.configs:
+            self.consolidators.tell(updates)
         if auxiliary:
             self._corporate.tell(data)
-        if self._on_data is not None and data.has_data:
-            self._on_data(data)
+        if self.on_data is not None and data.has_data:
+            self.on_data(data)
         framework = self.algorithm.framework
         if framework.refreshes:
             core.universes.refresh(core.clock.utc_us)
         if not framework.is_idle or framework.insights.total_count:
             framework.on_slice(data)
 
-    def _set_clock(self, utc_us: int) -> None:
+    def set_clock(self, utc_us: int) -> None:
+        """Stand at the time of something scheduled."""
         self.core.clock.utc_us = utc_us
         if self.core.running_sessions:
             self._scan_sessions()
@@ -271,10 +270,8 @@ class TimeLoop:
     def _update(self, now: int, updates: list[tuple[Any, Any]]) -> Slice:
         core, algorithm = self.core, self.algorithm
         points = []
-        builder = algorithm.trade_builder
-        quiet = getattr(builder, "is_quiet", _never)
         self._any_auxiliary = False
-        held = self._held_before = self.sampler.invested
+        held = self.held_before = self.sampler.invested
         for stream, point in updates:
             security = stream.security
             config = stream.config
@@ -287,19 +284,31 @@ class TimeLoop:
                 stream.store(point)
                 security.has_data = True
                 security._fixed = None
-                if security.volatility_model is not None:
-                    security.volatility_model.update(security, point)
-                if held and security.holdings.exact_quantity and not quiet(security.symbol, security.near_price):
-                    builder.set_market_price(security.symbol, security.exact_price)
+                if held or security.volatility_model is not None:
+                    self.notice(security, point)
         self.bars += len(points)
-        if (held or self._value <= 1.0) and not self._guard.holds():
-            self._value, self._margin_used = self.sampler.estimate()
-            self._guard.renew(self.sampler.held, self._value, self._margin_used)
+        if held or self.value <= 1.0:
+            self.keep_value()
         if core.running_sessions:
             self._feed_sessions(updates)
         data = Slice(now, points, self._find, core.clock.zone)
         algorithm._current_slice = data
         return data
+
+    def notice(self, security: Any, point: Any) -> None:
+        """Tell the volatility model and the open trade of a security about a new price."""
+        if security.volatility_model is not None:
+            security.volatility_model.update(security, point)
+        if self.held_before and security.holdings.exact_quantity:
+            builder = self.algorithm.trade_builder
+            if not getattr(builder, "is_quiet", _never)(security.symbol, security.near_price):
+                builder.set_market_price(security.symbol, security.exact_price)
+
+    def keep_value(self) -> None:
+        """Estimate the account's value anew where prices can have made it matter."""
+        if not self._guard.holds():
+            self.value, self._margin_used = self.sampler.estimate()
+            self._guard.renew(self.sampler.held, self.value, self._margin_used)
 
     def _feed_sessions(self, updates: list[tuple[Any, Any]]) -> None:
         self._scan_sessions()
@@ -320,8 +329,15 @@ class TimeLoop:
         return _NOTHING
 
     # Hourly and warm-up.
-    def _on_the_hour(self) -> None:
+    def on_the_hour(self) -> None:
+        """Settle funds and charge margin interest."""
         core = self.core
+        for security in core.securities.each:
+            interest = security.margin_interest_rate_model
+            if interest is not None or type(security.settlement_model) is not ImmediateSettlementModel:
+                break
+        else:
+            return
         for security in core.securities.values():
             model = security.settlement_model
             if type(model) is not ImmediateSettlementModel:
@@ -363,9 +379,10 @@ class TimeLoop:
         rules.on(name, rules.date_rules.every_day(symbol), time_rule, lambda: handler(symbol))
 
     # Margin.
-    def _check_margin(self) -> None:
+    def check_margin(self) -> None:
+        """Call for margin where the account may lack it."""
         custom = type(self._margin) is not MarginCallModel
-        if self._held_before and (custom or self._margin_used > _MARGIN_ALARM * self._value):
+        if self.held_before and (custom or self._margin_used > _MARGIN_ALARM * self.value):
             self._margin.check()
 
     # Changes of securities.
@@ -380,9 +397,12 @@ class TimeLoop:
             algorithm.on_securities_changed(changes)
             algorithm.framework.on_securities_changed(changes)
 
-    def _tell_progress(self, now: int) -> None:
+    def tell_progress(self, now: int) -> None:
+        """Report every so many moments."""
+        if self._on_progress is None:
+            return
         self._slices += 1
-        if self._on_progress is not None and self._slices % _PROGRESS_EVERY == 0:
+        if self._slices % _PROGRESS_EVERY == 0:
             span = max(1, self.manager.end_us - self.manager.start_us)
             fraction = min(1.0, (now - self.manager.start_us) / span)
             self._on_progress(Progress(self.core.clock.aware_utc, self.bars, fraction))

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from llm_plugin.engine.cash import CURRENCY_SYMBOLS, CashAmount
 from llm_plugin.engine.enums import OrderDirection, OrderStatus
 from llm_plugin.engine.fields import decimal_field, optional_decimal_field
-from llm_plugin.engine.money import ZERO, normalize, smart_rounding
+from llm_plugin.engine.money import ZERO, normalize, smart_rounding, to_decimal
 from llm_plugin.engine.names import LeanObject, pascal
 
 __all__ = ["ModifiedFillQuantityOrderFee", "OrderEvent", "OrderFee", "OrderSubmissionData", "direction_of"]
@@ -91,13 +91,13 @@ class OrderEvent(LeanObject):
         self.utc_time = utc_time
         self.status: OrderStatus = fill.get("status", order.status)
         self.direction = order.direction
-        self.fill_price = fill.get("fill_price", ZERO)
+        self._fill_price = to_decimal(fill["fill_price"]) if "fill_price" in fill else ZERO
         self.fill_price_currency = order.price_currency
-        self.fill_quantity = fill.get("fill_quantity", ZERO)
-        self.quantity = order.exact_quantity
+        self._fill_quantity = to_decimal(fill["fill_quantity"]) if "fill_quantity" in fill else ZERO
+        self._quantity = order.exact_quantity
         self.order_fee = order_fee if order_fee is not None else OrderFee.zero
         self.message = message
-        self.limit_price = self.stop_price = self.trigger_price = self.trailing_amount = None
+        self._limit_price = self._stop_price = self._trigger_price = self._trailing_amount = None
         self.trailing_as_percentage: bool | None = None
         self.is_assignment = False
         self.is_in_the_money = False
@@ -107,12 +107,12 @@ class OrderEvent(LeanObject):
     @property
     def exact_fill_price(self) -> Decimal:
         """Price of the fill, exact."""
-        return self._fill_price  # type: ignore[no-any-return]
+        return self._fill_price
 
     @property
     def exact_fill_quantity(self) -> Decimal:
         """Signed quantity of the fill, exact."""
-        return self._fill_quantity  # type: ignore[no-any-return]
+        return self._fill_quantity
 
     @property
     def absolute_fill_quantity(self) -> float:

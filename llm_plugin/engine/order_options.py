@@ -37,4 +37,8 @@ class OrderProperties(LeanObject):
 
     def clone(self) -> OrderProperties:
         """Return a copy."""
-        return copy.copy(self)
+        if not type(self).__module__.startswith("llm_plugin.engine"):
+            return copy.copy(self)
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        return made

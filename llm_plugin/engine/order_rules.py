@@ -95,8 +95,9 @@ def round_prices(order: Order, security: Security) -> None:
     step = price_increment(security)
     if step == 0:
         return
+    prices = vars(order)
     for name in _PRICES:
-        value = getattr(order, name, None)
+        value = prices.get(name)
         if value is None or (name == "_trailing_amount" and getattr(order, "trailing_as_percentage", False)):
             continue
         setattr(order, name, round_to_increment(value, step))

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from llm_plugin.engine.bars import TradeBar
 from llm_plugin.engine.buying_power import order_is_affordable
 from llm_plugin.engine.enums import OrderStatus, OrderType
-from llm_plugin.engine.fills import FillModelParameters, SecuritiesForOrders
+from llm_plugin.engine.equity_fills import EquityFillModel
+from llm_plugin.engine.fills import FillModelParameters, SecuritiesForOrders, subscribed_types
 from llm_plugin.engine.names import find_member
 from llm_plugin.engine.order_rules import power_message
 from llm_plugin.engine.orders import Order, OrderEvent
+from llm_plugin.engine.time_in_force import GoodTilCanceledTimeInForce, TimeInForce
+from llm_plugin.engine.zones import to_us
 
 if TYPE_CHECKING:
     from llm_plugin.engine.clock import Clock
@@ -22,6 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["OrderScan"]
 
 _AT_ONCE = (OrderType.MARKET, OrderType.COMBO_MARKET)
+_TIMELESS = (TimeInForce, GoodTilCanceledTimeInForce)
+_TRADES = {TradeBar}
+_OWN = "llm_plugin.engine."
 
 
 class OrderScan:
@@ -33,6 +41,12 @@ class OrderScan:
     _orders: dict[int, Order]
     _pending: dict[int, Order]
     _needs_scan: bool
+    _queue: deque[Any]
+    events: list[OrderEvent]
+    # How many events there were when all open orders were looked at; -1: not all of them were.
+    _looked_at = -1
+    # An order that was affordable, the events and the time since which nothing can have changed that.
+    _afforded: tuple[int, int, int] | None = None
     _handle: Callable[[OrderEvent, Order], None]
     utc_time: datetime
 
@@ -41,17 +55,49 @@ class OrderScan:
         if not self._needs_scan:
             return
         now = self._clock.utc_us
+        whole = True
         for order_id in sorted(self._pending):
             order = self._pending.get(order_id)
             if order is None or order.status.is_closed():
                 self._pending.pop(order_id, None)
                 continue
             if order.time_us == now and order.type not in _AT_ONCE:
+                whole = False
                 continue
             orders = self._orders_of_group(order)
             if orders is not None:
                 self._try_fill(order, orders)
         self._needs_scan = bool(self._pending)
+        self._looked_at = len(self.events) if whole else -1
+
+    def waits_for_data(self) -> bool:
+        """Whether another look at the open orders would show what the last one did, unless a security has new data."""
+        if self._queue or self._looked_at != len(self.events):
+            return False
+        return all(self._waits(order) for order in self._pending.values())
+
+    def _keep_afforded(self, order: Order, security: Security) -> None:
+        """Remember that an order was just found affordable, unless user code may have changed that."""
+        algorithm = self._algorithm
+        models = security.buying_power_model, security.fee_model, algorithm.brokerage_model
+        if algorithm.tells_orders or not all(type(model).__module__.startswith(_OWN) for model in models):
+            return
+        self._afforded = order.id, len(self.events), self._clock.utc_us
+
+    def _waits(self, order: Order) -> bool:
+        security = self._algorithm.securities[order.symbol]
+        bar, models = security.cache.trade, (security.buying_power_model, security.fee_model)
+        begun = bar.time if bar is not None else None
+        return (
+            order.type is OrderType.MARKET_ON_OPEN
+            and order.status is OrderStatus.SUBMITTED
+            and order.group_order_manager is None
+            and type(order.time_in_force) in _TIMELESS
+            and type(security.fill_model) is EquityFillModel
+            and subscribed_types(security) == _TRADES
+            and all(type(model).__module__.startswith(_OWN) for model in models)
+            and (begun is None or to_us(begun) < security.exchange.hours.time_zone.local(order.time_us))
+        )
 
     def _orders_of_group(self, order: Order) -> list[Order] | None:
         """Return the order, or all legs of its combo; None while legs are missing."""
@@ -74,7 +120,8 @@ class OrderScan:
         if order.time_in_force.is_order_expired(security, order):
             self._drop(orders, OrderStatus.CANCELED, "The order has expired.")
             return
-        for one in orders:
+        known, self._afforded = self._afforded, None
+        for one in () if known == (order.id, len(self.events), self._clock.utc_us) else orders:
             filled = self._tickets[one.id].exact_filled
             affordable = order_is_affordable(algorithm.portfolio, algorithm.securities[one.symbol], one, filled)
             if not affordable.is_sufficient:

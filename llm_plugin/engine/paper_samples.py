@@ -49,7 +49,7 @@ class SampleBook:
             series = chart.get_or_add(name, SeriesType(line["kind"]), line["index"], line["unit"])
             series.values = [_point(values) for values in line["values"]]
             if owner == _DEFAULT:
-                run.sampler.results._lines[chart_name, name] = series
+                run.sampler.results.restore(chart_name, series)
             self._counts[owner, chart_name, name] = len(series.values)
         self._rebuild_trades(run, state)
 

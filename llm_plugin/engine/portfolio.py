@@ -57,9 +57,9 @@ class SecurityPortfolioManager(LeanObject):
         if self._total is not None:
             return self._total
         total = self.cash_book.exact_total + self.unsettled_cash_book.exact_total
-        for security in self.securities.values():
+        for security in self.securities.each:
             holding = security.holdings
-            if holding.exact_quantity == 0 or security.type in _CURRENCY:
+            if not holding.exact_quantity or security.type in _CURRENCY:
                 continue
             total += holding.exact_unrealized if security.type in _MARGINED else holding.exact_value
         self._total = total
@@ -72,7 +72,7 @@ class SecurityPortfolioManager(LeanObject):
         """Margin held by positions, exact."""
         total = ZERO
         for security in self.securities.values():
-            if security.holdings.exact_quantity != 0:
+            if security.holdings.exact_quantity:
                 total += reserved_by(security)
         return total
 
@@ -102,7 +102,10 @@ class SecurityPortfolioManager(LeanObject):
         return self.unsettled_cash_book.exact_total
 
     def _sum(self, name: str) -> Decimal:
-        return sum((getattr(s.holdings, name) for s in self.securities.total), ZERO)
+        total = ZERO
+        for security in self.securities.total:
+            total += getattr(security.holdings, name)
+        return total
 
     @property
     def total_holdings_value(self) -> float:

@@ -38,7 +38,7 @@ class QuietMoments:
         """
         loop, sampler = self._loop, self._sampler
         end = min(self._schedule.due_us, sampler.due_us, _FAR if universe_us is None else universe_us)
-        if now >= end or sampler.capacity.watched or loop.is_waiting or not self._core.warmup_finished:
+        if now >= end or loop.is_waiting or not self._core.warmup_finished:
             return False
         if not (self._framework_is_idle() and self._nothing_settles() and loop.is_solvent):
             return False
@@ -52,7 +52,7 @@ class QuietMoments:
         return framework.is_idle and not framework.refreshes and not framework.insights.total_count
 
     def _nothing_settles(self) -> bool:
-        for security in self._core.securities.values():
+        for security in self._core.securities.each:
             if type(security.settlement_model) is not ImmediateSettlementModel:
                 return False
             if security.margin_interest_rate_model is not None:

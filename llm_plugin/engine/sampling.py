@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
+
+from llm_plugin.engine.benchmark import SecurityBenchmark
 from llm_plugin.engine.buying_power import reserved_by
 from llm_plugin.engine.cash import CURRENCY_SYMBOLS
 from llm_plugin.engine.core import EngineCore
 from llm_plugin.engine.money import ZERO, to_decimal
 from llm_plugin.engine.names import find_member
 from llm_plugin.engine.orders import OrderEvent
+from llm_plugin.engine.scheduling import ScheduledEvent
 from llm_plugin.engine.statistics import (
     CapacityEstimate,
     DaySnapshot,
@@ -25,6 +30,7 @@ from llm_plugin.engine.zones import DAY_US, MINUTE_US, from_us, to_us
 __all__ = ["RunSampler"]
 
 _LEAST_US, _SAMPLES = 4 * MINUTE_US, 4000
+_DAYS_AHEAD = 512
 
 
 class _LiveState(SymbolState):
@@ -76,12 +82,22 @@ class RunSampler:
         self.held: list[Any] = []
         self._capacity_day = -1
         self.due_us = -1
+        # The event of the daily sample.
+        self.midnight: Any = None
         core.transactions.listeners.append(self._on_order_event)
 
     def schedule(self) -> None:
         """Register the daily sample: midnight of every calendar day."""
         rules = self.algorithm.schedule
-        rules.on("Daily Sampling", rules.date_rules.every_day(), rules.time_rules.midnight, self._midnight)
+        self.midnight = ScheduledEvent("Daily Sampling", self._midnights(), self._midnight)
+        rules.add(self.midnight)
+
+    def _midnights(self) -> Iterator[int]:
+        clock = self.core.clock
+        day = clock.utc_us // DAY_US - 1
+        while True:
+            yield from clock.zone.utcs(np.arange(day, day + _DAYS_AHEAD, dtype=np.int64) * DAY_US).tolist()
+            day += _DAYS_AHEAD
 
     def estimate(self) -> tuple[float, float]:
         """Return the portfolio's value and the margin in use, nearly, in floats."""
@@ -101,13 +117,13 @@ class RunSampler:
     def on_slice(self, now: int) -> None:
         """Sample the equity and the capacity where due: not before `due_us` while nothing is watched."""
         capacity = self.capacity
-        if not capacity.is_idle and (capacity.watched or now // DAY_US != self._capacity_day):
+        if capacity.watched or (now >= capacity.due_us and now // DAY_US != self._capacity_day):
             self._capacity_day = now // DAY_US
             capacity.update(from_us(now), self._value)
         if now > self._next:
             self._next = now + self._period
             self.results.on_slice(from_us(now), self._value())
-        self.due_us = min(self._next + 1, (now // DAY_US + 1) * DAY_US)
+        self.due_us = min(self._next + 1, max(capacity.due_us, (now // DAY_US + 1) * DAY_US))
 
     def _value(self) -> Decimal:
         return self.core.portfolio.exact_total
@@ -131,13 +147,18 @@ class RunSampler:
 
     def _sample_day(self, now: int) -> None:
         core = self.core
-        core.portfolio.invalidate()
-        benchmark = core.benchmark.exact(core.clock.time) if core.benchmark is not None else ZERO
-        holdings = [
-            HoldingSample(s.symbol.value, s.type, s.holdings.exact_value, s.holdings.exact_sale_volume)
-            for s in core.securities.values()
-        ]
-        snapshot = DaySnapshot(self._value(), benchmark, core.portfolio.exact_sales, self.capacity.capacity, holdings)
+        portfolio, benchmark = core.portfolio, core.benchmark
+        portfolio.invalidate()
+        if type(benchmark) is SecurityBenchmark:
+            compared = benchmark.exact_now
+        else:
+            compared = benchmark.exact(core.clock.time) if benchmark is not None else ZERO
+        holdings = []
+        for security in core.securities.each:
+            held = security.holdings
+            value = held.exact_value if held.exact_quantity else ZERO
+            holdings.append(HoldingSample(security.symbol.value, security.type, value, held.exact_sale_volume))
+        snapshot = DaySnapshot(portfolio.exact_total, compared, portfolio.exact_sales, self.capacity.capacity, holdings)
         self.results.sample_day(from_us(now), snapshot)
 
     def _on_order_event(self, event: OrderEvent) -> None:

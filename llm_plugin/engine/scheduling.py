@@ -166,9 +166,9 @@ def _edge(hours: ExchangeHours, day: datetime, side: str, extended: bool) -> int
 
 
 class ScheduledEvent(LeanObject):
-    """A name, its times and what to call."""
+    """A name, its UTC times (naive, or in microseconds) and what to call."""
 
-    def __init__(self, name: str, times: Iterable[datetime], callback: Callable[..., Any]) -> None:
+    def __init__(self, name: str, times: Iterable[datetime | int], callback: Callable[..., Any]) -> None:
         self.name = name
         self.enabled = True
         self._times = iter(times)
@@ -190,7 +190,7 @@ class ScheduledEvent(LeanObject):
 
     def _step(self) -> None:
         moment = next(self._times, None)
-        self.next_us = to_us(moment) if moment is not None else None
+        self.next_us = to_us(moment) if isinstance(moment, datetime) else moment
 
     def skip_until(self, utc_us: int) -> None:
         """Drop the times before a moment."""
@@ -220,6 +220,7 @@ class ScheduleManager(LeanObject):
         self._started = False
         # The next event's UTC microseconds, or FAR; kept up to date by every change.
         self.due_us = FAR
+        self.due_event: ScheduledEvent | None = None
         self.date_rules = DateRules(context)
         self.time_rules = TimeRules(context)
 
@@ -270,7 +271,7 @@ class ScheduleManager(LeanObject):
         heap = self._heap
         while heap and heap[0][2] not in self._order:
             heapq.heappop(heap)
-        self.due_us = heap[0][0] if heap else FAR
+        self.due_us, self.due_event = (heap[0][0], heap[0][2]) if heap else (FAR, None)
 
     def start(self, utc_us: int) -> None:
         """Begin at a time; earlier ones are skipped."""

@@ -110,7 +110,9 @@ class Security(LeanObject):
     def exact_close(self) -> Decimal:
         """Close of the last bar, exact."""
         source = self.cache.source
-        return source.exact("value") if source is not None and self._fixed is None else self.exact_price
+        if source is None or self._fixed is not None or source is self._exact_of or self.type != SecurityType.CRYPTO:
+            return self.exact_price
+        return source.exact("value")  # type: ignore[no-any-return]
 
     @property
     def exact_bid(self) -> Decimal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from llm_plugin.engine.names import LeanObject
@@ -38,6 +38,11 @@ class SecurityManager(LeanObject):
         if security is not None:
             self._gone[symbol] = security
         return security is not None
+
+    @property
+    def each(self) -> Iterable[Security]:
+        """The securities themselves, for a look that changes nothing."""
+        return self._items.values()
 
     @property
     def total(self) -> list[Security]:

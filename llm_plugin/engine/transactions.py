@@ -246,6 +246,8 @@ class TransactionManager(OrderScan, OrderQueries):
             self._needs_scan = True
             one.broker_id.append(str(one.id))
             self._handle(OrderEvent(one, self.utc_time, status=OrderStatus.SUBMITTED), one)
+        if len(orders) == 1:
+            self._keep_afforded(order, security)
         return OrderResponse(order.id)
 
     def _invalidate(self, orders: list[Order], code: Code, message: str) -> OrderResponse:

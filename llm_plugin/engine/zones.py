@@ -40,7 +40,18 @@ def from_us(microseconds: int) -> datetime:
 class Zone:
     """Offsets of one time zone from 1970 to 2060."""
 
-    __slots__ = ("_high", "_local_starts", "_low", "_offset", "_offsets", "_starts", "name")
+    __slots__ = (
+        "_high",
+        "_local_high",
+        "_local_low",
+        "_local_offset",
+        "_local_starts",
+        "_low",
+        "_offset",
+        "_offsets",
+        "_starts",
+        "name",
+    )
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -50,6 +61,7 @@ class Zone:
         self._local_starts = self._starts + np.maximum(before, self._offsets)
         self._local_starts[0] = -_FAR
         self._low = self._high = self._offset = 0
+        self._local_low = self._local_high = self._local_offset = 0
 
     def offset(self, utc: int) -> int:
         """Return the offset in microseconds at a UTC time."""
@@ -69,8 +81,14 @@ class Zone:
 
     def utc(self, local: int) -> int:
         """Return UTC microseconds; a skipped hour moves forward, a repeated one is its first occurrence."""
-        row = int(np.searchsorted(self._local_starts, local, side="right")) - 1
-        return local - int(self._offsets[row])
+        if self._local_low <= local < self._local_high:
+            return local - self._local_offset
+        starts = self._local_starts
+        row = int(np.searchsorted(starts, local, side="right")) - 1
+        self._local_low = int(starts[row])
+        self._local_high = int(starts[row + 1]) if row + 1 < len(starts) else _FAR
+        self._local_offset = int(self._offsets[row])
+        return local - self._local_offset
 
     def locals(self, utc: np.ndarray) -> np.ndarray:
         """Vectorised `local`."""

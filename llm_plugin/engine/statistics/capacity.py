@@ -10,6 +10,7 @@ from typing import Any
 
 from llm_plugin.engine.enums import Resolution, SecurityType
 from llm_plugin.engine.money import ZERO, round_half_even, to_decimal
+from llm_plugin.engine.zones import to_us
 
 __all__ = ["CapacityEstimate", "MarketBar", "SymbolState", "bar_resolution"]
 
@@ -23,6 +24,7 @@ _FACTORS = {
     Resolution.TICK: Decimal("0.50"),
 }
 _FAKE_VOLUME = {SecurityType.FOREX: Decimal(25_000_000), SecurityType.CFD: Decimal(200)}
+_THOUSAND = Decimal("1000.00")
 _LEAST, _MOST = Decimal("0.20"), Decimal(1)
 
 
@@ -158,6 +160,9 @@ class CapacityEstimate:
         days = (end - start) / _DAY - 1
         self._period = timedelta(days=max(min(days, 7), 1))
         self._next = start + self._period
+        # Before it nothing is due but what is watched.
+        self.due_us = to_us(self._next)
+        self._rounded: tuple[Decimal, Decimal] = (ZERO, ZERO)
         self._state, self._bar = state, bar
         self._symbols: dict[Any, _Symbol] = {}
         self.watched: dict[Any, _Symbol] = {}
@@ -169,8 +174,11 @@ class CapacityEstimate:
         """The estimate in account currency, rounded to thousands; 0 without trades."""
         if not self._capacity:
             return ZERO
-        thousand = Decimal("1000.00")
-        return round_half_even(self._capacity / thousand, 0) * thousand
+        exact, rounded = self._rounded
+        if exact is not self._capacity:
+            rounded = round_half_even(self._capacity / _THOUSAND, 0) * _THOUSAND
+            self._rounded = self._capacity, rounded
+        return rounded
 
     def on_fill(self, symbol: Any, utc_time: datetime, fill_price: Decimal, fill_quantity: Decimal) -> None:
         """Tell the estimate a (partial) fill."""
@@ -217,6 +225,7 @@ class CapacityEstimate:
             else:
                 item.forget_volume()
         self._next = _midnight(utc_time) + self._period
+        self.due_us = to_us(self._next)
 
 
 def summary_of(estimate: CapacityEstimate | None) -> Mapping[str, Any]:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
-from llm_plugin.engine.charts import Chart, EquityCandle, SeriesType
+from llm_plugin.engine.charts import Candlestick, Chart, ChartPoint, EquityCandle, Series, SeriesType
 from llm_plugin.engine.money import ZERO, round_half_even, smart_rounding
 
 __all__ = ["DaySnapshot", "HoldingSample", "ResultSampler"]
 
 _LEAST_MINUTES, _SAMPLES = 4, 4000
+_MOST_ASSETS = 30
+_SIDES = ("Long", "Short")
 
 
-@dataclass(frozen=True, slots=True)
-class HoldingSample:
+class HoldingSample(NamedTuple):
     """A holding as the day's charts show it."""
 
     ticker: str
@@ -26,8 +27,7 @@ class HoldingSample:
     sale_volume: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class DaySnapshot:
+class DaySnapshot(NamedTuple):
     """The state at a daily sample."""
 
     portfolio_value: Decimal
@@ -35,6 +35,24 @@ class DaySnapshot:
     total_sale_volume: Decimal
     capacity: Decimal = ZERO
     holdings: Sequence[HoldingSample] = ()
+
+
+class _Line:
+    """A series, and how its last value looks in the chart: many samples in a row are the same."""
+
+    __slots__ = ("add", "raw", "series", "shown")
+
+    def __init__(self, series: Series) -> None:
+        self.series = series
+        self.add = series.values.append
+        self.raw: Decimal | None = None
+        self.shown = ZERO
+
+    def put(self, moment: datetime, value: Decimal) -> None:
+        """Append a point."""
+        if value is not self.raw:
+            self.raw, self.shown = value, smart_rounding(value)
+        self.add(ChartPoint(moment, self.shown))
 
 
 class ResultSampler:
@@ -53,8 +71,10 @@ class ResultSampler:
     def __init__(
         self, start_utc: datetime, minutes: float, starting_value: Decimal, currency_symbol: str = "$"
     ) -> None:
-        self.charts: dict[str, Chart] = {}
-        self._lines: dict[tuple[str, str], Any] = {}
+        self._charts: dict[str, Chart] = {}
+        self._lines: dict[tuple[str, str], _Line] = {}
+        # What was sampled and is no point yet: (time, value, forced), or (time, day, None).
+        self._pending: list[tuple[datetime, Any, bool | None]] = []
         self.starting_value = starting_value
         self.warming_up = False
         self._start = start_utc
@@ -67,101 +87,150 @@ class ResultSampler:
         self._sold: tuple[Decimal, Decimal] = (ZERO, ZERO)
         self._last_turnover: datetime | None = None
 
+    @property
+    def charts(self) -> dict[str, Chart]:
+        """LEAN's default charts with all samples so far."""
+        self.settle()
+        return self._charts
+
+    def restore(self, chart: str, series: Series) -> None:
+        """Go on with a series of an earlier run."""
+        self._lines[chart, series.name] = _Line(series)
+
     def on_warmup_finished(self, portfolio_value: Decimal) -> None:
         """Take the value at the real start; one that did not change keeps its decimal scale."""
+        self.settle()
         self.warming_up = False
         self._value = portfolio_value
         if self.starting_value != portfolio_value:
             self.starting_value = self._daily_value = self._peak = portfolio_value
             self._candle = None
 
-    def wants_value(self, utc_time: datetime) -> bool:
-        """Whether this slice will become a point (the candle needs the values between as well)."""
-        return self._next is None or utc_time > self._next
-
     def on_slice(self, utc_time: datetime, portfolio_value: Decimal, *, force: bool = False) -> None:
         """Update the equity candle; sample it when its time has come."""
-        self._value = portfolio_value
-        self._update_candle()
-        if force or self.wants_value(utc_time):
-            self._next = utc_time + self._period
-            self._sample_equity(utc_time)
+        self._pending.append((utc_time, portfolio_value, force))
 
     def sample_day(self, utc_time: datetime, day: DaySnapshot) -> None:
         """Sample everything that is sampled once per day."""
+        self._pending.append((utc_time, day, None))
+
+    def settle(self) -> None:
+        """Make points of all samples."""
+        pending, self._pending = self._pending, []
+        for moment, what, forced in pending:
+            if forced is None:
+                self._take_day(moment, what)
+                continue
+            self._value = what
+            self._update_candle()
+            if forced or self._next is None or moment > self._next:
+                self._next = moment + self._period
+                self._sample_equity(moment)
+
+    def _take_day(self, moment: datetime, day: DaySnapshot) -> None:
         self._value = value = day.portfolio_value
-        earned = ZERO
-        if self._daily_value:
-            earned = round_half_even((value - self._daily_value) * 100 / self._daily_value, 10)
-        self._peak = max(self._peak, value)
+        before, earned, fallen = self._daily_value, ZERO, ZERO
+        if value > self._peak:
+            self._peak = value
+        if before and value != before:
+            earned = round_half_even((value - before) * 100 / before, 10)
         self._update_candle()
-        self._sample_equity(utc_time)
-        self._add("Benchmark", "Benchmark", SeriesType.LINE, 0, "$", utc_time, smart_rounding(day.benchmark_value))
-        self._add("Strategy Equity", "Return", SeriesType.BAR, 1, "%", utc_time, earned)
+        self._sample_equity(moment)
+        self._add("Benchmark", "Benchmark", SeriesType.LINE, 0, "$", moment, day.benchmark_value)
+        self._add("Strategy Equity", "Return", SeriesType.BAR, 1, "%", moment, earned)
         if self._peak:
-            fallen = round_half_even((value / self._peak - 1) * 100, 2)
-            self._add("Drawdown", "Equity Drawdown", SeriesType.LINE, 0, "%", utc_time, fallen)
-        for item in sorted(day.holdings, key=lambda item: -item.sale_volume)[:30]:
+            if value != self._peak:
+                fallen = round_half_even((value / self._peak - 1) * 100, 2)
+            self._add("Drawdown", "Equity Drawdown", SeriesType.LINE, 0, "%", moment, fallen)
+        holdings = day.holdings
+        for item in holdings if len(holdings) < 2 else sorted(holdings, key=_by_volume)[:_MOST_ASSETS]:
             if item.sale_volume:
                 name, unit = item.ticker, self._unit
-                self._add("Assets Sales Volume", name, SeriesType.TREEMAP, 0, unit, utc_time, item.sale_volume)
+                self._add("Assets Sales Volume", name, SeriesType.TREEMAP, 0, unit, moment, item.sale_volume)
         if value:
-            self._sample_exposure(utc_time, day)
-        self._add("Capacity", "Strategy Capacity", SeriesType.LINE, 0, self._unit, utc_time, day.capacity)
-        self._sample_turnover(utc_time, day)
+            self._sample_exposure(moment, day)
+        self._add("Capacity", "Strategy Capacity", SeriesType.LINE, 0, self._unit, moment, day.capacity)
+        self._sample_turnover(moment, day)
         self._daily_value = value
 
     def _update_candle(self) -> None:
         if self._candle is None:
             self._candle = EquityCandle(self._value)
-        self._candle.update(self._value)
+        else:
+            self._candle.update(self._value)
 
     def _sample_equity(self, utc_time: datetime) -> None:
         candle = self._candle or EquityCandle(self._value)
         self._candle = None
-        values = (candle.open, candle.high, candle.low, candle.close)
-        self._add("Strategy Equity", "Equity", SeriesType.CANDLE, 0, self._unit, utc_time, *values)
+        line = self._line("Strategy Equity", "Equity", SeriesType.CANDLE, 0, self._unit)
+        if line is None or (line.series.values and utc_time <= line.series.values[-1].time):
+            return
+        if candle.open is candle.close is candle.high is candle.low:
+            if line.raw is None or line.raw != candle.open:
+                line.raw, line.shown = candle.open, smart_rounding(candle.open)
+            shown = line.shown
+            line.add(Candlestick(utc_time, shown, shown, shown, shown))
+        else:
+            values = (candle.open, candle.high, candle.low, candle.close)
+            line.add(Candlestick(utc_time, *map(smart_rounding, values)))
 
     def _sample_exposure(self, utc_time: datetime, day: DaySnapshot) -> None:
-        sums: dict[tuple[str, bool], Decimal] = {}
+        sums: dict[str, list[Decimal]] = {}
         for item in day.holdings:
-            kind = str(item.security_type)
-            for long in (True, False):
-                sums.setdefault((kind, long), ZERO)
+            sides = sums.setdefault(_text(item.security_type), [ZERO, ZERO])
             if item.holdings_value:
-                sums[kind, item.holdings_value > 0] += item.holdings_value
-        for side, long in (("Long", True), ("Short", False)):
-            for (kind, is_long), total in sums.items():
-                if is_long == long:
-                    ratio = round_half_even(total / day.portfolio_value, 4)
-                    self._add("Exposure", f"{kind} - {side} Ratio", SeriesType.LINE, 0, "", utc_time, ratio)
+                sides[item.holdings_value < 0] += item.holdings_value
+        for at, side in enumerate(_SIDES):
+            for kind, sides in sums.items():
+                ratio = round_half_even(sides[at] / day.portfolio_value, 4) if sides[at] else ZERO
+                self._add("Exposure", f"{kind} - {side} Ratio", SeriesType.LINE, 0, "", utc_time, ratio)
 
     def _sample_turnover(self, utc_time: datetime, day: DaySnapshot) -> None:
         if not day.portfolio_value or utc_time == self._start:
             return
         # A second sample at the same time replaces the first, and counts from the one before it.
-        since = self._sold[1] if self._last_turnover == utc_time else self._sold[0]
-        turnover = (day.total_sale_volume - since) / day.portfolio_value
-        self._sold = (day.total_sale_volume, self._sold[0])
+        again = self._last_turnover == utc_time
+        sold, since = day.total_sale_volume, self._sold[1] if again else self._sold[0]
+        turnover = (sold - since) / day.portfolio_value if sold != since else ZERO
+        self._sold = (sold, self._sold[0])
         self._last_turnover = utc_time
-        self._add("Portfolio Turnover", "Portfolio Turnover", SeriesType.LINE, 0, "%", utc_time, turnover)
+        line = self._line("Portfolio Turnover", "Portfolio Turnover", SeriesType.LINE, 0, "%")
+        if line is not None:
+            if again:
+                line.series.add_point(utc_time, turnover)
+            else:
+                line.put(utc_time, turnover)
+
+    def _line(self, chart: str, name: str, kind: SeriesType, index: int, unit: str) -> _Line | None:
+        if self.warming_up:
+            return None
+        line = self._lines.get((chart, name))
+        if line is None:
+            series = self._charts.setdefault(chart, Chart(chart)).get_or_add(name, kind, index, unit)
+            line = self._lines[chart, name] = _Line(series)
+        return line
 
     def _add(
-        self, chart: str, name: str, kind: SeriesType, index: int, unit: str, utc_time: datetime, *values: Decimal
+        self, chart: str, name: str, kind: SeriesType, index: int, unit: str, utc_time: datetime, value: Decimal
     ) -> None:
-        if self.warming_up:
-            return
-        series = self._lines.get((chart, name))
-        if series is None:
-            if chart not in self.charts:
-                self.charts[chart] = Chart(chart)
-            series = self._lines[chart, name] = self.charts[chart].get_or_add(name, kind, index, unit)
-        if series.values and utc_time <= series.values[-1].time and chart != "Portfolio Turnover":
-            return
-        series.add_point(utc_time, *values)
+        line = self._lines.get((chart, name)) or self._line(chart, name, kind, index, unit)
+        if line is not None:
+            values = line.series.values
+            if not values or utc_time > values[-1].time:
+                line.put(utc_time, value)
 
     def points(self, chart: str, series: str) -> list[tuple[datetime, Decimal]]:
         """The sampled points of a series, rounded as in the chart; empty if there are none."""
-        found = self.charts.get(chart)
+        self.settle()
+        found = self._charts.get(chart)
         line = found.series.get(series) if found else None
         return line.points() if line else []
+
+
+def _by_volume(item: HoldingSample) -> Decimal:
+    return -item.sale_volume
+
+
+@lru_cache(maxsize=64)
+def _text(kind: Any) -> str:
+    return str(kind)
