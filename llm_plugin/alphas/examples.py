@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from typing import Any
 
 from llm_plugin.alphas.catalogue import Alpha, alphas
 from llm_plugin.alphas.plans import plan_of
-from llm_plugin.alphas.source import AlgorithmPlan, algorithm_source
+from llm_plugin.alphas.source import DEFAULT_TICKERS, WEIGHTINGS, AlgorithmPlan, algorithm_source
 from llm_plugin.alphas.words import in_words
 
-__all__ = ["AlphaExample", "alpha_examples", "default_plan"]
+__all__ = ["AlphaExample", "alpha_examples", "default_plan", "varied_plan"]
 
 _EVERY = {"day": "daily", "week": "weekly", "month": "monthly"}
 
@@ -41,19 +43,39 @@ def default_plan() -> AlgorithmPlan:
     return plan_of()
 
 
+def varied_plan(alpha: Alpha) -> AlgorithmPlan:
+    """Return a universe, period, schedule and weighting of each alpha's own, the same whenever it is asked.
+
+    Schedules are daily and weekly: over few names a slow alpha often ties all of them on the first day of a month.
+    """
+    draw = random.Random(f"worldquant alpha {alpha.number}")  # noqa: S311 - variety, no secret
+    often = ("day", "week") if alpha.lookback <= 30 else ("week",)
+    start = date(draw.randint(2015, 2019), draw.choice((1, 4, 7)), draw.randint(2, 28))
+    return plan_of(
+        tickers=tuple(sorted(draw.sample(DEFAULT_TICKERS, draw.randint(11, len(DEFAULT_TICKERS))))),
+        weighting=draw.choice(tuple(WEIGHTINGS)),
+        rebalance=draw.choice(often),
+        start=start,
+        end=start + timedelta(days=draw.randint(150, 200)),
+    )
+
+
 def alpha_examples(
-    plan: AlgorithmPlan | None = None, *, weightings: tuple[str, ...] = ("dollar-neutral",)
+    plan: AlgorithmPlan | None = None, *, weightings: tuple[str, ...] = ("dollar-neutral",), varied: bool = False
 ) -> Iterator[AlphaExample]:
     """Yield all 101 alphas in order, each once for every weighting.
 
     Args:
         plan: Universe and period; by default those of `default_plan`.
         weightings: Keys of `WEIGHTINGS`.
+        varied: Give each alpha its own plan by `varied_plan` instead: once, with the weighting of that plan.
     """
-    plan = plan or default_plan()
     for each in alphas():
-        for weighting in weightings:
-            yield _example(each, replace(plan, weighting=weighting))
+        if varied:
+            yield _example(each, varied_plan(each))
+        else:
+            for weighting in weightings:
+                yield _example(each, replace(plan or default_plan(), weighting=weighting))
 
 
 def _example(alpha: Alpha, plan: AlgorithmPlan) -> AlphaExample:

@@ -160,7 +160,7 @@ def _algorithm(alpha: Alpha, plan: AlgorithmPlan) -> str:
 _NEUTRAL = """        ranks = pd.Series(values).rank()
         distance = ranks - ranks.mean()
         return (distance / distance.abs().sum()).fillna(0)"""
-_LONG = """        ranks = pd.Series(values).rank(pct=True)
+_LONG = """        ranks = pd.Series(values).rank(method="first", pct=True)
         best = (ranks > 0.8).astype(float)
         return best / max(1, best.sum())"""
 

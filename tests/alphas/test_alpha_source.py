@@ -14,10 +14,10 @@ from alpha_panels import random_panel
 
 from llm_plugin.alphas.catalogue import alpha, alphas
 from llm_plugin.alphas.evaluate import evaluate
-from llm_plugin.alphas.examples import alpha_examples
+from llm_plugin.alphas.examples import alpha_examples, varied_plan
 from llm_plugin.alphas.panel import Panel, load_panel
 from llm_plugin.alphas.plans import plan_of
-from llm_plugin.alphas.source import AlgorithmPlan, algorithm_source
+from llm_plugin.alphas.source import DEFAULT_TICKERS, AlgorithmPlan, algorithm_source
 from llm_plugin.engine.importer import lean_imports
 from llm_plugin.engine.runner import BacktestResult, run_backtest
 from llm_plugin.errors import ConfigError
@@ -82,6 +82,27 @@ def test_examples_have_different_instructions_that_name_universe_and_rule() -> N
     assert {example.facts["direction"] for example in examples} == {"both", "long"}
 
 
+def test_varied_examples_differ_and_each_has_something_to_rank(market_data: Path) -> None:
+    panel = load_panel(market_data, DEFAULT_TICKERS, plan_of().classification, date(2013, 7, 1), date(2020, 6, 30))
+    plans = [varied_plan(each) for each in alphas()]
+    assert plans == [varied_plan(each) for each in alphas()]
+    assert len({(plan.tickers, plan.start) for plan in plans}) > 95
+    for each, plan in zip(alphas(), plans, strict=True):
+        names = [panel.names.index(name) for name in plan.tickers]
+        groups = {level: values[names] for level, values in panel.groups.items()}
+        fields = {name: values[:, names] for name, values in panel.fields.items()}
+        values = evaluate(each.formula, Panel(panel.days, plan.tickers, fields, groups))
+        starts = [
+            row for row, day in enumerate(panel.days)
+            if plan.start <= day <= plan.end and panel.days[row - 1].weekday() > day.weekday()
+        ]  # fmt: skip
+        assert len(starts) >= 18
+        assert any(len(set(values[row][np.isfinite(values[row])])) > 1 for row in starts), each.number
+    examples = list(alpha_examples(varied=True))
+    assert [example.number for example in examples] == list(range(1, 102))
+    assert examples[0].facts["symbols"] == list(plans[0].tickers)
+
+
 def _run(source: str, tmp_path: Path, data: Path) -> BacktestResult:
     project = tmp_path / "project"
     project.mkdir(parents=True, exist_ok=True)
@@ -119,6 +140,17 @@ def test_long_only_holds_the_best_fifth_in_equal_parts(tmp_path: Path, market_da
     best = {name for name, value in zip(plan.tickers, values, strict=True) if (values <= value).mean() > 0.8}
     assert {str(order.symbol.value) for order in result.orders} == best
     assert all(order.quantity > 0 for order in result.orders)
+
+
+def test_long_only_takes_a_fifth_of_equals_too(tmp_path: Path) -> None:
+    names = _namespace(algorithm_source(alpha(61), plan_of(weighting="long-only")), tmp_path)
+    model = names["Alpha061Model"]([])
+    weights = model._weights(np.array([0, 0, 1, 1, 1, 1, 1, 0, 0, np.nan]))
+    assert weights.tolist() == [0, 0, 0, 0, 0, 0.5, 0.5, 0, 0, 0]
+    assert model._weights(np.full(10, np.nan)).tolist() == [0] * 10
+    neutral = _namespace(algorithm_source(alpha(61), plan_of()), tmp_path)["Alpha061Model"]([])
+    assert neutral._weights(np.array([3, 1, np.nan, 2, 2])).tolist() == [0.5, -0.5, 0, 0, 0]
+    assert neutral._weights(np.array([2.0, 2, 2])).tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize(
