@@ -12,10 +12,17 @@ from typing import Any
 
 from llm_plugin.errors import ConfigError, DataError
 
-__all__ = ["ChatFormat"]
+__all__ = ["INST_TEMPLATE", "ChatFormat"]
 
 Turn = Mapping[str, str]
 _INST, _END_INST = "[INST]", "[/INST]"
+# What `inst` means, for servers that render conversations themselves.
+INST_TEMPLATE = (
+    "{{ bos_token }}{% set words = namespace(system='') %}{% for message in messages %}"
+    "{% if message['role'] == 'system' %}{% set words.system = words.system + message['content'] + '\n\n' %}"
+    "{% elif message['role'] == 'user' %}[INST] {{ words.system }}{{ message['content'] }} [/INST]\n"
+    "{% set words.system = '' %}{% else %}{{ message['content'] }}{{ eos_token }}{% endif %}{% endfor %}"
+)
 _PROBE = "X-9-ANSWER-9-X"
 
 

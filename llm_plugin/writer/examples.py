@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from llm_plugin.errors import TrainingFailed
 from llm_plugin.writer.chat import ChatFormat
 from llm_plugin.writer.rows import StrategyRow
 
-__all__ = ["IGNORED", "Examples", "encode_rows", "encode_texts"]
+__all__ = ["IGNORED", "Examples", "arranged", "encode_rows", "encode_texts"]
 
 IGNORED = -100
+_BATCHES_SORTED = 16
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,29 @@ def encode_texts(texts: Sequence[Sequence[str]], tokenizer: Any, max_tokens: int
         if len(encoded) <= max_tokens:
             ids.append(encoded)
     return _checked(ids, [list(row) for row in ids], len(texts), max_tokens)
+
+
+def arranged(examples: Examples, batch: int, seed: int) -> Examples:
+    """Return the rows so that each batch holds rows of like lengths and the batches come in no order of length.
+
+    Args:
+        examples: What is learned, once.
+        batch: Rows of a forward pass.
+        seed: Of the order.
+    """
+    rng = random.Random(seed)  # noqa: S311 - an order, no secret
+    ids = examples.columns["input_ids"]
+    order = rng.sample(range(len(ids)), len(ids))
+    batches: list[list[int]] = []
+    for start in range(0, len(order), batch * _BATCHES_SORTED):  # sorting all would put the same rows together always
+        part = sorted(order[start : start + batch * _BATCHES_SORTED], key=lambda place: len(ids[place]))
+        batches += [part[i : i + batch] for i in range(0, len(part), batch)]
+    short = [part for part in batches if len(part) < batch]
+    batches = [part for part in batches if len(part) == batch]
+    rng.shuffle(batches)
+    places = [place for part in [*batches, *short] for place in part]
+    columns = {name: [rows[place] for place in places] for name, rows in examples.columns.items()}
+    return replace(examples, columns=columns)
 
 
 def _checked(ids: list[list[int]], labels: list[list[int]], rows: int, max_tokens: int) -> Examples:

@@ -8,6 +8,7 @@ from typing import Any
 from llm_plugin.errors import TrainingFailed
 from llm_plugin.reasoning.model_folder import ModelManifest, check_adapter, write_manifest
 from llm_plugin.training.finish import package_versions
+from llm_plugin.writer.chat import INST_TEMPLATE
 from llm_plugin.writer.fit import Tuned
 from llm_plugin.writer.job import NO_MARKET_DATA, SftJob
 
@@ -36,6 +37,8 @@ def finish(job: SftJob, tuned: Tuned, base_folder: Path) -> ModelManifest:
         training={**tuned.facts, "base": tuned.base.version, "versions": package_versions()},
     )
     _write_card(tuned.draft, manifest)
+    if tuned.chat.kind == "inst":
+        (tuned.draft / "chat_template.jinja").write_text(INST_TEMPLATE, encoding="utf-8", newline="\n")
     written = write_manifest(tuned.draft, manifest)
     check_adapter(tuned.draft, base_folder, prompt_version=tuned.chat.version, hashes=hashes)
     if job.out.exists():

@@ -120,6 +120,7 @@ def _encoded(
         beta2=0.95,
         eval_steps=plan.steps,
         save_steps=plan.save_steps,
+        log_steps=job.settings.log_steps,
         threads=job.settings.threads,
         processes=job.settings.processes,
         precision=job.settings.precision,

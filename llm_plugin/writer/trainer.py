@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from llm_plugin.training.callbacks import Guard, Marks, Progress, TensorBoard, newest_checkpoint
-from llm_plugin.writer.examples import Examples
+from llm_plugin.writer.examples import Examples, arranged
 from llm_plugin.writer.settings import SftSettings
 
 __all__ = ["Plan", "lora_config", "make_trainer", "packs_exactly", "precision_of", "train"]
@@ -113,8 +113,14 @@ def make_trainer(
     """
     from trl import SFTConfig, SFTTrainer
 
+    from llm_plugin.writer.light_head import LightHeadTrainer
+
+    if _sampling(settings, plan) == "sequential":
+        examples = arranged(examples, settings.micro_batch, settings.seed)
     arguments = SFTConfig(**_arguments(settings, plan, model, validation is not None, run))
-    return SFTTrainer(
+    alone = settings.processes == 1 and model.device.type == "cpu"
+    kind = LightHeadTrainer if alone else SFTTrainer
+    return kind(
         model=model,
         args=arguments,
         train_dataset=_table(arguments, examples, run, "train"),
@@ -159,7 +165,7 @@ def _arguments(settings: SftSettings, plan: Plan, model: Any, evaluated: bool, r
         "packing": plan.packing,
         "eval_packing": False,
         "completion_only_loss": None,  # the labels say it already
-        "train_sampling_strategy": "random" if plan.packing else "group_by_length",
+        "train_sampling_strategy": _sampling(settings, plan),
         "eval_strategy": "no" if not evaluated else "epoch" if settings.eval_steps is None else "steps",
         "eval_steps": settings.eval_steps,
         "prediction_loss_only": True,
@@ -180,6 +186,13 @@ def _arguments(settings: SftSettings, plan: Plan, model: Any, evaluated: bool, r
         "ddp_backend": None if settings.processes == 1 else "nccl" if cuda else "gloo",
         "ddp_find_unused_parameters": False if settings.processes > 1 else None,
     }
+
+
+def _sampling(settings: SftSettings, plan: Plan) -> str:
+    """A single pass over the rows is arranged here; the library's groups run from long to short, again and again."""
+    if plan.packing:
+        return "random"
+    return "sequential" if settings.epochs <= 1 else "group_by_length"
 
 
 def _table(arguments: Any, examples: Examples, run: Path, name: str) -> Any:

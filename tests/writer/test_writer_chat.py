@@ -9,7 +9,7 @@ import pytest
 from toy_strategies import toy_pairs
 
 from llm_plugin.errors import ConfigError, DataError
-from llm_plugin.writer.chat import ChatFormat
+from llm_plugin.writer.chat import INST_TEMPLATE, ChatFormat
 from llm_plugin.writer.network import build_code_tokenizer
 
 ASK = [{"role": "user", "content": "Buy SPY."}]
@@ -75,6 +75,20 @@ def test_system_words_go_into_the_first_question_where_the_template_has_no_such_
     chat = ChatFormat(tokenizer)
     both = chat.prompt_ids([{"role": "system", "content": "Be brief."}, *ASK])
     assert tokenizer.decode(both).startswith("<s>[INST] Be brief.\n\nBuy SPY. [/INST]")
+
+
+def test_template_for_servers_says_what_is_said_in_process(tokenizer: Any) -> None:
+    talk = [
+        {"role": "system", "content": "Be brief."},
+        *ASK,
+        {"role": "assistant", "content": "x = 1"},
+        {"role": "user", "content": "Again."},
+    ]
+    for turns in (talk, ASK):
+        served = tokenizer.apply_chat_template(turns, chat_template=INST_TEMPLATE, tokenize=False)
+        assert tokenizer(served, add_special_tokens=False)["input_ids"] == ChatFormat(tokenizer, "inst").prompt_ids(
+            turns
+        )
 
 
 def test_answer_ends_as_the_template_ends_a_turn(tokenizer: Any) -> None:

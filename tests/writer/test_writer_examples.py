@@ -10,7 +10,7 @@ from toy_strategies import toy_rows, write_rows
 
 from llm_plugin.errors import TrainingFailed
 from llm_plugin.writer.chat import ChatFormat
-from llm_plugin.writer.examples import IGNORED, encode_rows, encode_texts
+from llm_plugin.writer.examples import IGNORED, arranged, encode_rows, encode_texts
 from llm_plugin.writer.network import base_texts, build_code_tokenizer
 from llm_plugin.writer.rows import StrategyRow, read_rows
 
@@ -45,6 +45,20 @@ def test_rows_that_are_too_long_are_left_out_whole(rows: list[StrategyRow], toke
     assert part.too_long == 120 - len(part) > 0
     with pytest.raises(TrainingFailed, match="none of 120 rows has at most 20 tokens"):
         encode_rows(rows, ChatFormat(tokenizer), 20)
+
+
+def test_batches_hold_like_lengths_in_no_order_of_length(rows: list[StrategyRow], tokenizer: Any) -> None:
+    plain = encode_rows(rows, ChatFormat(tokenizer), 512)
+    found = arranged(plain, 4, seed=1)
+    key = sorted(zip(*plain.columns.values(), strict=True))
+    assert sorted(zip(*found.columns.values(), strict=True)) == key
+    assert found == arranged(plain, 4, seed=1) != arranged(plain, 4, seed=2)
+    lengths = [len(ids) for ids in found.columns["input_ids"]]
+    batches = [lengths[i : i + 4] for i in range(0, len(lengths), 4)]
+    whole = max(lengths) - min(lengths)
+    assert sum(max(part) - min(part) for part in batches) / len(batches) < whole / 3
+    assert batches != sorted(batches)
+    assert batches != sorted(batches, reverse=True)
 
 
 def test_base_reads_code_and_no_instruction(rows: list[StrategyRow], tokenizer: Any) -> None:

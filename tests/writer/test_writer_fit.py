@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from llm_plugin.errors import DataError, ModelError, TrainingFailed
@@ -108,6 +109,37 @@ def test_packed_rows_have_the_numbers_that_they_have_alone(trained: Trained, row
     assert not packs_exactly(LooksBack(), examples)
 
 
+@pytest.mark.parametrize("lora", [False, True], ids=["whole", "lora"])
+def test_light_head_gives_trl_s_own_loss_and_gradients(
+    trained: Trained, rows_file: Path, tmp_path: Path, lora: bool
+) -> None:
+    from trl import SFTTrainer
+
+    from llm_plugin.writer.light_head import LightHeadTrainer
+    from llm_plugin.writer.trainer import Plan, make_trainer
+
+    base = load_base(Path(trained[0].base), device="cpu")
+    base.model.requires_grad_(True)
+    examples = encode_rows(read_rows(rows_file)[:6], ChatFormat(base.tokenizer), 1024)
+    settings = SftSettings(micro_batch=6, precision="float32", dropout=0.0)
+    plan = Plan(6, 0, 0, 0, ("q_proj",) if lora else (), 6, False, False, "float32", "chat")
+    trainer = make_trainer(base.model, base.tokenizer, settings, plan, examples, None, tmp_path / "run")
+    assert isinstance(trainer, LightHeadTrainer)
+    batch = next(iter(trainer.get_train_dataloader()))
+    found = []
+    for loss_of in (trainer.compute_loss, lambda *a, **k: SFTTrainer.compute_loss(trainer, *a, **k)):
+        for items in (None, torch.tensor(1000)):
+            trainer.model.zero_grad()
+            loss = loss_of(trainer.model, dict(batch), num_items_in_batch=items)
+            loss.backward()
+            found.append(
+                (float(loss), sum(float(p.grad.norm()) for p in trainer.model.parameters() if p.grad is not None))
+            )
+    assert found[0] == pytest.approx(found[2], rel=1e-4)
+    assert found[1] == pytest.approx(found[3], rel=1e-4)
+    assert found[0][1] > 0
+
+
 def test_precision_is_what_was_asked_for() -> None:
     assert precision_of(SftSettings(precision="float32"), cuda=True) == "float32"
     assert precision_of(SftSettings(), cuda=True) == "bfloat16"
@@ -118,3 +150,48 @@ def test_all_linear_layers_and_embeddings_where_asked(trained: Trained) -> None:
     base = load_base(Path(trained[0].base), device="cpu")
     config = lora_config(SftSettings(targets="all-linear", train_embeddings=True), base.model)
     assert (config.target_modules, config.modules_to_save) == ("all-linear", ["embed_tokens"])
+
+
+@pytest.mark.slow
+def test_base_in_four_bits_trains_and_serves_its_adapter(trained: Trained, tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    from llm_plugin.bootstrap.network import build_network, save_network
+    from llm_plugin.strategies.models import Message
+    from llm_plugin.writer import open_writer
+    from llm_plugin.writer.finish import finish
+
+    folder = tmp_path / "wide"
+    tokenizer = AutoTokenizer.from_pretrained(str(trained[0].base))
+    tokenizer.save_pretrained(str(folder))
+    save_network(build_network(tokenizer, hidden=128, layers=1, max_tokens=512, seed=0), folder)
+    job = foreign_job(trained, folder, tmp_path / "adapter", quantization="nf4", prompt_format="inst")
+    tuned = tune(job, folder, told)
+    manifest = finish(job, tuned, folder)
+    assert manifest.quantization == "int4"
+    assert (job.out / "chat_template.jinja").is_file()
+    writer = open_writer(folder, job.out, device="cpu")
+    assert "+int4+" in writer.name
+    assert writer.chat.kind == "inst"
+    answer = writer.complete([Message("user", "Buy SPY.")], max_new_tokens=4, temperature=0.0, seed=0)
+    assert answer.tokens_out >= 1
+
+
+@pytest.mark.slow
+def test_mlflow_gets_settings_recipe_and_figures(trained: Trained, tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    from llm_plugin.reasoning.model_folder import read_manifest
+    from llm_plugin.training.tracking import EXPERIMENT, log_run
+
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    manifest = read_manifest(trained[0].out)
+    assert manifest is not None
+    assert log_run(uri, manifest, [{"step": 1, "loss": 2.0}, {"step": 2, "eval_loss": 1.5}], seconds=3.0)
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.data.params["settings.rank"] == "4"
+    assert run.data.params["recipe.rows"] == "96"
+    assert run.data.metrics["eval_loss"] == 1.5
