@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 from llm_plugin.strategies.curate.rows import Row, code_hash
@@ -14,6 +15,7 @@ from llm_plugin.strategies.grammar.draft import split_of
 __all__ = ["Example", "alpha_rows", "pattern_examples"]
 
 SEED = "curate/1"
+_ALPHAS_END = date(2018, 3, 29)
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,10 @@ def _pattern_row(found: Strategy) -> Row:
 
 
 def alpha_rows() -> Iterator[Example]:
-    """Yield the 101 formulaic alphas as LEAN algorithms."""
-    from llm_plugin.alphas.examples import alpha_examples
+    """Yield the 101 formulaic alphas as LEAN algorithms, over a quarter of daily bars."""
+    from llm_plugin.alphas.examples import alpha_examples, default_plan
 
-    for each in alpha_examples():
+    for each in alpha_examples(replace(default_plan(), end=_ALPHAS_END)):
         core = f"alpha|{each.number}"
         wording = each.number % len(each.instructions)
         facts: Mapping[str, Any] = each.facts
