@@ -226,20 +226,28 @@ def _symbols(source: Source, wanted: Requirements) -> Iterator[Edit]:
 # Stops and sizes.
 def _stops(source: Source, wanted: Requirements) -> Iterator[Edit]:
     for stop in (wanted.stop, wanted.target):
-        if stop is not None:
-            for value, other in _stop_forms(stop):
-                yield from _numbers(source, {value}, lambda _, other=other: [other])  # type: ignore[misc]
+        if stop is None:
+            continue
+        for forms in (_derived_forms(stop), [(stop.value, stop.value * 2), (stop.value, stop.value * 0.5)]):
+            edits = [edit for value, other in forms for edit in _changed(source, value, other)]
+            yield from edits
+            if edits:
+                break  # a bare 2 that is no stop would be another kind of mutant
 
 
-def _stop_forms(stop: Stop) -> list[tuple[float, float]]:
-    value, wide, narrow = stop.value, stop.value * 2, stop.value * 0.5
+def _changed(source: Source, value: float, other: float) -> list[Edit]:
+    return list(_numbers(source, {value}, lambda _: [other]))
+
+
+def _derived_forms(stop: Stop) -> list[tuple[float, float]]:
+    """Return how a percentage stands in code, and what a wider and a narrower one would look like."""
     if stop.kind not in ("percent", "trailing"):
-        return [(value, wide), (value, narrow)]
+        return []
     forms: list[tuple[float, float]] = []
-    for other in (wide, narrow):
-        forms += [(value, other), (round(value / 100, 10), round(other / 100, 10))]
-        forms += [(round(1 - value / 100, 10), round(1 - other / 100, 10))]
-        forms += [(round(1 + value / 100, 10), round(1 + other / 100, 10))]
+    for other in (stop.value * 2, stop.value * 0.5):
+        forms.append((round(stop.value / 100, 10), round(other / 100, 10)))
+        forms.append((round(1 - stop.value / 100, 10), round(1 - other / 100, 10)))
+        forms.append((round(1 + stop.value / 100, 10), round(1 + other / 100, 10)))
     return forms
 
 
