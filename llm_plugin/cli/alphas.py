@@ -30,7 +30,7 @@ REBALANCE = typer.Option("week", help="day, week or month.")
 START = typer.Option("", help="First day, YYYY-MM-DD.")
 END = typer.Option("", help="Last day, YYYY-MM-DD.")
 AS_JSON = typer.Option(False, "--json", help="Print JSON.")
-_FORMULA_WIDTH = 88
+_FORMULA_WIDTH = 84
 
 alphas_app = typer.Typer(
     no_args_is_help=True,
