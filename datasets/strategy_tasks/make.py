@@ -91,7 +91,7 @@ def main() -> None:
     """Draw, judge, choose and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=140, help="how many tasks to keep")
-    parser.add_argument("--draw", type=int, default=200, help="how many to draw and judge")
+    parser.add_argument("--draw", type=int, default=190, help="how many to draw and judge")
     parser.add_argument("--seed", type=int, default=6, help="seed of the grammar")
     parser.add_argument("--jobs", type=int, default=None, help="judges beside each other (default: one for each core)")
     parser.add_argument("--cache", type=Path, default=None, help="folder of verdicts: a killed run goes on")
