@@ -88,6 +88,8 @@ class Scene:
     def _was_warmed_up(self) -> bool:
         """Whether orders came before anything fed from the first bar of the run could have been ready."""
         wanted = self.wanted
+        if wanted.security_type != "equity":
+            return False  # history has no filled-forward bars: what came before the run differs
         texts = [wanted.entry.long, wanted.entry.short, wanted.ranking.by if wanted.ranking is not None else None]
         reach = longest_window([text for text in texts if text is not None])
         for order in self.run.orders:
