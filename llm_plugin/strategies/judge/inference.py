@@ -152,7 +152,9 @@ class Inference:
             return ""
         if any(index.find(heir, name) is not None for heir in index.heirs(owner)):
             return ""
-        near = did_you_mean(snake(name), index.members(owner))
+        known = index.members(owner)
+        is_value = name.isupper() or (name[:1].isupper() and all(one.isupper() for one in known))
+        near = did_you_mean(snake(name).upper() if is_value else snake(name), known)
         return f"main.py:{node.lineno}: {owner} has no member {name!r}{near}"
 
     def _static(self, tree: ast.Module) -> Iterator[str]:

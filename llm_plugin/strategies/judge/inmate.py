@@ -34,10 +34,14 @@ def run_candidate(job: Mapping[str, Any], policy: Mapping[str, Any], channel: in
     if policy["audit"]:
         Watcher(str(data_folder), str(project), lambda text: recorder.tell("peek", text=text)).install()
         guard = Guard(
-            tuple(readable), (policy["home"],), str(project), lambda text: recorder.tell("refusal", text=_short(text))
+            tuple(readable),
+            (policy["home"],),
+            str(project),
+            lambda text: recorder.tell("refusal", text=_short(text, project)),
         )
         guard.install()
         guard.is_watching = True
+    _seed()
     kind = message = member = ""
     bars = 0
     try:
@@ -93,5 +97,15 @@ def _day(text: str) -> date | None:
     return date.fromisoformat(text) if text else None
 
 
-def _short(text: str) -> str:
-    return text[:400]
+def _short(text: str, project: Path) -> str:
+    return text.replace(str(project) + os.sep, "")[:400]
+
+
+def _seed() -> None:
+    """Draw alike in every run: a fork seeds Python's generator anew, and two runs of one candidate would differ."""
+    import random
+
+    import numpy as np
+
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002 - the global state is what candidates draw from

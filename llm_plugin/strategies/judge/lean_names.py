@@ -20,7 +20,7 @@ from llm_plugin.files import write_whole
 
 __all__ = ["LeanIndex", "is_valid_member", "lean_index"]
 
-_FORMAT = 5
+_FORMAT = 6
 _PACKAGE = "quantconnect-stubs"
 # What `from AlgorithmImports import *` brings of .NET itself.
 _SYSTEM = ("System/__init__.pyi", "System/Drawing/__init__.pyi")
@@ -28,7 +28,7 @@ _SYSTEM = ("System/__init__.pyi", "System/Drawing/__init__.pyi")
 _PLAIN_BASES = frozenset(
     "object Object Enum IntEnum Exception ValueType Protocol Generic IDisposable IEquatable IComparable IEnumerable "
     "IEnumerator IList IReadOnlyList ICollection IReadOnlyCollection EventArgs Attribute ICloneable IConvertible "
-    "JsonConverter IEqualityComparer IComparer ABC MarshalByRefObject DynamicObject INotifyPropertyChanged".split()
+    "JsonConverter IEqualityComparer IComparer ABC MarshalByRefObject DynamicObject Iterable".split()
 )
 
 
@@ -51,11 +51,7 @@ class LeanIndex:
         """Return whether the members of a class are known to the last: it and all of its bases stand in the index."""
         if name not in self.classes:
             return False
-        return all(
-            base in _PLAIN_BASES or base.startswith("QuantConnect_") or self.knows_all(base)
-            for base in self.bases[name]
-            if base != name
-        )
+        return all(base in _PLAIN_BASES or self.knows_all(base) for base in self.bases[name] if base != name)
 
     def lineage(self, name: str) -> Iterator[str]:
         """Yield a class and its bases, each once."""
@@ -124,6 +120,8 @@ def lean_index() -> LeanIndex:
 
 
 _ARGUMENTS = re.compile(r"\[[^\[\]]*\]")
+# What the stubs' generator could not name: the class that a base of type Any stands for.
+_LOST_BASES = {"QuantConnect_Indicators_IndicatorBase": "WindowBase"}
 _LINE = re.compile(
     r"^(?P<indent> *)(?:class (?P<kind>\w+)(?:\((?P<bases>.*)\))?:"
     r"|def (?P<method>\w+)\(.*\)(?: -> (?P<returns>.+))?:"
@@ -187,6 +185,7 @@ def _open_class(found: re.Match[str], owner: str, index: LeanIndex) -> None:
             break
     for base in plain.split(","):
         head = base.strip().rpartition(".")[2]
+        head = _LOST_BASES.get(head, head)
         if head and "=" not in base and head not in bases:
             bases.append(head)
 

@@ -25,6 +25,7 @@ ROLES = {
     "margin": ("buying_power_model", ("buying_power", "cash_buying_power"), "Model"),
 }
 _MOST_VALUES = 8
+_KINDS = {int: "i", float: "f", Decimal: "d"}
 _LARGEST = Decimal(10) ** 9
 
 
@@ -45,9 +46,11 @@ def describe(role: str, model: Any) -> tuple[str, dict[str, Any]] | None:
         if isinstance(value, bool | str) or value is None:
             values[name] = value
         elif isinstance(value, int | float | Decimal):
-            values[name] = ["d", str(value)]
+            values[name] = [_KINDS[type(value)] if type(value) in _KINDS else "d", str(value)]
         elif isinstance(value, timedelta):
             values[name] = ["t", value.total_seconds()]
+        elif value == []:
+            values[name] = ["l", ""]
         else:
             return None
     return kind.__name__, values
@@ -87,6 +90,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bool | str) or value is None:
         return value[:20] if isinstance(value, str) else value
     kind, number = value
+    if kind == "l":
+        return []
     if kind == "t":
         seconds = float(number)
         if not math.isfinite(seconds) or not 0 <= seconds <= 1e8:
@@ -94,9 +99,9 @@ def _plain(value: Any) -> Any:
         return timedelta(seconds=seconds)
     found = Decimal(str(number)[:60])
     # Negative costs would pay for trading.
-    if kind != "d" or not found.is_finite() or not 0 <= found <= _LARGEST:
+    if kind not in _KINDS.values() or not found.is_finite() or not 0 <= found <= _LARGEST:
         raise ValueError(f"{str(number)[:40]} is no value of a model")
-    return found
+    return {"i": int, "f": float}.get(kind, Decimal)(found)
 
 
 @lru_cache(maxsize=8)

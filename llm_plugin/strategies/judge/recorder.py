@@ -127,10 +127,13 @@ class Recorder:
     def _wrap_account(self, runner: Any) -> None:
         from llm_plugin.engine.algorithm import QCAlgorithm
         from llm_plugin.engine.enums import AlgorithmStatus
+        from llm_plugin.engine.money import normalize
 
         cash, cut_us, manager = self._cash, self._cut_us, runner.DataManager
         if cash:
-            self._wrap(QCAlgorithm, "post_initialize", lambda algorithm: algorithm.set_cash(Decimal(repr(cash))))
+            self._wrap(
+                QCAlgorithm, "post_initialize", lambda algorithm: algorithm.set_cash(normalize(Decimal(repr(cash))))
+            )
         if cut_us is None:
             return
         last: int = cut_us
