@@ -188,7 +188,9 @@ def _load_base(
         if getattr(config, "auto_map", None):
             raise ModelError(f"{source} wants to run its own code (auto_map), which is never done; use another model")
         tokenizer = AutoTokenizer.from_pretrained(source, **safe)
-        model = AutoModelForCausalLM.from_pretrained(source, config=config, **options, **safe)
+        model, found = AutoModelForCausalLM.from_pretrained(
+            source, config=config, output_loading_info=True, **options, **safe
+        )
     except (OSError, ValueError, RuntimeError, ImportError, KeyError) as error:
         raise ModelError(
             f"{source} cannot be loaded as a causal language model: {_first_line(error)}; "
@@ -197,11 +199,23 @@ def _load_base(
     finally:
         if bars_shown:
             logging.enable_progress_bar()
+    _check_complete(source, config, found)
     if "device_map" not in options:
         model = model.to(where)
     if quantization != "none":
         _try_once(model, source, quantization)
     return model, tokenizer
+
+
+def _check_complete(source: str, config: Any, found: Mapping[str, Any]) -> None:
+    """Weights that the checkpoint lacks would be drawn at random, with no more than a warning."""
+    missing = sorted(found.get("missing_keys") or ())
+    if missing:
+        raise ModelError(
+            f"{source} is no whole checkpoint of a causal language model: {len(missing)} tensors are missing "
+            f"({missing[0]}), config.json says {', '.join(getattr(config, 'architectures', None) or ['nothing'])}; "
+            "give a checkpoint of a causal language model with all of its weights"
+        )
 
 
 def _try_once(model: Any, source: str, quantization: str) -> None:
