@@ -18,6 +18,8 @@ from typing import Any
 
 from llm_plugin.errors import DataError, LeanLlmError
 from llm_plugin.files import write_whole
+from llm_plugin.strategies.curate.duplicates import Index
+from llm_plugin.strategies.curate.normalise import shingles
 from llm_plugin.strategies.grammar import grammar_tasks
 from llm_plugin.strategies.judge import JudgePool
 from llm_plugin.strategies.judge.verdict import GATES, Candidate
@@ -49,6 +51,17 @@ def balanced(tasks: Sequence[Task], count: int) -> list[Task]:
     rounds = zip_longest(*(families[name] for name in sorted(families)))
     chosen = [task for one in rounds for task in one if task is not None][:count]
     return sorted(chosen, key=lambda task: (task.family, task.difficulty, task.id))
+
+
+def distinct(tasks: Sequence[Task]) -> list[Task]:
+    """Return the tasks without those whose reference is a near-duplicate of an earlier one's."""
+    index, kept = Index(), []
+    for task in tasks:
+        items = shingles(task.reference or "")
+        if index.nearest(items) is None:
+            index.add(task.id, items)
+            kept.append(task)
+    return kept
 
 
 def judged(tasks: Sequence[Task], jobs: int | None, cache: Path | None) -> list[Task]:
@@ -101,7 +114,7 @@ def main() -> None:
         write_card()
         return
     prompts = {row["prompt"] for row in by_hand()}
-    drawn = [task for task in grammar_tasks(options.draw, seed=options.seed) if task.prompt not in prompts]
+    drawn = distinct([t for t in grammar_tasks(options.draw, seed=options.seed) if t.prompt not in prompts])
     passed = judged(drawn, options.jobs or os.cpu_count(), options.cache)
     chosen = balanced(passed, options.count)
     # Read again: somebody may have added tasks while the references were judged.

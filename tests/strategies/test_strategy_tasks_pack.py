@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from llm_plugin.sandbox.policy import kernel_layers
-from llm_plugin.strategies.curate.duplicates import jaccard
+from llm_plugin.strategies.curate.duplicates import Index, jaccard
 from llm_plugin.strategies.curate.normalise import shingles
 from llm_plugin.strategies.judge import JudgePool
 from llm_plugin.strategies.judge.compiles import check_source
@@ -135,6 +135,27 @@ def test_alternatives_are_written_in_another_style(tasks: list[Task]) -> None:
     assert jaccard(shingles(str(tasks[0].reference)), shingles(str(tasks[0].reference).replace("_rsi", "_x"))) == 1
 
 
+def test_tasks_by_hand_come_from_outside_the_grammar(tasks: list[Task]) -> None:
+    by_hand = Index(OTHER_STYLE)
+    for task in tasks:
+        if task.origin == "hand":
+            by_hand.add(task.id, shingles(str(task.reference)))
+    assert len(by_hand) >= 60
+    assert [t.id for t in tasks if t.origin == "grammar" and by_hand.nearest(shingles(str(t.reference)))] == []
+    again = by_hand.nearest(shingles(str(tasks[0].reference)))
+    assert again is not None
+    assert again.id == tasks[0].id
+
+
+def test_no_two_references_are_near_duplicates(tasks: list[Task]) -> None:
+    index = Index()
+    for task in tasks:
+        items = shingles(str(task.reference))
+        assert index.nearest(items) is None, task.id
+        index.add(task.id, items)
+    assert index.nearest(shingles(str(tasks[-1].reference))) is not None
+
+
 def test_all_references_and_alternatives_compile(tasks: list[Task]) -> None:
     wrong = {
         f"{task.id}/{number}": found
@@ -148,7 +169,6 @@ def test_all_references_and_alternatives_compile(tasks: list[Task]) -> None:
 
 SAMPLE = (
     ("mean-reversion-01", None),
-    ("rotation-04", None),
     ("pairs-05", None),
     ("risk-overlays-02", 0),
     ("intraday-05", None),
