@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import typer
 
-from llm_plugin.cli.console import emit, out, table
+from llm_plugin.cli.console import emit, err, out, table
 
 __all__ = ["register"]
 
@@ -50,11 +51,22 @@ def status(
 @ab_app.command("decide")
 def decide(
     pair: str = typer.Argument(..., help=PAIR_HELP),
+    run_a: Path | None = typer.Option(None, help="Folder of A's run of `benchmark strategies`; with --run-b."),
+    run_b: Path | None = typer.Option(None, help="Folder of B's run: decide by the same tasks instead of the split."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Apply the rule; a switch (or that A stays) is stored, and from then on `generate --ab` asks the winner only."""
+    from llm_plugin.errors import ConfigError
+
     split = _existing(pair)
-    split.decide()
+    if (run_a is None) != (run_b is None):
+        raise ConfigError("--run-a and --run-b belong together: name both runs")
+    if run_a is not None and run_b is not None:
+        found = split.decide_by_runs(run_a, run_b)
+        if found.action == "go on":
+            err.print(f"{found.action}: {found.why}", markup=False, soft_wrap=True)
+    else:
+        split.decide()
     emit([split.status()], as_json=as_json, show=_show)
 
 

@@ -310,9 +310,8 @@ def _open_local(kind: str, rest: str, text: str) -> StrategyModel:
 
 
 def _open_references(rest: str) -> StrategyModel:
+    from llm_plugin.strategies.benchmark.places import shipped_tasks
     from llm_plugin.strategies.tasks import load_tasks
 
-    place = Path(rest) if rest else Path(__file__).parents[2] / "datasets" / "strategy_tasks"
-    if not place.exists():
-        raise ConfigError(f"references: {place} does not exist; name a file of tasks: references:FILE")
+    place = Path(rest) if rest else shipped_tasks()
     return ReferenceModel(load_tasks(place), f"references:{rest}" if rest else "references")

@@ -102,6 +102,13 @@ def test_period_and_cash_are_read(inventory: Inventory) -> None:
     assert (backwards.start, backwards.requirements) == (None, None)
 
 
+def same(rules: Any) -> Any:
+    """Conditions without needless parentheses."""
+    if isinstance(rules, dict) and set(rules) <= {"long", "short"}:
+        return {side: to_text(parse(text)) for side, text in rules.items()}
+    return rules
+
+
 def test_what_is_read_of_the_benchmark_is_what_a_person_wrote_down(inventory: Inventory) -> None:
     tasks = [task for task in load_tasks(TASKS) if task.requirements]
     same, facts = 0, 0
@@ -112,7 +119,7 @@ def test_what_is_read_of_the_benchmark_is_what_a_person_wrote_down(inventory: In
         if reading.requirements is not None and task.requirements is not None:
             mine, theirs = reading.requirements.to_json(), task.requirements.to_json()
             names = ("symbols", "resolution", "direction", "entry", "exit", "stop", "target", "holding_bars")
-            assert {name: mine.get(name) for name in names} == {name: theirs.get(name) for name in names}, task.id
+            assert {name: same(mine.get(name)) for name in names} == {n: same(theirs.get(n)) for n in names}, task.id
             same += 1
     assert same >= 1
     assert facts >= 100
@@ -180,13 +187,6 @@ def test_the_period_follows_the_data(inventory: Inventory) -> None:
     assert choose_period(inventory, ["SPY"], "minute") == (date(2013, 10, 4), date(2013, 10, 11))
     assert choose_period(inventory, ["NOPE"], "daily") == (date(2014, 1, 1), date(2015, 12, 31))
     assert inventory.resolutions("SPY") == ("daily", "hour", "minute")
-
-
-def same(rules: Any) -> Any:
-    """Conditions without needless parentheses."""
-    if isinstance(rules, dict) and set(rules) <= {"long", "short"}:
-        return {side: to_text(parse(text)) for side, text in rules.items()}
-    return rules
 
 
 def test_descriptions_of_the_grammar_are_read_as_they_are_meant_or_not_at_all(inventory: Inventory) -> None:

@@ -9,10 +9,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from scripted_writers import verdict
 from typer.testing import CliRunner
 
 from llm_plugin.cli.app import app
 from llm_plugin.errors import ConfigError, RecordError
+from llm_plugin.strategies.benchmark.runner import RESULTS
+from llm_plugin.strategies.benchmark.samples import Sample, write_samples
 from llm_plugin.strategies.generate.split import (
     Rule,
     Split,
@@ -181,3 +184,45 @@ def test_the_commands_start_show_and_decide(capsys: pytest.CaptureFixture[str]) 
     capsys.readouterr()
     shown = run("status").output + capsys.readouterr().out
     assert "credibly better" in shown
+
+
+def run_folder(folder: Path, passes: float, seed: int) -> Path:
+    """A benchmark run of 60 tasks as `lean-llm benchmark strategies` leaves it."""
+    draw = random.Random(seed)
+    folder.mkdir()
+    samples = [
+        Sample(
+            task=f"task-{number}",
+            number=0,
+            prompt_sha=f"sha-{number}",
+            family="f",
+            difficulty=1,
+            origin="hand",
+            code="x",
+            problem="",
+            tokens_in=1,
+            tokens_out=1,
+            seconds=1.0,
+            cost_usd=0.0,
+            stop_reason="stop",
+            verdict=verdict("" if draw.random() < passes else "trades", "no order"),
+        )
+        for number in range(60)
+    ]
+    write_samples(samples, folder / RESULTS)
+    return folder
+
+
+def test_a_paired_benchmark_decides_only_by_an_interval_above_zero(tmp_path: Path) -> None:
+    weak, strong = run_folder(tmp_path / "weak", 0.3, 1), run_folder(tmp_path / "strong", 0.8, 2)
+    alike = run_folder(tmp_path / "alike", 0.3, 3)
+    split = Split.open("a,b")
+    assert split.decide_by_runs(weak, alike).action == "go on"
+    assert split.decision() is None
+    with pytest.raises(ConfigError, match="name the runs of two models"):
+        split.decide_by_runs(weak, weak)
+    found = split.decide_by_runs(weak, strong)
+    assert (found.action, found.results) == ("switch", 60)
+    assert found.why.startswith("benchmark weak against strong, 60 tasks, up to gate honest")
+    assert split.draw("p").model == "b"
+    assert Split.open("c,d").decide_by_runs(strong, weak).action == "keep"

@@ -200,6 +200,26 @@ class Split:
                 write_whole(self.folder / "decision.json", json.dumps(asdict(found), indent=1) + "\n")
             return found
 
+    def decide_by_runs(self, run_a: Path, run_b: Path) -> Decision:
+        """Apply the rule's least gain to two benchmark runs, paired by task; a switch or a keep is stored and stays.
+
+        Args:
+            run_a: Folder of the benchmark run of A.
+            run_b: Folder of that of B, on the same tasks.
+
+        Raises:
+            DataError: A run is missing or damaged, or they share no task.
+        """
+        found = _paired(run_a, run_b, self.rule.least_gain)
+        with _locked(self.folder):
+            known = self.decision()
+            if known is not None:
+                return known
+            if found.action != "go on":
+                found = replace(found, utc=_now())
+                write_whole(self.folder / "decision.json", json.dumps(asdict(found), indent=1) + "\n")
+            return found
+
     def status(self) -> dict[str, Any]:
         """Return counts, rates and what the rule says, as plain values; nothing is stored."""
         results, rows = self.results(), self.rows()
@@ -236,6 +256,26 @@ def judge_results(results: Sequence[tuple[str, bool]], rule: Rule) -> Decision:
     if size > rule.most and len(results) >= min(size, rule.most):
         return replace(last, action="keep", why=f"{last.why.split(':')[0]}: no credible gain after all looks")
     return last
+
+
+def _paired(run_a: Path, run_b: Path, least_gain: float) -> Decision:
+    from llm_plugin.strategies.benchmark.compare import compare_samples
+    from llm_plugin.strategies.benchmark.runner import RESULTS
+    from llm_plugin.strategies.benchmark.samples import read_samples
+
+    if run_a.resolve() == run_b.resolve():
+        raise ConfigError(f"--run-a and --run-b are both {run_a}: name the runs of two models")
+    gates = compare_samples(list(read_samples(run_a / RESULTS)), list(read_samples(run_b / RESULTS)))
+    last = gates[-1]
+    told = (
+        f"benchmark {run_a.name} against {run_b.name}, {last.tasks} tasks, up to gate {last.gate}: "
+        f"B passes {_percent(last.low)} to {_percent(last.high)} more often than A"
+    )
+    if last.low > least_gain:
+        return Decision("switch", f"{told}: credibly better", 0, last.tasks, last.low, last.high)
+    if last.high < 0:
+        return Decision("keep", f"{told}: credibly worse", 0, last.tasks, last.low, last.high)
+    return Decision("go on", f"{told}: not decided", 0, last.tasks, last.low, last.high)
 
 
 def look_level(level: float, look: int) -> float:
