@@ -35,7 +35,7 @@ _ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 _NF4_BYTES = 0.5 + 0.127 / 8  # two-level scales of blocks of 64
 _CUDA_CONTEXT = 0.8 * GIB
 _PROCESS = 0.6 * GIB  # Python with torch, transformers and TRL
-_SHARE_OF_PEAK = {"cuda": 0.45, "cpu": 0.5}
+_SHARE_OF_PEAK = {"cuda": 0.45, "cpu": 0.4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +177,7 @@ def estimate(
     longest: int,
     machine: Machine,
     full: bool = False,
+    seen_together: int | None = None,
 ) -> Estimate:
     """Estimate one training.
 
@@ -188,6 +189,7 @@ def estimate(
         longest: Tokens of the longest.
         machine: What there is.
         full: All parameters are trained instead of LoRA: the base of a stand-in.
+        seen_together: Tokens that attention sees at once, on average; None = those of a row.
     """
     cuda = machine.kind == "cuda"
     checkpointing = settings.checkpointing
@@ -212,7 +214,7 @@ def estimate(
     seen = int(tokens * steps * per_step / max(1, rows))
     passes = (6 if full else 4) + (2 if checkpointing else 0)  # frozen weights have no gradient
     multiplied = shape.parameters - shape.vocabulary * shape.hidden  # looking a token up costs nothing
-    attention = 12 * shape.layers * shape.hidden * tokens // max(1, rows)
+    attention = 12 * shape.layers * shape.hidden * (seen_together or tokens // max(1, rows))
     work = seen * (passes * multiplied + (0 if full else 2 * trainable) + attention)
     speed = machine.operations_per_second * _SHARE_OF_PEAK[machine.kind] * settings.processes
     return Estimate(
@@ -244,12 +246,13 @@ def _activation_bytes(shape: BaseShape, tokens: int, width: int, checkpointing: 
     return int(kept + logits)
 
 
-def machine_here(device: str, folder: Path, *, measure: bool = True) -> Machine:
+def machine_here(device: str, folder: Path, settings: SftSettings, *, measure: bool = True) -> Machine:
     """Look at this machine: the first CUDA device, or the processor.
 
     Args:
         device: `auto`, `cpu` or `cuda`.
         folder: Where the run will be written.
+        settings: Their threads and precision are timed.
         measure: Time a short matrix product; False gives a speed of 0, and no estimate of the time.
     """
     import torch
@@ -259,7 +262,7 @@ def machine_here(device: str, folder: Path, *, measure: bool = True) -> Machine:
     while not known.exists():
         known = known.parent
     memory = int(torch.cuda.mem_get_info()[0]) if cuda else _free_memory()
-    speed = _speed("cuda" if cuda else "cpu") if measure else 0.0
+    speed = _speed("cuda" if cuda else "cpu", settings) if measure else 0.0
     return Machine("cuda" if cuda else "cpu", memory, shutil.disk_usage(known).free, speed)
 
 
@@ -313,12 +316,17 @@ def _free_memory() -> int:
     return free
 
 
-def _speed(kind: str, seconds: float = 0.5) -> float:
-    """Operations per second of a matrix product, in bfloat16 on a GPU and float32 on a processor."""
+def _speed(kind: str, settings: SftSettings, seconds: float = 0.5) -> float:
+    """Operations per second of a matrix product, in the type and with the threads of the training."""
     import torch
 
+    from llm_plugin.writer.trainer import precision_of
+
     size = 4096 if kind == "cuda" else 512
-    a = torch.ones(size, size, device=kind, dtype=torch.bfloat16 if kind == "cuda" else torch.float32)
+    dtype = torch.bfloat16 if precision_of(settings, cuda=kind == "cuda") == "bfloat16" else torch.float32
+    before = torch.get_num_threads()
+    torch.set_num_threads(settings.threads)
+    a = torch.ones(size, size, device=kind, dtype=dtype)
     torch.mm(a, a)
     done, begun = 0, time.perf_counter()
     while time.perf_counter() - begun < seconds:
@@ -326,4 +334,5 @@ def _speed(kind: str, seconds: float = 0.5) -> float:
         if kind == "cuda":
             torch.cuda.synchronize()
         done += 1
+    torch.set_num_threads(before)
     return done * 2.0 * size**3 / (time.perf_counter() - begun)

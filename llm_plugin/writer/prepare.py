@@ -28,7 +28,7 @@ __all__ = ["REGISTRY_NAME", "Prepared", "prepare", "run_prepared"]
 
 REGISTRY_NAME = "strategy-writer"
 DATASET = Path("datasets/strategies")
-_CHARACTERS_PER_TOKEN = {"standin": 6.0, "other": 3.2}
+_CHARACTERS_PER_TOKEN = {"standin": 11.0, "other": 3.2}
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def prepare(
     """
     rows = read_rows(dataset or DATASET)
     job = _job(preset, rows, base, dataset or DATASET, out, device, mlflow_uri)
-    machine = machine_here(device, job.out.parent, measure=measure)
+    machine = machine_here(device, job.out.parent, preset.sft, measure=measure)
     train = split_rows(rows, "train")
     shape, counted = _shape(job, train)
     tokens, longest = _tokens(job, train)
@@ -197,5 +197,12 @@ def _base_estimate(job: SftJob, shape: BaseShape, machine: Machine) -> Estimate 
     settings = SftSettings(micro_batch=1, accumulation=1, epochs=1.0, max_steps=plan.steps)
     tokens = plan.batch_tokens
     return estimate(
-        shape, settings, rows=plan.steps, tokens=plan.steps * tokens, longest=tokens, machine=machine, full=True
+        shape,
+        settings,
+        rows=plan.steps,
+        tokens=plan.steps * tokens,
+        longest=tokens,
+        machine=machine,
+        full=True,
+        seen_together=plan.context // 4,
     )

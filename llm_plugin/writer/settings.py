@@ -66,9 +66,9 @@ class StandinSettings(Section):
 
     vocabulary: int = Field(default=4096, ge=300, le=65_536, description="most tokens of its tokenizer")
     hidden: int = Field(default=192, ge=8, le=4096, multiple_of=8, description="width")
-    layers: int = Field(default=6, ge=1, le=64, description="depth")
+    layers: int = Field(default=5, ge=1, le=64, description="depth")
     context: int = Field(default=1024, ge=64, le=16_384, description="longest text in tokens")
-    steps: int = Field(default=600, ge=1, le=1_000_000, description="optimiser steps of the base")
+    steps: int = Field(default=1200, ge=1, le=1_000_000, description="optimiser steps of the base")
     batch_tokens: int = Field(default=3072, ge=64, le=1_000_000, description="tokens per step of the base")
     learning_rate: float = Field(default=3e-3, gt=0, le=1, description="peak learning rate of the base")
     save_steps: int = Field(default=100, ge=1, le=1_000_000, description="steps between checkpoints of the base")
@@ -112,7 +112,7 @@ PRESETS = {
             beta2=0.95,
             warmup_fraction=0.05,
             max_tokens=1024,
-            variations=6,
+            variations=4,
             eval_steps=200,
             save_steps=100,
             log_steps=10,

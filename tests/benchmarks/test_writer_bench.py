@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import RecordFigure
-from .writer_speed import measure
+from .writer_speed import estimated_gib, measure
 
 pytestmark = pytest.mark.slow
 PROMPTS, STEPS = 20, 6
@@ -57,5 +57,7 @@ def test_7b_shaped_fine_tuning_against_trl_s_defaults(tmp_path: Path, record_fig
     default = measure("7b", "cuda", tmp_path / "default", ours=False, steps=STEPS)
     torch.cuda.empty_cache()
     own = measure("7b", "cuda", tmp_path / "own", ours=True, steps=STEPS)
+    guessed = estimated_gib("7b", tmp_path / "shape")
+    record_figure("sft_7b_estimated_gib", guessed, "GiB", own.peak_gib, "lower")
     record_figure("sft_7b_tokens_per_second", own.tokens_per_second, "tokens/s", default.tokens_per_second, "higher")
     record_figure("sft_7b_peak_gib", own.peak_gib, "GiB", default.peak_gib, "lower")

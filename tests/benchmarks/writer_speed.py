@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["SHAPES", "Measured", "measure"]
+__all__ = ["SHAPES", "Measured", "estimated_gib", "measure"]
 
 SHAPES: dict[str, dict[str, int]] = {
     "7b": {
@@ -80,6 +80,20 @@ def measure(shape: str, device: str, folder: Path, *, ours: bool, steps: int, mi
     tokens = max(int(entry.get("num_tokens", 0)) for entry in trainer.state.log_history)
     peak = torch.cuda.max_memory_allocated() / (1 << 30) if device == "cuda" else 0.0
     return Measured(tokens / seconds, peak, seconds)
+
+
+def estimated_gib(shape: str, folder: Path) -> float:
+    """Return what the estimate says that the same training needs on a GPU."""
+    from transformers import LlamaConfig
+
+    from llm_plugin.writer.estimate import GIB, Machine, estimate, shape_of
+    from llm_plugin.writer.settings import PRESETS
+
+    LlamaConfig(**SHAPES[shape]).save_pretrained(str(folder))
+    machine = Machine("cuda", 80 * GIB, 80 * GIB, 0.0)
+    mean = (SHORTEST + LONGEST) // 2
+    found = estimate(shape_of(folder), PRESETS["7b"].sft, rows=64, tokens=64 * mean, longest=LONGEST, machine=machine)
+    return found.memory_bytes / GIB
 
 
 def _model(shape: str, device: str) -> Any:

@@ -110,11 +110,11 @@ def test_other_architecture_and_missing_configuration_are_named(tmp_path: Path) 
 
 
 def test_this_machine_is_measured(tmp_path: Path) -> None:
-    found = machine_here("cpu", tmp_path / "not" / "there")
+    found = machine_here("cpu", tmp_path / "not" / "there", SftSettings())
     assert found.kind == "cpu"
     assert found.memory_bytes > GIB // 8
     assert found.operations_per_second > 1e8
-    assert machine_here("cpu", tmp_path, measure=False).operations_per_second == 0.0
+    assert machine_here("cpu", tmp_path, SftSettings(), measure=False).operations_per_second == 0.0
 
 
 def test_command_estimates_without_training(tmp_path: Path, own_home: Path) -> None:
