@@ -111,7 +111,7 @@ def same(rules: Any) -> Any:
 
 def test_what_is_read_of_the_benchmark_is_what_a_person_wrote_down(inventory: Inventory) -> None:
     tasks = [task for task in load_tasks(TASKS) if task.requirements]
-    same, facts = 0, 0
+    equal, facts = 0, 0
     for task in tasks:
         reading = read_prompt(task.prompt, inventory)
         assert set(reading.symbols) <= set(task.requirements.symbols) if task.requirements else True, task.id
@@ -120,8 +120,8 @@ def test_what_is_read_of_the_benchmark_is_what_a_person_wrote_down(inventory: In
             mine, theirs = reading.requirements.to_json(), task.requirements.to_json()
             names = ("symbols", "resolution", "direction", "entry", "exit", "stop", "target", "holding_bars")
             assert {name: same(mine.get(name)) for name in names} == {n: same(theirs.get(n)) for n in names}, task.id
-            same += 1
-    assert same >= 1
+            equal += 1
+    assert equal >= 1
     assert facts >= 100
 
 
