@@ -21,6 +21,7 @@ from llm_plugin.reasoning.loading import Base, load_base
 from llm_plugin.reasoning.scoring import action_token_ids
 from llm_plugin.training.callbacks import Guard, Marks, Progress, TensorBoard, newest_checkpoint
 from llm_plugin.training.job import TrainingJob, run_folder
+from llm_plugin.training.quantized import trained_through
 from llm_plugin.training.recipe import Recipe, choose_method, make_recipe
 
 __all__ = ["Fitted", "fit", "local_base", "make_trainer", "trainable", "training_rows_of"]
@@ -169,6 +170,7 @@ def trainable(job: TrainingJob, base: Base) -> Any:
     Raises:
         ModelError: The adapter belongs to another base, tokenizer, template or quantisation.
     """
+    trained_through(base.model)
     if job.parent_adapter is None:
         return base.model
     manifest = base.check_adapter(job.parent_adapter)

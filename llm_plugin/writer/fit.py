@@ -17,6 +17,7 @@ import torch
 from llm_plugin.errors import DataError, ModelError, TrainingFailed
 from llm_plugin.reasoning.loading import Base, load_base
 from llm_plugin.training.job import run_folder
+from llm_plugin.training.quantized import trained_through
 from llm_plugin.writer.chat import ChatFormat
 from llm_plugin.writer.estimate import LARGE_PARAMETERS
 from llm_plugin.writer.examples import Examples, encode_rows
@@ -101,6 +102,7 @@ def tune(job: SftJob, base_folder: Path, tell: Tell, *, main: bool = True) -> Tu
     rows = rows_of(job)
     quantization = "int4" if settings.quantization == "nf4" else "none"
     base = load_base(base_folder, quantization=quantization, device=job.device)
+    trained_through(base.model)
     chat = ChatFormat(base.tokenizer, settings.prompt_format)
     limit = min(settings.max_tokens, int(getattr(base.model.config, "max_position_embeddings", 0) or 1 << 20))
     learned = with_variations(split_rows(rows, "train"), settings.variations, settings.seed)
