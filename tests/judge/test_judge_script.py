@@ -16,7 +16,7 @@ from llm_plugin.strategies.judge.script import BadScript, Script, read_script
 
 WORLD = {
     "k": "world", "start": "2014-01-01", "end": "2014-12-31", "cash": {"USD": "100000"}, "currency": "USD",
-    "zone": "America/New_York", "brokerage": 0, "account_type": 0, "precise": True, "normalization": 1,
+    "zone": "America/New_York", "brokerage": 0, "account_type": 0, "seeds": False, "precise": True, "normalization": 1,
     "warmup_seconds": 0.0, "warmup_bars": 0, "benchmark": None, "constant_benchmark": False,
 }  # fmt: skip
 

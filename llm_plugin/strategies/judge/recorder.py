@@ -275,6 +275,7 @@ def _world(core: Any) -> dict[str, Any]:
         "zone": core.clock.zone.name,
         "brokerage": int(core.brokerage_name),
         "account_type": int(getattr(core.brokerage_model, "account_type", 0)),
+        "seeds": bool(core.settings.seed_initial_prices or core.security_initializers),
         "precise": bool(core.settings.daily_precise_end_time),
         "normalization": int(core.universe_settings.data_normalization_mode),
         "warmup_seconds": span.total_seconds() if span is not None else 0.0,

@@ -39,11 +39,11 @@ __all__ = ["Player", "Replayed", "current_script", "replay"]
 
 _ALGORITHM = Path(__file__).with_name("replay_algorithm.py")
 _MOST_LEVERAGE = 1000
-_script: ContextVar[Script | None] = ContextVar("judge_script", default=None)
+_script: ContextVar[tuple[Script, date, date] | None] = ContextVar("judge_script", default=None)
 
 
-def current_script() -> Script:
-    """Return the script that is being replayed.
+def current_script() -> tuple[Script, date, date]:
+    """Return the script that is being replayed, its first and its last day.
 
     Raises:
         RuntimeError: None is: only `replay` runs the replay's algorithm.
@@ -88,7 +88,7 @@ def replay(
     if world is None:
         raise BadScript("it never finished `initialize`")
     first, last = start or _day(world.start), end or _day(world.end)
-    token = _script.set(script)
+    token = _script.set((script, first, last))
     try:
         result = run_backtest(
             _ALGORITHM,
@@ -152,10 +152,13 @@ class Player:
     Args:
         algorithm: The replay's algorithm.
         script: What is sent.
+        first: First day.
+        last: Last day.
     """
 
-    def __init__(self, algorithm: Any, script: Script) -> None:
+    def __init__(self, algorithm: Any, script: Script, first: date, last: date) -> None:
         self._algorithm, self._script = algorithm, script
+        self._first, self._last = first, last
         self._core = algorithm._engine
         self._next = 0
         self._subscribed = 0
@@ -178,11 +181,15 @@ class Player:
         algorithm.set_time_zone(world.zone)
         if world.currency != "USD":
             algorithm.set_account_currency(world.currency)
+        algorithm.set_start_date(self._first)  # prices are seeded as of this day
+        algorithm.set_end_date(self._last)
         for currency, amount in world.cash:
             if currency == world.currency:
                 algorithm.set_cash(amount)
             else:
                 algorithm.set_cash(currency, amount)
+        # More prices than the candidate had let no order through that it did not send.
+        core.settings.seed_initial_prices = world.seeds_prices
         core.settings.daily_precise_end_time = world.precise_end_time
         core.universe_settings.data_normalization_mode = DataNormalizationMode(world.normalization)
         self._warm_up()
@@ -334,7 +341,9 @@ class Player:
         expected = core.transactions._last_id + 1
         self.asked_us[expected] = action.utc_us
         self._tickets[action.order] = expected
-        self._algorithm.submit_order_request(request)
+        response = self._algorithm.submit_order_request(request).submit_request.response
+        if response.is_error:
+            self._lose(f"order {action.order}: {response.error_message}")
 
     def _change(self, action: Action) -> None:
         number = self._tickets.get(action.order)

@@ -18,7 +18,7 @@ class Replay(QCAlgorithm):
 
     def initialize(self) -> None:
         """Set up the account and the streams."""
-        self.player = Player(self, current_script())
+        self.player = Player(self, *current_script())
         self.player.prepare()
 
     def on_order_event(self, event: Any) -> None:

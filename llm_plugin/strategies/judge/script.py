@@ -54,6 +54,7 @@ class World:
     zone: str
     brokerage: int
     account_type: int
+    seeds_prices: bool
     precise_end_time: bool
     normalization: int
     warmup_seconds: float
@@ -266,6 +267,7 @@ def _world(values: Mapping[str, Any]) -> World:
         zone=_text(values["zone"]),
         brokerage=_whole(values["brokerage"]),
         account_type=_whole(values["account_type"]),
+        seeds_prices=values["seeds"] is True,
         precise_end_time=values["precise"] is True,
         normalization=_whole(values["normalization"]),
         warmup_seconds=_number(values["warmup_seconds"]),
