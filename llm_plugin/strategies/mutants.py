@@ -40,6 +40,7 @@ _SETTINGS = frozenset(
     "set_start_date set_end_date set_cash set_warm_up warm_up timedelta set_benchmark at after_market_open "
     "before_market_close month_start month_end week_start week_end".split()
 )
+_SHARES = frozenset({"set_holdings", "calculate_order_quantity", "PortfolioTarget"})
 _NOT_DECISIONS = re.compile(
     r"len\(|count|samples|quantity|is_ready|is_warming|status|invested|next_|last_|index|time|date|month|day|hour|year"
 )
@@ -152,10 +153,15 @@ def _other_period(value: float) -> list[float]:
     return [2 * value + 1, max(2.0, value // 2)] if value > 3 else [2 * value + 1]
 
 
-def _numbers(source: Source, values: set[float], change: Callable[[float], list[float]]) -> Iterator[Edit]:
+def _numbers(
+    source: Source,
+    values: set[float],
+    change: Callable[[float], list[float]],
+    besides: frozenset[str] = _SETTINGS,
+) -> Iterator[Edit]:
     for node in source.numbers():
         value = float(node.value)  # type: ignore[arg-type]
-        if value not in values or source.within_call(node, _SETTINGS):
+        if value not in values or source.within_call(node, besides):
             continue
         for other in change(value):
             text = str(int(other)) if isinstance(node.value, int) and other == int(other) else f"{other:.10g}"
@@ -236,7 +242,7 @@ def _stops(source: Source, wanted: Requirements) -> Iterator[Edit]:
 
 
 def _changed(source: Source, value: float, other: float) -> list[Edit]:
-    return list(_numbers(source, {value}, lambda _: [other]))
+    return list(_numbers(source, {value}, lambda _: [other], besides=_SETTINGS | _SHARES))
 
 
 def _derived_forms(stop: Stop) -> list[tuple[float, float]]:

@@ -26,6 +26,7 @@ _WEIGHT_RELATIVE = 0.1
 _WEIGHT_ABSOLUTE = 0.025
 _MOST_OPTIONS = 16
 _RESIZED = 0.25
+_ACTIVE = 0.2
 
 
 def _key(every: str) -> Callable[[datetime], object]:
@@ -120,6 +121,9 @@ class AllocationWitness:
     def _times(self) -> None:
         counts, rebalance = self.count("rebalance"), self.wanted.rebalance
         last = int(self.lead.ends_us[-2])
+        # Models of the framework keep shares where they were between rebalances: that is no new decision. Where nothing
+        # happens at the rebalances themselves, it is one.
+        kept = self._active_windows() >= _ACTIVE
         leaves = bool(self.wanted.exit) or self.wanted.stop is not None or self.wanted.target is not None
         for order in self.scene.run.orders:
             moment = to_us(order.created_utc)
@@ -130,8 +134,7 @@ class AllocationWitness:
                 continue
             before = self.scene.account.held(order.symbol, moment)
             closes = before * order.quantity < 0
-            # Models of the framework keep shares where they were: that is no new decision.
-            if before and abs(order.quantity) <= _RESIZED * abs(before):
+            if kept and before and abs(order.quantity) <= _RESIZED * abs(before):
                 continue
             if (leaves and closes) or self._first_possible(moment) or rebalance is None:
                 continue
@@ -147,6 +150,13 @@ class AllocationWitness:
                 symbol=order.symbol,
                 utc=order.created_utc.isoformat(),
             )
+
+    def _active_windows(self) -> float:
+        """Return the share of rebalances with an order."""
+        due = [window for window in self.windows if not window.optional]
+        moments = [to_us(order.created_utc) for order in self.scene.run.orders]
+        active = sum(any(window.begin_us <= moment < window.end_us for moment in moments) for window in due)
+        return active / len(due) if due else 0.0
 
     def _first_possible(self, moment: int) -> bool:
         """Whether the order belongs to the very first rebalance, once everything was known."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from llm_plugin.strategies.conditions.bars import Bars
 from llm_plugin.strategies.conditions.evaluate import Evaluator
-from llm_plugin.strategies.meaning.ledger import Spell, is_resting
+from llm_plugin.strategies.meaning.ledger import Spell, is_resting, to_us
 from llm_plugin.strategies.requirements import Stop
 from llm_plugin.strategies.trusted_run import TrustedOrder
 
-__all__ = ["Levels", "levels_of"]
+__all__ = ["Levels", "levels_of", "protective_orders"]
 
 Floats = NDArray[np.float64]
 _TOLERANCE = 0.0006
@@ -100,6 +102,25 @@ def levels_of(wanted: Stop, spell: Spell, evaluator: Evaluator, end: int, *, tar
         return None
     levels = [base + sign * distance for base, distance in distances]
     return Levels(np.minimum.reduce(levels), np.maximum.reduce(levels), sign, begin)
+
+
+def protective_orders(
+    spell: Spell, orders: Sequence[TrustedOrder], bars: Bars, name: str
+) -> list[tuple[TrustedOrder, float]]:
+    """Return a spell's stop orders, or its limit orders at a target, with their prices."""
+    until = spell.closed_us if spell.closed_us is not None else int(bars.ends_us[-1])
+    if name == "target":  # later limit orders may be exits by another rule
+        until = min(until, int(bars.ends_us[min(bars.index_at(spell.filled_us) + 1, len(bars) - 1)]))
+    opened, found = to_us(spell.opened_by.created_utc), []
+    for order in orders:
+        stops = order.kind == "stop_market"
+        price = order.stop_price if stops else order.limit_price
+        if price is None or order is spell.opened_by or order.kind not in ("stop_market", "limit"):
+            continue
+        if stops == (name == "stop") and order.quantity * spell.direction < 0:
+            if opened <= to_us(order.created_utc) < until:
+                found.append((order, price))
+    return found
 
 
 def _best(prices: Floats, spell: Spell, direction: int) -> Floats:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from llm_plugin.strategies.conditions.evaluate import Evaluator
 from llm_plugin.strategies.conditions.truth import Truth
 from llm_plugin.strategies.meaning.ledger import Spell, is_resting, to_us
-from llm_plugin.strategies.meaning.levels import Levels, levels_of
+from llm_plugin.strategies.meaning.levels import Levels, levels_of, protective_orders
 from llm_plugin.strategies.meaning.scene import Scene
 from llm_plugin.strategies.meaning.sizes import fair_quantities
 from llm_plugin.strategies.requirements import Rules, Size, Stop
@@ -22,6 +22,7 @@ __all__ = ["Counts", "SymbolWitness"]
 
 Bools = NDArray[np.bool_]
 _SIZE_TOLERANCE = 0.06
+_LOTS = {"equity": 1.0, "forex": 1000.0}
 _OFFSETS = (0, 1, -1)
 _SIDE = {1: "long", -1: "short"}
 
@@ -118,10 +119,10 @@ class SymbolWitness:
             return
         low, high = found
         counts.seen += 1
-        unit = 1.0 if self.scene.wanted.security_type == "equity" else 1000.0
+        unit = _LOTS.get(self.scene.wanted.security_type, 0.0)
         tolerance = _SIZE_TOLERANCE if size.kind != "volatility_target" else 2 * _SIZE_TOLERANCE
         if size.kind == "shares":
-            tolerance = 0.0
+            tolerance = unit = 1e-6
         asked = abs(spell.opened_by.quantity) if not spell.resized_at else spell.quantity
         if spell.opened_by.quantity * spell.direction > 0 and abs(spell.opened_by.quantity) > spell.quantity * 1.01:
             asked = spell.quantity  # the order turned a position round
@@ -158,8 +159,7 @@ class SymbolWitness:
         if text is None:
             return []
         if not self._asks_position:
-            truth = self._truth(text)
-            return [truth] if truth is not None else []
+            return [self.evaluator.condition(text, warm=self.scene.warm)]
         offsets = _OFFSETS if "position_bars" in text else (0,)
         return [self.evaluator.condition(text, self._position(spell, offset)) for offset in offsets]
 
@@ -303,31 +303,23 @@ class SymbolWitness:
         )
 
     def _protective_orders(self) -> None:
-        stop = self.scene.wanted.stop
-        if stop is None:
-            return
-        counts = self.count("stop order")
         for number, spell in enumerate(self.spells):
-            level = self._level(number, spell, stop, target=False)
-            if level is None:
-                continue
-            until = spell.closed_us if spell.closed_us is not None else int(self.bars.ends_us[-1])
-            opened = to_us(spell.opened_by.created_utc)
-            for order in self.orders:
-                if order.kind != "stop_market" or order.stop_price is None or order is spell.opened_by:
+            for name, stop in (("stop", self.scene.wanted.stop), ("target", self.scene.wanted.target)):
+                level = self._level(number, spell, stop, target=name == "target")
+                if stop is None or level is None:
                     continue
-                if order.quantity * spell.direction > 0 or not opened <= to_us(order.created_utc) < until:
-                    continue
-                counts.seen += 1
-                if not level.holds(order.stop_price):
-                    counts.fail(
-                        "stop",
-                        f"{self.symbol}: the stop order of {order.created_utc:%Y-%m-%d %H:%M} UTC stands at "
-                        f"{order.stop_price:.6g}; {stop.kind} {stop.value:g} from the entry at {spell.price:.6g} "
-                        f"means {level.text(spell.decided)}",
-                        symbol=self.symbol,
-                        stop_price=order.stop_price,
-                    )
+                orders = protective_orders(spell, self.orders, self.bars, name)
+                self.count("stop order").seen += len(orders)
+                for order, price in orders:
+                    if not level.holds(price):
+                        self.count("stop order").fail(
+                            name,
+                            f"{self.symbol}: the {name} order of {order.created_utc:%Y-%m-%d %H:%M} UTC stands at "
+                            f"{price:.6g}; {stop.kind} {stop.value:g} from the entry at {spell.price:.6g} "
+                            f"means {level.text(spell.decided)}",
+                            symbol=self.symbol,
+                            price=price,
+                        )
 
     def _missed_entries(self) -> None:
         busy = self._busy()
