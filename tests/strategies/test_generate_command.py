@@ -188,6 +188,7 @@ def test_a_silent_server_leaves_the_answers_so_far_and_no_project(tmp_path: Path
     [
         (["   "], 2, "is empty: say what to trade"),
         (["buy SPY call options"], 2, "needs options"),
+        (["buy TSLA when RSI(14) < 30"], 2, "no market data for TSLA"),
         (["buy SPY", "--start", "soon"], 2, "--start soon: write a day"),
         (["buy SPY", "-m", "standin", "-m", "gpt"], 2, "'gpt' is unknown"),
         (["buy SPY", "-m", "openai:x@http://127.0.0.1:9"], 6, "nobody listens there"),
@@ -197,7 +198,7 @@ def test_a_silent_server_leaves_the_answers_so_far_and_no_project(tmp_path: Path
         (["buy SPY", "--data", "nowhere"], 3, "is no LEAN data folder"),
         (["buy SPY", "--requirements", "nope.json"], 3, "cannot be read"),
     ],
-    ids=["empty", "options", "day", "model", "server", "pair", "both", "config", "data", "requirements"],
+    ids=["empty", "options", "ticker", "day", "model", "server", "pair", "both", "config", "data", "requirements"],
 )
 def test_bad_input_ends_with_its_code_and_words_and_no_project(
     arguments: list[str], code: int, told: str, tmp_path: Path, market_data: Path, monkeypatch: pytest.MonkeyPatch

@@ -95,6 +95,10 @@ def test_a_ticker_without_data_is_named(inventory: Inventory) -> None:
     assert (reading.symbols, reading.unknown) == ((), ("TSLA",))
 
 
+def test_capitals_that_are_no_tickers_are_not_missed(inventory: Inventory) -> None:
+    assert read_prompt("Buy ETF shares when RSI is low; trade ONLY long", inventory).unknown == ()
+
+
 def test_period_and_cash_are_read(inventory: Inventory) -> None:
     reading = read_prompt("buy SPY when RSI(2) < 10, from 2014 to 2016, with $50k", inventory)
     assert (reading.start, reading.end, reading.cash) == (date(2014, 1, 1), date(2016, 12, 31), 50_000)

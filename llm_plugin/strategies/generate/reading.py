@@ -44,6 +44,11 @@ _UNITS = re.compile(
 )
 
 
+_NO_TICKERS = frozenset(
+    "ETF ETFS US USA USD EUR AND ALL ANY THE ONLY LONG SHORT RSI SMA EMA ATR MACD ADX CCI LEAN".split()
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Fact:
     """One thing that a prompt asks for; `words` are its own."""
@@ -113,7 +118,7 @@ def _tickers(prompt: str, inventory: Inventory) -> tuple[tuple[str, ...], tuple[
         if hit[1] in inventory:
             found.append(hit[1])
     for hit in re.finditer(r"\b(?:[Bb]uy|[Ss]hort|[Tt]rades?|[Hh]old|dips? in) \$?([A-Z]{2,6})(?![\w(])", prompt):
-        if hit[1] not in inventory:
+        if hit[1] not in inventory and hit[1] not in _NO_TICKERS:
             unknown.append(hit[1])
     return tuple(dict.fromkeys(found)), tuple(dict.fromkeys(unknown))
 

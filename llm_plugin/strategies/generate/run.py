@@ -31,7 +31,7 @@ from llm_plugin.strategies.generate.config import GenerateConfig
 from llm_plugin.strategies.generate.inventory import DEFAULT_PERIOD, choose_period, read_inventory
 from llm_plugin.strategies.generate.loop import Opener, Outcome, run_chain
 from llm_plugin.strategies.generate.note import NOTE, cautions, gate_rows, note_text
-from llm_plugin.strategies.generate.prompts import check_prompt
+from llm_plugin.strategies.generate.prompts import PromptRefused, check_prompt
 from llm_plugin.strategies.generate.reading import Reading, read_prompt
 from llm_plugin.strategies.generate.record import Record
 from llm_plugin.strategies.judge.verdict import JUDGE_VERSION
@@ -40,6 +40,7 @@ from llm_plugin.strategies.models import ModelOptions, StrategyModel, check_mode
 __all__ = ["NOT_PASSED", "Handed", "default_folder", "generate", "make_request", "partial_folder"]
 
 NOT_PASSED = "NOT-PASSED.md"
+VERSIONS = "versions.json"
 JudgeMaker = Callable[[Path], AbstractContextManager[Judge]]
 
 
@@ -130,7 +131,8 @@ def generate(
             _refuse_silence(outcome, folder)
             backtest = _write(folder, output, request, config, outcome, show)
             passed = outcome.passed
-            record.add("handed_over", passed=passed, **outcome.meter.to_json())
+            versions = json.loads((folder / VERSIONS).read_text(encoding="utf-8"))
+            record.add("handed_over", passed=passed, versions=versions, **outcome.meter.to_json())
         except KeyboardInterrupt:
             record.add("stopped", reason="Ctrl-C")
             raise
@@ -156,10 +158,13 @@ def make_request(prompt: str, config: GenerateConfig, data_folder: Path, require
     inventory = read_inventory(data_folder)
     reading = read_prompt(prompt, inventory)
     if reading.unknown:
-        notes.append(
-            f"there is no market data for {', '.join(reading.unknown)} in {data_folder}: known tickers are "
-            f"{', '.join(inventory.tickers[:20])}; name another folder with --data"
+        lacking = (
+            f"there is no market data for {', '.join(reading.unknown)} in {data_folder}, which has "
+            f"{', '.join(inventory.tickers[:20])}: ask for one of these, or name another folder with --data"
         )
+        if not reading.symbols:
+            raise PromptRefused(lacking)
+        notes.append(lacking)
     given = requirements is not None
     held = _requirements_file(requirements) if requirements is not None else reading.requirements
     start, end = _period(config, reading, inventory)
@@ -292,7 +297,7 @@ def _backtest(folder: Path, request: Request, show: Show) -> Backtest | None:
 def _versions(folder: Path) -> dict[str, str]:
     from llm_plugin.runs.backtest import write_versions
 
-    path = folder / "versions.json"
+    path = folder / VERSIONS
     write_versions(path)
     return dict(json.loads(path.read_text(encoding="utf-8")))
 
