@@ -126,8 +126,7 @@ def generate(
         if record.resumed:
             show("note", text=f"goes on from {folder}: {record.resumed} answers and verdicts are known already")
         try:
-            with judge(data_folder) as opened:
-                outcome = run_chain(request, config, opened, record, show, opener or _open)
+            outcome = _run(request, config, judge, record, show, opener or _open)
             _refuse_silence(outcome, folder)
             backtest = _write(folder, output, request, config, outcome, show)
             passed = outcome.passed
@@ -193,6 +192,17 @@ def default_folder(prompt: str, parent: Path) -> Path:
         if not folder.exists():
             return folder
     raise ConfigError(f"{parent} holds 999 strategies of this name: name a folder with -o")
+
+
+def _run(
+    request: Request, config: GenerateConfig, judge: JudgeMaker, record: Record, show: Show, opener: Opener
+) -> Outcome:
+    with judge(request.data_folder) as opened:
+        try:
+            return run_chain(request, config, opened, record, show, opener)
+        except KeyboardInterrupt:
+            show("note", text="stopping; a file that is being judged is left, everything before it is kept")
+            raise
 
 
 def _open(text: str, options: ModelOptions) -> StrategyModel:
