@@ -214,7 +214,7 @@ def calibrate(
 
     folder = find_data_folder(Path.cwd(), data)
     given = [task for task in load_tasks(tasks or shipped_tasks()) if task.id.startswith(part)]
-    mutants = planted(given, folder, kind)
+    mutants = planted(given, folder, kind, most=most, seed=seed)
     target = output or Path("benchmarks") / "calibration"
     total = len(mutants) + sum(1 + len(task.alternatives) for task in given if task.reference)
     done = {"count": 0}

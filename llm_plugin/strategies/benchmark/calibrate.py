@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,13 +98,17 @@ class Calibration:
         }
 
 
-def planted(tasks: Sequence[Task], data_folder: Path, kinds: Sequence[str] = ()) -> list[Mutant]:
+def planted(
+    tasks: Sequence[Task], data_folder: Path, kinds: Sequence[str] = (), *, most: int | None = None, seed: int = 0
+) -> list[Mutant]:
     """Return the mutants of all tasks.
 
     Args:
         tasks: With references.
         data_folder: Where the market data lies.
         kinds: Only these; empty is all.
+        most: Draw so many by chance; None is all.
+        seed: Of the draw.
 
     Raises:
         DataError: An unknown kind.
@@ -112,7 +117,11 @@ def planted(tasks: Sequence[Task], data_folder: Path, kinds: Sequence[str] = ())
         if kind not in KINDS:
             raise DataError(f"no mutant is of kind {kind!r}; kinds: {', '.join(KINDS)}")
     mutants = [mutant for task in tasks for mutant in mutants_of(task, data_folder)]
-    return [mutant for mutant in mutants if not kinds or mutant.kind in kinds]
+    chosen = [mutant for mutant in mutants if not kinds or mutant.kind in kinds]
+    if most is None or most >= len(chosen):
+        return chosen
+    places = random.Random(seed).sample(range(len(chosen)), most)  # noqa: S311 - a draw that can be repeated
+    return [chosen[place] for place in places]
 
 
 def calibrate(
