@@ -98,7 +98,8 @@ def test_attacks_that_get_through(record_figure: Record, tmp_path: Path, monkeyp
         ):
             honest = judge.judge(Candidate(HONEST))
             assert honest.reached == 5
-            for attack in VERDICT_ATTACKS.values():
+            # Verdicts are attacked where Python's hook does not help.
+            for attack in VERDICT_ATTACKS.values() if switches == {"use_audit": False} else ():
                 tried += 1
                 escapes += attack.escaped(judge.judge(Candidate(attack.source)), honest)
             port = server.getsockname()[1]
@@ -109,5 +110,5 @@ def test_attacks_that_get_through(record_figure: Record, tmp_path: Path, monkeyp
             got = reason.partition("GOT [")[2].partition("]")[0]
             escapes += len([name for name in got.split("', '") if name])
             escapes += (outside / "victim").read_text() != "whole"
-    assert tried >= 3 * 40
+    assert tried >= 4 * 40
     record_figure("sandbox_escapes", escapes, f"of {tried} attacks", 0, "lower")
