@@ -193,6 +193,8 @@ def calibrate(
     tasks: Path | None = _TASKS,
     kind: list[str] = typer.Option([], "--kind", help="Only mutants of this kind; may be repeated."),
     part: str = typer.Option("", help="Only tasks whose id begins so."),
+    most: int | None = typer.Option(None, min=1, help="Draw so many mutants by chance; default: all."),
+    seed: int = typer.Option(0, min=0, help="Of the draw."),
     output: Path | None = typer.Option(
         None, "-o", "--output", help="Folder of the results; default: benchmarks/calibration."
     ),
