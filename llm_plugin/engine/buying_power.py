@@ -47,6 +47,8 @@ __all__ = [
     "reserved_by",
 ]
 
+_BUY, _SELL = OrderDirection.BUY, OrderDirection.SELL
+
 
 class BuyingPowerModel(LeanObject):
     """Margin = value / leverage."""
@@ -100,9 +102,7 @@ class BuyingPowerModel(LeanObject):
         total = portfolio.exact_total
         result = portfolio.exact_margin_remaining_of(total)
         quantity = security.holdings.exact_quantity
-        against = (quantity > 0 and direction == OrderDirection.SELL) or (
-            quantity < 0 and direction == OrderDirection.BUY
-        )
+        against = (quantity > 0 and direction == _SELL) or (quantity < 0 and direction == _BUY)
         if against:
             result += self.maintenance_margin(security) + self.initial_margin(security, abs(quantity))
         result -= total * self.required_free

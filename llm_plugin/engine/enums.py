@@ -155,15 +155,15 @@ class OrderStatus(LeanEnum):
 
     def is_open(self) -> bool:
         """True until filled, canceled or invalid."""
-        return self.value not in (3, 5, 7)
+        return self._value_ not in (3, 5, 7)
 
     def is_closed(self) -> bool:
         """True once filled, canceled or invalid."""
-        return self.value in (3, 5, 7)
+        return self._value_ in (3, 5, 7)
 
     def is_fill(self) -> bool:
         """True for full and partial fills."""
-        return self in (OrderStatus.FILLED, OrderStatus.PARTIALLY_FILLED)
+        return self._value_ in (2, 3)
 
     IsOpen, IsClosed, IsFill = is_open, is_closed, is_fill
 

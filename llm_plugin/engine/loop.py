@@ -57,7 +57,7 @@ class TimeLoop:
         self.manager = manager
         self.sampler = sampler
         self.bars = 0
-        self._on_progress = on_progress
+        self.on_progress = on_progress
         self._slices = 0
         self._clock, self._portfolio = core.clock, core.portfolio
         self._schedule = core.algorithm.schedule
@@ -399,10 +399,10 @@ class TimeLoop:
 
     def tell_progress(self, now: int) -> None:
         """Report every so many moments."""
-        if self._on_progress is None:
+        if self.on_progress is None:
             return
         self._slices += 1
         if self._slices % _PROGRESS_EVERY == 0:
             span = max(1, self.manager.end_us - self.manager.start_us)
             fraction = min(1.0, (now - self.manager.start_us) / span)
-            self._on_progress(Progress(self.core.clock.aware_utc, self.bars, fraction))
+            self.on_progress(Progress(self.core.clock.aware_utc, self.bars, fraction))

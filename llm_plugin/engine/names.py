@@ -113,6 +113,12 @@ class LeanObject(metaclass=LeanType):
 
 
 class _LeanEnumMeta(EnumMeta):
+    def __init__(cls, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Python 3.11 goes through a descriptor written in Python for each look at a member.
+        for name, member in cls._member_map_.items():
+            type.__setattr__(cls, name, member)
+
     def __getattr__(cls, name: str) -> Any:
         if not name.startswith("_"):
             member: Any = cls.__members__.get(snake(name).upper())

@@ -15,14 +15,15 @@ from llm_plugin.engine.names import LeanObject, pascal
 
 __all__ = ["ModifiedFillQuantityOrderFee", "OrderEvent", "OrderFee", "OrderSubmissionData", "direction_of"]
 
+_BUY, _SELL, _HOLD = OrderDirection.BUY, OrderDirection.SELL, OrderDirection.HOLD
 _PRICES = ("_limit_price", "_stop_price", "_trigger_price", "_trailing_amount")
 
 
 def direction_of(quantity: Decimal) -> OrderDirection:
     """Return the side of a signed quantity."""
     if quantity > 0:
-        return OrderDirection.BUY
-    return OrderDirection.SELL if quantity < 0 else OrderDirection.HOLD
+        return _BUY
+    return _SELL if quantity < 0 else _HOLD
 
 
 class OrderSubmissionData(LeanObject):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from llm_plugin.engine.enums import AlgorithmStatus
+from llm_plugin.engine.enums import AlgorithmStatus, SecurityType
 from llm_plugin.engine.quiet_moments import QuietMoments
 from llm_plugin.engine.slices import Slice
 from llm_plugin.engine.zones import HOUR_US, MINUTE_US
@@ -16,6 +16,7 @@ __all__ = ["MARGIN_CHECK_US", "PlainMoments"]
 
 MARGIN_CHECK_US = 5 * MINUTE_US
 _FAR = 1 << 62
+_CRYPTO = SecurityType.CRYPTO
 _RUNNING = AlgorithmStatus.RUNNING
 _NOTHING: list[tuple[Any, Any]] = []
 
@@ -97,6 +98,7 @@ class PlainMoments:
             loop.next_hour = (now // HOUR_US + 1) * HOUR_US
             loop.on_the_hour()
         self._portfolio._total = None
+        plain = True
         worked = transactions._needs_scan or transactions._queue
         if worked:
             transactions.process_synchronous_events()
@@ -110,13 +112,14 @@ class PlainMoments:
         if worked:
             loop.tell_user(data, updates, _NOTHING)
         elif points:
-            self._tell(data, updates)
+            plain = self._tell(data, updates)
         if transactions._needs_scan or transactions._queue:
             transactions.process_synchronous_events()
         if now >= sampler.due_us or sampler.capacity.watched:
             sampler.on_slice(now)
-        loop.tell_progress(now)
-        return loop.value > 1.0 and (self._is_plain() if points or worked else True)
+        if loop.on_progress is not None:
+            loop.tell_progress(now)
+        return plain and loop.value > 1.0 and not (worked and not self._is_plain())
 
     def _update(self, updates: list[tuple[Any, Any]]) -> list[Any]:
         """Let prices follow; return what the user gets to see."""
@@ -138,22 +141,46 @@ class PlainMoments:
                 security = stream.security
                 security.has_data = True
                 security._fixed = None
-                if held or security.volatility_model is not None:
+                # A quote that sets no price tells an open trade nothing.
+                fresh = security.cache.source is point or security.type is _CRYPTO
+                if (held and fresh) or security.volatility_model is not None:
                     loop.notice(security, point)
         loop.bars += len(points)
         if held and priced:
             loop.keep_value()
         return points
 
-    def _tell(self, data: Slice, updates: list[tuple[Any, Any]]) -> None:
-        """Consolidators, the user, the framework."""
-        loop, consolidators = self._loop, self._consolidators
-        if consolidators.configs:
-            consolidators.tell(updates)
+    def _tell(self, data: Slice, updates: list[tuple[Any, Any]]) -> bool:
+        """Consolidators, the user, the framework; return whether the next moment can be plain."""
+        loop = self._loop
+        if self._consolidators.configs:
+            self._advance(updates)
         if loop.on_data is not None:
             loop.on_data(data)
+        if self._is_plain():
+            return True
         framework = self._framework
         if framework.refreshes:
             self._core.universes.refresh(data._us)
         if not framework.is_idle or self._insights.total_count:
             framework.on_slice(data)
+        return False
+
+    def _advance(self, updates: list[tuple[Any, Any]]) -> None:
+        """Let indicators that follow a stream see its bar; the other consolidators are told."""
+        others = []
+        for entry in updates:
+            stream = entry[0]
+            config = stream.config
+            lane = config.lane
+            if (
+                lane is not None
+                and lane.stream is stream
+                and lane.row < lane.count
+                and lane.followed == lane.size == len(config.consolidators)
+            ):
+                lane.row += 1
+            elif config.consolidators:
+                others.append(entry)
+        if others:
+            self._consolidators.tell(others)

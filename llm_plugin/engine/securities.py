@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Security", "SecurityCache", "SecurityExchange"]
 
+# A look at a member of an enumeration costs as much as several of anything else.
+_CRYPTO = SecurityType.CRYPTO
+
 
 class Security(LeanObject):
     """A subscribed instrument."""
@@ -83,7 +86,7 @@ class Security(LeanObject):
         """Last price, exact."""
         cache = self.cache
         source = cache.source
-        if self.type == SecurityType.CRYPTO and cache.trade is not None:
+        if self.type is _CRYPTO and cache.trade is not None:
             source = cache.trade
         if source is None:
             return self._fixed if self._fixed is not None else ZERO
@@ -96,7 +99,7 @@ class Security(LeanObject):
     def near_price(self) -> float:
         """Last price as a float, without exact arithmetic."""
         source = self.cache.source
-        if self._fixed is not None or source is None or self.type is SecurityType.CRYPTO:
+        if self._fixed is not None or source is None or self.type is _CRYPTO:
             return float(self.exact_price)
         return float(source.value)
 
@@ -110,7 +113,7 @@ class Security(LeanObject):
     def exact_close(self) -> Decimal:
         """Close of the last bar, exact."""
         source = self.cache.source
-        if source is None or self._fixed is not None or source is self._exact_of or self.type != SecurityType.CRYPTO:
+        if source is None or self._fixed is not None or source is self._exact_of or self.type is not _CRYPTO:
             return self.exact_price
         return source.exact("value")  # type: ignore[no-any-return]
 

@@ -52,6 +52,11 @@ if TYPE_CHECKING:
 
 __all__ = ["TransactionManager"]
 
+_CRYPTO = SecurityType.CRYPTO
+_SUBMITTED, _UPDATE_SUBMITTED = OrderStatus.SUBMITTED, OrderStatus.UPDATE_SUBMITTED
+_FILLED, _CANCELED, _INVALID = OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.INVALID
+_CANCEL_PENDING = OrderStatus.CANCEL_PENDING
+
 
 class TransactionManager(OrderScan, OrderQueries):
     """`self.transactions` of an algorithm."""
@@ -302,20 +307,20 @@ class TransactionManager(OrderScan, OrderQueries):
     def _handle(self, event: OrderEvent, order: Order) -> None:
         ticket = self._tickets[order.id]
         event.ticket = ticket
-        if event.status not in (OrderStatus.CANCEL_PENDING, OrderStatus.INVALID):
+        if event.status not in (_CANCEL_PENDING, _INVALID):
             self._before_cancel.pop(order.id, None)
-        if order.status not in (OrderStatus.FILLED, OrderStatus.CANCELED) or event.status != OrderStatus.INVALID:
+        if order.status not in (_FILLED, _CANCELED) or event.status != _INVALID:
             order.status = event.status
         if order.status.is_closed():
             self._open.pop(order.id, None)
         order.events += 1
         event.id = order.events
         now = self.utc_time
-        if event.status == OrderStatus.CANCELED:
+        if event.status == _CANCELED:
             order.canceled_time = now
         elif event.status.is_fill():
             order.last_fill_time = now
-        elif event.status in (OrderStatus.SUBMITTED, OrderStatus.UPDATE_SUBMITTED) and ticket.update_requests:
+        elif event.status in (_SUBMITTED, _UPDATE_SUBMITTED) and ticket.update_requests:
             order.last_update_time = now
         event.copy_order_fields(order)
         event.fill_price_currency = event.fill_price_currency or order.price_currency
@@ -332,7 +337,7 @@ class TransactionManager(OrderScan, OrderQueries):
     def _adjust_for_base_fee(self, event: OrderEvent) -> None:
         security = self._algorithm.securities[event.symbol]
         base, fee = security.base_currency, event.order_fee.value
-        crypto = security.type == SecurityType.CRYPTO
+        crypto = security.type is _CRYPTO
         if crypto and base is not None and fee.exact_amount and fee.currency == base.symbol:
             if event.exact_fill_quantity > 0:
                 event.fill_quantity = event.exact_fill_quantity - fee.exact_amount

@@ -26,8 +26,9 @@ for project in sys.argv[2:]:
     run_backtest(Path(project), data_folder=Path(sys.argv[1]), results_folder=Path(project) / "alone")
 """
 FIRST_BAR = """
-import os, time
 from AlgorithmImports import *
+import os
+import time  # after the star: LEAN's imports have a `time` of their own
 
 
 class FirstBar(QCAlgorithm):

@@ -17,6 +17,7 @@ from llm_plugin.engine.names import LeanObject
 __all__ = ["Trade", "TradeBuilder", "TradeStatistics"]
 
 _MARGIN = 1e-9
+_LONG = TradeDirection.LONG
 _ID_SPACE = uuid.UUID("0b0b2a52-1d2c-5c0e-8f0c-5a8c7d1f2e30")
 
 
@@ -89,11 +90,34 @@ class _Position:
         low, high = self.lowest, self.highest
         for item in self.open:
             entry, best, worst = item.trade.entry_price, item.best, item.best - item.drawdown
-            if item.trade.direction == TradeDirection.LONG:
+            if item.trade.direction is _LONG:
                 low, high = max(low, entry + worst), min(high, entry + best)
             else:
                 low, high = max(low, entry - best), min(high, entry - worst)
         margin = _MARGIN * float(abs(self.highest))
+        self.quiet_low, self.quiet_high = float(low) + margin, float(high) - margin
+
+    def follow(self, price: Decimal) -> None:
+        """Take a price where one trade is open: what `observe` and `settle` do, as far as it can have changed."""
+        item = self.open[0]
+        entry, long = item.trade.entry_price, item.trade.direction is _LONG
+        if price > self.highest:
+            self.highest = price
+        elif price < self.lowest:
+            self.lowest = price
+        profit = price - entry if long else entry - price
+        if profit >= item.best:
+            item.best = profit
+        elif item.best - profit > item.drawdown:
+            item.drawdown = item.best - profit
+        else:
+            return
+        worst = item.best - item.drawdown
+        if long:
+            low, high = max(self.lowest, entry + worst), min(self.highest, entry + item.best)
+        else:
+            low, high = max(self.lowest, entry - item.best), min(self.highest, entry - worst)
+        margin = _MARGIN * float(abs(price))
         self.quiet_low, self.quiet_high = float(low) + margin, float(high) - margin
 
 
@@ -130,12 +154,15 @@ class TradeBuilder(LeanObject):
         position = self._positions.get(symbol)
         if position is None:
             return
+        if len(position.open) == 1:
+            position.follow(price)
+            return
         if price > position.highest:
             position.highest = price
         elif price < position.lowest:
             position.lowest = price
         for item in position.open:
-            long = item.trade.direction == TradeDirection.LONG
+            long = item.trade.direction is _LONG
             item.observe(price - item.trade.entry_price if long else item.trade.entry_price - price)
         position.settle()
 
@@ -173,7 +200,7 @@ class TradeBuilder(LeanObject):
             self._positions[symbol] = _Position([opened], fill_price, fill_price)
             return
         self.set_market_price(symbol, fill_price)
-        long = position.open[0].trade.direction == TradeDirection.LONG
+        long = position.open[0].trade.direction is _LONG
         if (fill_quantity > 0) == long:
             position.open.append(_opened(symbol, utc_time, fill_price, fill_quantity, order_id, fee))
             position.settle()
@@ -222,7 +249,7 @@ class TradeBuilder(LeanObject):
 
     def _measure(self, trade: Trade, position: _Position, item: _Open, rate: Decimal) -> None:
         size = trade.quantity * rate
-        if trade.direction == TradeDirection.LONG:
+        if trade.direction is _LONG:
             profit, worst, best = (
                 trade.exit_price - trade.entry_price,
                 position.lowest - trade.entry_price,
@@ -244,7 +271,7 @@ class TradeBuilder(LeanObject):
 
 
 def _opened(symbol: Any, time: datetime, price: Decimal, quantity: Decimal, order_id: int, fee: Decimal) -> _Open:
-    side = TradeDirection.LONG if quantity > 0 else TradeDirection.SHORT
+    side = _LONG if quantity > 0 else TradeDirection.SHORT
     return _Open(Trade(symbol, time, price, side, abs(quantity), fee, order_ids=[order_id]))
 
 
