@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from witness_sources import CLASSIC, DIP, verdict
 
 from llm_plugin.cli.app import app
 from llm_plugin.errors import BackendUnavailable, ConfigError, DataError
+from llm_plugin.strategies.benchmark.evaluate import evaluate
 from llm_plugin.strategies.benchmark.leaderboard import add_to_leaderboard, read_leaderboard
 from llm_plugin.strategies.benchmark.ratings import read_form, summarise_ratings, write_form
 from llm_plugin.strategies.benchmark.runner import RESULTS, BenchmarkOptions, run_benchmark
@@ -181,6 +183,34 @@ def test_the_command_compares_two_runs(tmp_path: Path) -> None:
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no finished benchmark"):
         read_summary(tmp_path)
+
+
+def test_a_foreign_prompt_is_judged_by_all_gates_but_the_fourth(tmp_path: Path) -> None:
+    class Judge(FakeJudge):
+        def judge_many(self, candidates: Iterable[Candidate], on_done: Any = None) -> list[Verdict]:
+            found = []
+            for candidate in candidates:
+                assert (candidate.start, candidate.end) == ("2014-01-01", "2014-12-31")
+                whole = verdict()
+                gates = tuple(replace(g, passed=None) if g.name == "means_it" else g for g in whole.gates)
+                found.append(replace(whole, gates=gates))
+                on_done(candidate, found[-1])
+            return found
+
+    foreign = [Task("p1", "foreign", 1, "buy low", origin="foreign")]
+    (sample,) = run_benchmark(FakeModel(), foreign, Judge(), tmp_path, BenchmarkOptions())
+    assert (sample.passed("trades"), sample.passed("means_it"), sample.passed("honest")) == (True, None, True)
+    scores = summarise([sample], {}, {})["scores"]
+    assert scores["means_it"]["pass@1"]["value"] is None
+    assert scores["honest"]["pass@1"]["value"] == 1.0
+
+
+def test_a_choice_that_leaves_nothing_is_named(tmp_path: Path) -> None:
+    save_tasks(TASKS, tmp_path / "tasks.jsonl")
+    with pytest.raises(DataError, match="none of the 4 tasks is left; families: trend"):
+        evaluate(
+            "references", tmp_path, BenchmarkOptions(), tasks_file=tmp_path / "tasks.jsonl", chosen=lambda _: False
+        )
 
 
 @pytest.mark.integration

@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from llm_plugin.errors import DataError
 from llm_plugin.strategies.benchmark.leaderboard import add_to_leaderboard
 from llm_plugin.strategies.benchmark.places import shipped_tasks, verdict_cache
 from llm_plugin.strategies.benchmark.runner import BenchmarkOptions, folder_name, run_benchmark
@@ -73,7 +74,11 @@ def evaluate(
     """
     from llm_plugin.strategies.judge import JudgePool
 
-    tasks = [task for task in load_tasks(tasks_file or shipped_tasks()) if chosen is None or chosen(task)]
+    given = load_tasks(tasks_file or shipped_tasks())
+    tasks = [task for task in given if chosen is None or chosen(task)]
+    if not tasks:
+        families = ", ".join(sorted({task.family for task in given}))
+        raise DataError(f"none of the {len(given)} tasks is left; families: {families}")
     opened = open_model(model, options=model_options)
     folder = output or Path("benchmarks") / folder_name(model, options, tasks)
     with JudgePool(data_folder, jobs, verdict_cache(), dask=dask) as pool:
