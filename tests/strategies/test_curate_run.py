@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from curate_fakes import DIP, TREND, FakePool, program, row
 
-from llm_plugin.errors import ConfigError, DataError
+from llm_plugin.errors import BackendUnavailable, ConfigError, DataError
 from llm_plugin.strategies.curate.add import add_project
 from llm_plugin.strategies.curate.check import check_dataset
 from llm_plugin.strategies.curate.contamination import Benchmark
@@ -85,6 +85,16 @@ def test_a_killed_curation_goes_on_and_judges_nothing_twice(tmp_path: Path, judg
     assert len(judge.asked) == len(asked)
     curate(options(tmp_path, fresh=True))
     assert len(judge.asked) == len(asked) + 8
+
+
+def test_a_judge_that_fails_at_everything_ends_the_curation_and_its_verdicts_are_not_kept(
+    tmp_path: Path, judge: type[FakePool]
+) -> None:
+    judge.decides = staticmethod(lambda candidate: "backtests" if len(judge.asked) > 3 else "")
+    with pytest.raises(BackendUnavailable, match=r"40 strategies in a row failed.*'backtests': it failed"):
+        curate(options(tmp_path, per_family=100))
+    kept = (tmp_path / "cache" / "admissions.jsonl").read_text().splitlines()
+    assert len(kept) == 3
 
 
 def test_a_family_that_gives_no_more_ends_the_search(tmp_path: Path, judge: type[FakePool]) -> None:

@@ -8,12 +8,14 @@ import os
 from pathlib import Path
 from typing import Any
 
-from llm_plugin.errors import StoreUnavailable
+from llm_plugin.errors import BackendUnavailable, StoreUnavailable
 from llm_plugin.strategies.curate.examples import Example
 
-__all__ = ["Admissions", "example_key"]
+__all__ = ["FILE", "IN_A_ROW", "Admissions", "example_key"]
 
 FILE = "admissions.jsonl"
+IN_A_ROW = 40
+"""So many failures without an admission between them say that the judge is broken, not the strategies."""
 
 
 def example_key(example: Example) -> str:
@@ -33,6 +35,8 @@ class Admissions:
     def __init__(self, folder: Path | None) -> None:
         self._path = folder / FILE if folder is not None else None
         self._known = self._read()
+        self._waiting: list[str] = []
+        self._failed = 0
 
     def _read(self) -> dict[str, dict[str, Any]]:
         if self._path is None or not self._path.is_file():
@@ -55,23 +59,36 @@ class Admissions:
         return self._known.get(example_key(example))
 
     def put(self, example: Example, orders: int, gate: str, reason: str) -> None:
-        """Keep a verdict; it is on the disk when this returns.
+        """Keep a verdict: an admission at once, a failure with the next admission, see `settle`.
 
         Raises:
+            BackendUnavailable: Too many failed in a row: then it is not they who are broken.
             StoreUnavailable: It cannot be written.
         """
         key = example_key(example)
         entry = {"orders": orders, "gate": gate, "reason": reason}
         self._known[key] = entry
-        if self._path is None:
+        self._failed = self._failed + 1 if gate else 0
+        self._waiting.append(json.dumps({"key": key, "id": example.row.id, **entry}))
+        if self._failed >= IN_A_ROW:
+            raise BackendUnavailable(
+                f"{self._failed} strategies in a row failed, the last one at the gate '{gate}': {reason}; "
+                "the judge or the data folder is broken: mend it and run again; these failures are not kept"
+            )
+        if not gate:
+            self.settle()
+
+    def settle(self) -> None:
+        """Write what waits; it is on the disk when this returns."""
+        lines, self._waiting = self._waiting, []
+        if self._path is None or not lines:
             return
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            # A line of its own also after half a one.
+            text = ("" if self._whole() else "\n") + "".join(line + "\n" for line in lines)
             with self._path.open("a", encoding="utf-8") as stream:
-                # A line of its own also after half a one.
-                stream.write(
-                    ("" if self._whole() else "\n") + json.dumps({"key": key, "id": example.row.id, **entry}) + "\n"
-                )
+                stream.write(text)
                 stream.flush()
                 os.fsync(stream.fileno())
         except OSError as error:

@@ -101,6 +101,7 @@ def admit(
         tell(admission)
 
     pool.judge_many(candidates(), done)
+    kept.settle()
 
 
 def _known(example: Example, entry: Mapping[str, Any]) -> Admission:
