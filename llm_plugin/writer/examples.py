@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from llm_plugin.errors import TrainingFailed
 from llm_plugin.writer.chat import ChatFormat
@@ -59,20 +58,26 @@ def encode_rows(rows: Sequence[StrategyRow], chat: ChatFormat, max_tokens: int) 
     return _checked(ids, labels, len(rows), max_tokens)
 
 
-def encode_texts(texts: Sequence[Sequence[str]], tokenizer: Any, max_tokens: int) -> Examples:
-    """Encode plain texts: parts after one another, each with its begin and end; every token is learned.
+def encode_texts(texts: Sequence[tuple[str, str]], chat: ChatFormat, max_tokens: int) -> Examples:
+    """Encode the base's texts: code alone, every token learned; behind brackets, the code only.
+
+    Args:
+        texts: What stands in the brackets (empty = no brackets), and code.
+        chat: Of the stand-in.
+        max_tokens: Texts beyond it are left out whole.
 
     Raises:
         TrainingFailed: No text is left.
     """
-    ids = []
-    for parts in texts:
-        encoded: list[int] = [tokenizer.bos_token_id]
-        for part in parts:
-            encoded += [*tokenizer(part, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
-        if len(encoded) <= max_tokens:
-            ids.append(encoded)
-    return _checked(ids, [list(row) for row in ids], len(texts), max_tokens)
+    ids: list[list[int]] = []
+    labels: list[list[int]] = []
+    for inside, code in texts:
+        answer = chat.answer_ids(code)
+        prompt = chat.prompt_ids([{"role": "user", "content": inside}]) if inside else [chat.tokenizer.bos_token_id]
+        if len(prompt) + len(answer) <= max_tokens:
+            ids.append(prompt + answer)
+            labels.append([IGNORED] * len(prompt) + answer)
+    return _checked(ids, labels, len(texts), max_tokens)
 
 
 def arranged(examples: Examples, batch: int, seed: int) -> Examples:

@@ -14,6 +14,7 @@ from llm_plugin.writer.variations import tickers_of, varied
 
 __all__ = ["TEMPLATE", "base_texts", "build_code_tokenizer", "spread_weights"]
 
+_BRACKETS, _OTHER_LINES = 0.5, 0.3
 _OPEN, _CLOSE = "[INST]", "[/INST]"
 TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}{% if message['role'] == 'assistant' %}"
@@ -72,22 +73,24 @@ def build_code_tokenizer(texts: Sequence[str], folder: Path, vocabulary: int, ma
     return PreTrainedTokenizerFast.from_pretrained(str(folder))
 
 
-def base_texts(rows: Sequence[StrategyRow], seed: int) -> list[list[str]]:
-    """Return one epoch of the base's texts: each row's code, without instructions, with other tickers and numbers.
+def base_texts(rows: Sequence[StrategyRow], seed: int) -> list[tuple[str, str]]:
+    """Return one epoch of the base's texts: (what stands in the brackets, code); no instruction is among them.
 
-    Before half of them stand their own lines with numbers and names, shuffled: whoever looks back reads them there.
+    Every code has other tickers and numbers. In the brackets before half of them stand lines of that very code,
+    shuffled: a base that looks there can be taught to look at a request. The other half has no brackets.
     """
     rng, pool = random.Random(seed), tickers_of(rows)  # noqa: S311 - for texts, not for secrets
     made = []
     for row in rng.sample(list(rows), len(rows)):
         code = varied(row, pool, rng).completion
-        if rng.random() < 0.5:
-            made.append([code])
-        else:
-            lines = [line.strip() for line in code.splitlines() if any(c.isdigit() or c == '"' for c in line)]
-            rng.shuffle(lines)
-            made.append(["\n".join(lines), code])
+        lines = [line for line in code.splitlines() if _says_something(line) or rng.random() < _OTHER_LINES]
+        rng.shuffle(lines)
+        made.append(("\n".join(lines) if rng.random() < _BRACKETS else "", code))
     return made
+
+
+def _says_something(line: str) -> bool:
+    return '"' in line or any(character.isdigit() for character in line)
 
 
 def spread_weights(model: Any) -> None:

@@ -23,6 +23,7 @@ from llm_plugin.reasoning.model_folder import (
 )
 from llm_plugin.training.finish import package_versions
 from llm_plugin.training.job import run_folder
+from llm_plugin.writer.chat import ChatFormat
 from llm_plugin.writer.examples import encode_texts
 from llm_plugin.writer.job import NO_MARKET_DATA, SftJob
 from llm_plugin.writer.network import base_texts, build_code_tokenizer, spread_weights
@@ -102,13 +103,14 @@ def _encoded(
 ) -> tuple[SftSettings, Any, Any]:
     """Return settings for TRL, and texts for as many epochs as the steps need."""
     learned, seed = split_rows(rows, "train"), job.settings.seed
-    once = encode_texts(base_texts(learned, seed), tokenizer, plan.context)
+    chat = ChatFormat(tokenizer)
+    once = encode_texts(base_texts(learned, seed), chat, plan.context)
     batch = max(1, round(plan.batch_tokens * len(once) / once.tokens))
     epochs = -(-plan.steps * batch // max(1, len(once)))
     texts = [text for epoch in range(epochs) for text in base_texts(learned, seed + epoch)]
-    examples = encode_texts(texts, tokenizer, plan.context)
+    examples = encode_texts(texts, chat, plan.context)
     seen = split_rows(rows, "validation")[:VALIDATION]
-    validation = encode_texts([[row.completion] for row in seen], tokenizer, plan.context) if seen else None
+    validation = encode_texts([("", row.completion) for row in seen], chat, plan.context) if seen else None
     settings = SftSettings(
         epochs=1.0,
         max_steps=plan.steps,

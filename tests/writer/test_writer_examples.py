@@ -66,13 +66,16 @@ def test_base_reads_code_and_no_instruction(rows: list[StrategyRow], tokenizer: 
     assert len(texts) == len(rows)
     assert texts == base_texts(rows, 3) != base_texts(rows, 4)
     said = "\n".join(part for parts in texts for part in parts)
+    both = [(inside.splitlines(), code) for inside, code in texts if inside]
+    assert 0.3 < len(both) / len(texts) < 0.7
+    assert all(line in code for lines, code in both for line in lines)
     assert "Buy " not in said
     assert "go long" not in said
-    encoded = encode_texts(texts, tokenizer, 2000)
-    assert encoded.columns["labels"] == encoded.columns["input_ids"]
-    assert all(
-        ids[0] == tokenizer.bos_token_id and ids[-1] == tokenizer.eos_token_id for ids in encoded.columns["labels"]
-    )
+    encoded = encode_texts(texts, ChatFormat(tokenizer), 2000)
+    for (_, code), ids, labels in zip(texts, *encoded.columns.values(), strict=True):
+        assert ids.count(tokenizer.bos_token_id) == 1
+        assert tokenizer.decode([token for token in labels if token != IGNORED][:-1]) == code
+        assert ids[-1] == labels[-1] == tokenizer.eos_token_id
 
 
 def test_digits_and_symbols_are_the_same_tokens_in_a_question_and_in_code(tokenizer: Any) -> None:
