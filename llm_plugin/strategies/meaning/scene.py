@@ -36,7 +36,7 @@ def _lookback(wanted: Requirements) -> int:
     return max(longest_window(conditions_of(wanted)) * 4, *(4 * period for period in periods), 20) + 20
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=96)
 def _evaluator(
     folder: str,
     symbols: tuple[str, ...],
