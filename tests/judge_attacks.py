@@ -164,6 +164,10 @@ _ORDER = (
     '{"k": "order", "t": 1391115600000000, "n": -1, "z": false, "id": 1, "s": "SPY R735QTJ8XC9X", "y": 4, "q": "%s", '
     '"p": {}, "tag": "", "f": "GoodTilCanceled", "c": "OrderProperties", "o": {}, "a": false, "g": null}'
 )
+_ADD = (
+    '{"k": "add", "t": 0, "s": "SPY R735QTJ8XC9X", "ticker": "%s", "y": 1, "m": "usa", "r": 4, "ff": true, "x": false, '
+    '"norm": 1, "lev": 2.0}'
+)
 _END = '{"k": "end", "kind": "", "message": "", "member": "", "bars": 60}'
 _PEEKING = """
 up = FUTURE(self)
@@ -272,6 +276,8 @@ VERDICT_ATTACKS: dict[str, Attack] = {
     "order without end": Attack(
         strategy(more=f"def on_end_of_algorithm(self): tell({_ORDER % ('9' * 59)!r})", top=_CHANNEL), _runs
     ),
+    "a path as a ticker": Attack(strategy(f"tell({_ADD % '../../../../etc/passwd'!r})", top=_CHANNEL), _other_account),
+    "another company's identity": Attack(strategy(f"tell({_ADD % 'IBM'!r})", top=_CHANNEL), _other_account),
     "deep nesting": Attack(strategy("tell('[' * 200000)", top=_CHANNEL), _runs),
     "no text": Attack(strategy("tell(bytes(range(128, 256)) * 100)", top=_CHANNEL), _runs),
     "huge number": Attack(strategy("tell('{\"k\": \"end\", \"bars\": ' + '9' * 10000 + '}')", top=_CHANNEL), _runs),

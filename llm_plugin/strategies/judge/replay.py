@@ -32,6 +32,7 @@ from llm_plugin.engine.tickets import SubmitOrderRequest, UpdateOrderFields
 from llm_plugin.engine.time_in_force import TimeInForce
 from llm_plugin.engine.zones import from_us
 from llm_plugin.errors import AlgorithmError, LeanLlmError
+from llm_plugin.strategies.judge.identity import named_symbol, subscribed_symbol
 from llm_plugin.strategies.judge.models import ROLES, rebuild
 from llm_plugin.strategies.judge.script import Action, BadScript, Model, Script, Subscription
 
@@ -199,7 +200,7 @@ class Player:
         self._subscribe_until(0)
         if world.benchmark is not None:
             kind, ticker, market = world.benchmark
-            core.benchmark_request = core.make_symbol(ticker, SecurityType(kind), market)
+            core.benchmark_request = named_symbol(core, kind, ticker, market)
         elif world.constant_benchmark:
             algorithm.set_benchmark(lambda time: 0)
         arrivals = sorted({stream.utc_us for stream in self._script.subscriptions if stream.utc_us})
@@ -251,7 +252,11 @@ class Player:
 
     def finish(self) -> None:
         """Send what is left."""
-        while self._next < len(self._script.actions):
+        actions, now = self._script.actions, self._core.clock.utc_us
+        while self._next < len(actions):
+            if actions[self._next].utc_us > now:
+                self._lose(f"{len(actions) - self._next} requests are of a time after the end")
+                return
             self._send_next()
 
     def _send_next(self) -> None:
@@ -282,14 +287,14 @@ class Player:
             self._subscribed += 1
             if (stream.sid, stream.resolution) in self._seen:
                 continue
-            self._seen.add((stream.sid, stream.resolution))
-            self._subscribe(stream)
+            try:
+                self._subscribe(stream)
+                self._seen.add((stream.sid, stream.resolution))
+            except (LeanLlmError, ValueError, KeyError, TypeError) as error:
+                self._lose(f"{stream.ticker}: {error}")
 
     def _subscribe(self, stream: Subscription) -> None:
-        core = self._core
-        symbol = core.make_symbol(stream.ticker, SecurityType(stream.kind), stream.market)
-        if str(symbol.id) != stream.sid:
-            raise AlgorithmError(f"{stream.sid} is not {stream.ticker} in this data folder")
+        symbol = subscribed_symbol(self._core, stream.kind, stream.ticker, stream.market, stream.sid)
         given = {
             "resolution": Resolution(stream.resolution),
             "fill_forward": stream.fill_forward,
