@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import llm_plugin
 from llm_plugin.alphas.lowering import GROUPS, lookback_days, meaning
+from llm_plugin.data.shipped import shipped_dataset
 from llm_plugin.errors import ConfigError, DataError
 from llm_plugin.formulas import Name, walk
 
@@ -47,10 +47,9 @@ def dataset_folder() -> Path:
     Raises:
         DataError: The installation lacks it.
     """
-    package = Path(llm_plugin.__file__).parent
-    for folder in (package / "_worldquant101", package.parent / "datasets" / "worldquant101"):
-        if (folder / "formulas.csv").is_file():
-            return folder
+    folder = shipped_dataset("worldquant101", "formulas.csv")
+    if folder is not None:
+        return folder
     raise DataError("the installation holds no worldquant101/formulas.csv: install lean-llm-plugin again")
 
 

@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 DATASET = Path("datasets/strategies")
-TASKS = Path("datasets/strategy_tasks")
 FOLDER = typer.Option(DATASET, "--dataset", help="Folder of the dataset.")
 DATA = typer.Option(None, help="LEAN's data folder; default: LEAN_DATA_FOLDER, lean.json, the sample.")
-BENCHMARK = typer.Option(None, help="Benchmark tasks that no row may resemble; default: datasets/strategy_tasks.")
+BENCHMARK = typer.Option(None, help="Benchmark tasks that no row may resemble; default: the shipped tasks.")
 UNSAFE = typer.Option(
     False, "--unsafe", help="Judge without a sandbox: code can then read your files and forge verdicts."
 )
@@ -129,7 +128,9 @@ def check(dataset: Path = FOLDER, benchmark: Path | None = BENCHMARK, as_json: b
 
 
 def _benchmark(given: Path | None) -> Path | None:
-    return given if given is not None else TASKS if TASKS.is_dir() else None
+    from llm_plugin.data.shipped import shipped_dataset
+
+    return given if given is not None else shipped_dataset("strategy_tasks", "tasks.jsonl")
 
 
 def _object(path: Path | None) -> Any:

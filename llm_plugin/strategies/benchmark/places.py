@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import llm_plugin
+from llm_plugin.data.shipped import shipped_dataset
 from llm_plugin.errors import ConfigError
 from llm_plugin.files import home
 
@@ -12,17 +12,17 @@ __all__ = ["answer_cache", "shipped_tasks", "verdict_cache"]
 
 
 def shipped_tasks() -> Path:
-    """Return the tasks that come with the checkout.
+    """Return the tasks that come with the project.
 
     Raises:
         ConfigError: There are none: the package was installed without its datasets.
     """
-    roots = (Path.cwd(), *Path.cwd().parents, Path(llm_plugin.__file__).resolve().parents[1])
-    for root in roots:
-        path = root / "datasets" / "strategy_tasks"
-        if (path / "tasks.jsonl").is_file():
-            return path
-    raise ConfigError("datasets/strategy_tasks is not here: run in a checkout, or name a file with --tasks")
+    folder = shipped_dataset("strategy_tasks", "tasks.jsonl")
+    if folder is not None:
+        return folder
+    raise ConfigError(
+        "no strategy_tasks are installed: install lean-llm-plugin again, or name a file with --tasks"
+    )
 
 
 def verdict_cache() -> Path:
