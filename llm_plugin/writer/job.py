@@ -13,16 +13,36 @@ from llm_plugin.errors import DataError
 from llm_plugin.files import home, write_whole
 from llm_plugin.writer.settings import SftSettings, StandinSettings
 
-__all__ = ["NO_MARKET_DATA", "SftJob", "SftResult", "standin_folders"]
+__all__ = ["NO_MARKET_DATA", "SftJob", "SftResult", "new_standin_folders", "standin_folders", "use_standin"]
 
 SPEC_VERSION = "1"
+_POINTER = "current"
 NO_MARKET_DATA = "1970-01-01T00:00:00+00:00"  # a manifest names what is the latest that was seen: no price at all
 
 
 def standin_folders() -> tuple[Path, Path]:
-    """Return where the stand-in's base and adapter are, trained or not."""
-    root = home() / "models" / "writer" / "standin"
-    return root / "base", root / "adapter"
+    """Return base and adapter of the stand-in that is in use; they are not there before one was trained."""
+    pointer = _standins() / _POINTER
+    name = pointer.read_text(encoding="utf-8").strip() if pointer.is_file() else "none"
+    return new_standin_folders(name)
+
+
+def new_standin_folders(name: str) -> tuple[Path, Path]:
+    """Return where base and adapter of one training go: a new one never touches the one in use."""
+    return _standins() / name / "base", _standins() / name / "adapter"
+
+
+def use_standin(name: str) -> None:
+    """Let `standin` mean this training from now on.
+
+    Raises:
+        StoreUnavailable: The pointer cannot be written; the one before stays in use.
+    """
+    write_whole(_standins() / _POINTER, name + "\n")
+
+
+def _standins() -> Path:
+    return home() / "models" / "writer" / "standin"
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from llm_plugin.errors import ConfigError
+from llm_plugin.files import home
 from llm_plugin.training.job import TrainingStep
 from llm_plugin.writer.estimate import (
     BaseShape,
@@ -19,7 +20,7 @@ from llm_plugin.writer.estimate import (
     shape_of,
     standin_shape,
 )
-from llm_plugin.writer.job import SftJob, SftResult, standin_folders
+from llm_plugin.writer.job import SftJob, SftResult, new_standin_folders, use_standin
 from llm_plugin.writer.process import train_writer
 from llm_plugin.writer.rows import StrategyRow, read_rows, rows_sha256, split_rows
 from llm_plugin.writer.settings import Preset, SftSettings
@@ -113,6 +114,8 @@ def run_prepared(
         StoreUnavailable: The disk is full; complete checkpoints are kept.
     """
     result = train_writer(prepared.job, on_step)
+    if prepared.job.out == _own_places(prepared.job)[1]:
+        use_standin(_own_name(prepared.job))
     if not register:
         return result, None
     from llm_plugin.registry.store import Registry
@@ -133,27 +136,35 @@ def _job(
     device: str,
     mlflow_uri: str | None,
 ) -> SftJob:
-    own_base, own_adapter = standin_folders()
     if preset.standin is None and base is None:
         raise ConfigError(f"preset {preset.name} needs --base: a folder, or a name such as {', '.join(preset.bases)}")
     digest = rows_sha256(rows)
-    chosen: Path | str = own_base if base is None else base
-    if preset.standin is not None:
-        chosen = Path(chosen)
-        target = out or (own_adapter if base is None else chosen.with_name("adapter"))
-    else:
-        name = Path(str(chosen)).name
-        target = out or own_adapter.parents[1] / "adapters" / f"{name}-{digest[:8]}"
-    return SftJob(
-        base=chosen,
+    job = SftJob(
+        base="" if base is None else Path(base) if preset.standin is not None else base,
         dataset=dataset,
         dataset_sha256=digest,
-        out=target,
+        out=Path(),
         settings=preset.sft,
         standin=preset.standin,
         device=device,
         mlflow_uri=mlflow_uri,
     )
+    if preset.standin is None:
+        name = f"{Path(str(base)).name}-{job.sha256[:12]}"
+        return replace(job, out=out or home() / "models" / "writer" / "adapters" / name)
+    own_base, own_adapter = _own_places(job)
+    if base is None:
+        return replace(job, base=own_base, out=out or own_adapter)
+    return replace(job, out=out or Path(base).with_name("adapter"))
+
+
+def _own_name(job: SftJob) -> str:
+    return job.sha256[:12]
+
+
+def _own_places(job: SftJob) -> tuple[Path, Path]:
+    """Where a stand-in goes that nobody named a place for."""
+    return new_standin_folders(_own_name(job))
 
 
 def _shape(job: SftJob, rows: list[StrategyRow]) -> tuple[BaseShape, bool]:

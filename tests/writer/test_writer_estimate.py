@@ -145,7 +145,9 @@ def test_command_refuses_a_7b_base_that_this_machine_cannot_hold(
 def test_places_follow_the_preset(tmp_path: Path, own_home: Path) -> None:
     rows = write_rows(tmp_path / "rows.jsonl.gz", toy_rows(40))
     own = prepare(PRESETS["standin"], dataset=rows, device="cpu", measure=False)
-    assert own.job.base == own_home / "models" / "writer" / "standin" / "base"
+    assert own.job.base == own_home / "models" / "writer" / "standin" / own.job.sha256[:12] / "base"
+    again = prepare(with_values(PRESETS["standin"], {"seed": "1"}), dataset=rows, device="cpu", measure=False)
+    assert again.job.out != own.job.out  # a new training never touches the one in use
     assert own.seconds is None
     assert own.base is not None
     assert not own.tokens_counted

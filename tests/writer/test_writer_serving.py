@@ -14,7 +14,7 @@ from writer_world import make_job
 from llm_plugin.errors import ConfigError, ModelError
 from llm_plugin.strategies.models import Message, StrategyModel, open_model
 from llm_plugin.writer import open_writer
-from llm_plugin.writer.job import SftJob, SftResult, standin_folders
+from llm_plugin.writer.job import SftJob, SftResult, new_standin_folders, use_standin
 from llm_plugin.writer.serving import SKELETON, WriterModel
 
 Trained = tuple[SftJob, SftResult]
@@ -106,10 +106,11 @@ def test_question_without_room_for_an_answer_is_refused(writer: WriterModel) -> 
 def test_stand_in_is_opened_by_its_name(trained: Trained, own_home: Path) -> None:
     with pytest.raises(ModelError, match=r"the stand-in is not trained yet .*lean-llm sft --preset standin"):
         open_model("standin")
-    base, adapter = standin_folders()
+    base, adapter = new_standin_folders("mine")
     base.parent.mkdir(parents=True)
     base.symlink_to(trained[0].base)
     adapter.symlink_to(trained[0].out)
+    use_standin("mine")
     tuned, plain = open_model("standin"), open_model("standin:base")
     assert tuned.name.startswith(plain.name + "+strategy-writer@")
     same = open_model(f"path:{trained[0].base}+{trained[0].out}")
