@@ -251,7 +251,7 @@ def _local_starts(raw: Ints, day: date | None, path: Path) -> Ints:
 
 
 def _strict_days(local: Ints, hours: ExchangeHours) -> tuple[Ints, Ints]:
-    known = hours.strict_days.get(key := local.tobytes())
+    known: tuple[Ints, Ints] | None = hours.strict_days.get(key := local.tobytes())
     if known is not None:
         return known
     starts, ends = np.empty_like(local), np.empty_like(local)

@@ -192,7 +192,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def _trace(result: Any) -> list[Any]:
-    trades = [{**vars(trade), "id": trade.id} for trade in result.algorithm.trade_builder.closed_trades]
+    trades = [vars(trade) for trade in result.algorithm.trade_builder.closed_trades]
     return [
         result.status,
         result.bars,

@@ -42,15 +42,7 @@ class Trade(LeanObject):
         self.profit_loss = self.mae = self.mfe = self.end_trade_drawdown = ZERO
         self.order_ids = list(order_ids)
         self.is_win = False
-        # How many trades were closed before this one; None while it is open.
-        self._number: int | None = None
-
-    @property
-    def id(self) -> str:
-        """Of a closed trade: LEAN draws a random one; that of a run of ours is always the same."""
-        if self._number is None:
-            return ""
-        return str(uuid.uuid5(_ID_SPACE, f"{self._number}|{self.symbol}|{self.entry_time}|{self.exit_time}"))
+        self.id = ""
 
     @property
     def symbols(self) -> list[Any]:
@@ -266,7 +258,10 @@ class TradeBuilder(LeanObject):
         trade.mfe = round_half_even(best * size, 2)
         trade.end_trade_drawdown = round_half_even(item.drawdown * size, 2)
         trade.is_win = trade.profit_loss > 0
-        trade._number = len(self._closed)
+        # LEAN draws a random id; a run of ours must be repeatable.
+        trade.id = str(
+            uuid.uuid5(_ID_SPACE, f"{len(self._closed)}|{trade.symbol}|{trade.entry_time}|{trade.exit_time}")
+        )
         self._closed.append(trade)
 
 
