@@ -129,7 +129,7 @@ class SftJob:
         for place in ("out", "dataset", "mlflow_uri"):
             del known[place]
         if self.standin is not None:
-            del known["base"]  # it is made from the rows and the settings
+            del known["base"], known["base_is_folder"]  # it is made from the rows and the settings
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
     @property

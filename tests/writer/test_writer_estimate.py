@@ -155,3 +155,20 @@ def test_places_follow_the_preset(tmp_path: Path, own_home: Path) -> None:
     elsewhere = prepare(smaller, base=tmp_path / "mine" / "base", dataset=rows, device="cpu", measure=False)
     assert elsewhere.job.out == tmp_path / "mine" / "adapter"
     assert elsewhere.sft.steps == 5
+
+
+def test_stand_in_is_in_use_once_its_training_is_whole(
+    tmp_path: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from types import SimpleNamespace
+
+    from llm_plugin.writer.job import standin_folders
+    from llm_plugin.writer.prepare import run_prepared
+
+    rows = write_rows(tmp_path / "rows.jsonl.gz", toy_rows(40))
+    own = prepare(PRESETS["standin"], dataset=rows, device="cpu", measure=False)
+    own.job.out.parent.mkdir(parents=True)
+    assert standin_folders() != (own.job.base, own.job.out)
+    monkeypatch.setattr("llm_plugin.writer.prepare.train_writer", lambda job, on_step: SimpleNamespace(adapter=job.out))
+    run_prepared(own)
+    assert standin_folders() == (own.job.base, own.job.out)
