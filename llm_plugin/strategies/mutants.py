@@ -38,7 +38,8 @@ _MOST: Mapping[str, int] = {"period": 3, "threshold": 2, "sign": 2, "side": 1, "
 _EQUITIES = ("SPY", "QQQ", "IWM", "EEM", "AAPL", "IBM", "BAC", "AIG")
 _SETTINGS = frozenset(
     "set_start_date set_end_date set_cash set_warm_up warm_up timedelta set_benchmark at after_market_open "
-    "before_market_close month_start month_end week_start week_end".split()
+    "before_market_close month_start month_end week_start week_end ConstantFeeModel ConstantSlippageModel "
+    "VolumeShareSlippageModel PercentFeeModel".split()
 )
 _SHARES = frozenset({"set_holdings", "calculate_order_quantity", "PortfolioTarget"})
 _NOT_DECISIONS = re.compile(

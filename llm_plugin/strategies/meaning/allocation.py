@@ -175,7 +175,7 @@ class AllocationWitness:
             return
         if window.optional and not self._held(settled):
             return
-        found = [self._expected(at) for at in window.known]
+        found = [self._expected(at) for at in self._decided(window)]
         expected = [weights for weights in found if weights is not None]
         if not expected:
             return
@@ -195,6 +195,12 @@ class AllocationWitness:
             f"{self._ranks(window.known[-1])}",
             bar=self.scene.when(self.wanted.symbols[0], window.bar),
         )
+
+    def _decided(self, window: _Window) -> tuple[int, ...]:
+        """Return the bars that the window's orders may have looked at; without orders, all that were known in it."""
+        moments = [to_us(order.created_utc) for order in self.scene.run.orders]
+        mine = {self.lead.index_at(moment) for moment in moments if window.begin_us <= moment < window.end_us}
+        return tuple(sorted(mine)) or window.known
 
     def _ordered_before(self, moment: int) -> bool:
         return any(to_us(order.created_utc) <= moment for order in self.scene.run.orders)

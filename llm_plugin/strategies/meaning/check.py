@@ -6,18 +6,20 @@ import math
 from collections.abc import Mapping, Sequence
 
 from llm_plugin.errors import DataError
+from llm_plugin.strategies.language import names_in, tree
 from llm_plugin.strategies.meaning.allocation import AllocationWitness
 from llm_plugin.strategies.meaning.reading import read_source, wrong_parameters
-from llm_plugin.strategies.meaning.scene import Scene, uses_calendar
+from llm_plugin.strategies.meaning.scene import Scene, conditions_of, uses_calendar
 from llm_plugin.strategies.meaning.signals import Counts, SymbolWitness
-from llm_plugin.strategies.requirements import Requirements, Rules
+from llm_plugin.strategies.requirements import IndicatorUse, Requirements, Rules
 from llm_plugin.strategies.tasks import Task
 from llm_plugin.strategies.trusted_run import Finding, TrustedRun
+from llm_plugin.strategies.vocabulary import FUNCTIONS
 
 __all__ = ["MEANING_VERSION", "TOLERANCES", "check_meaning"]
 
 # Raised whenever a finding could come out differently.
-MEANING_VERSION = "1"
+MEANING_VERSION = "2"
 # How much of what was seen may fail, by check: fair solutions differ by a bar here and there.
 TOLERANCES: Mapping[str, float] = {
     "entry": 0.03,
@@ -30,8 +32,8 @@ TOLERANCES: Mapping[str, float] = {
     "stop order": 0.05,
     "size": 0.05,
     "rebalance": 0.05,
-    "ranking": 0.06,
-    "weights": 0.06,
+    "ranking": 0.04,
+    "weights": 0.04,
 }
 _MOST_FINDINGS = 8
 # With fewer filled orders than this the run shows too little, and the text is read as well.
@@ -56,8 +58,8 @@ def check_meaning(source: str, task: Task, run: TrustedRun) -> list[Finding]:
     findings = [*_symbols(wanted, run), *_resolution(wanted, run), *_direction(wanted, run)]
     witnessed = _witness(wanted, run)
     findings += witnessed
-    if witnessed or sum(1 for order in run.orders if order.fills) < _TELLING:
-        findings += _indicators(source, wanted)
+    thin = bool(witnessed) or sum(1 for order in run.orders if order.fills) < _TELLING
+    findings += _indicators(source, wanted, wanted.indicators if thin else _unseen(wanted))
     return findings[:_MOST_FINDINGS]
 
 
@@ -166,14 +168,25 @@ def _judged(found: Sequence[Mapping[str, Counts]]) -> list[Finding]:
     return findings
 
 
-def _indicators(source: str, wanted: Requirements) -> list[Finding]:
+def _unseen(wanted: Requirements) -> tuple[IndicatorUse, ...]:
+    """Return the indicators that no condition, stop or size uses: no run can show them."""
+    seen = {
+        FUNCTIONS[name].indicator for text in conditions_of(wanted) for name in names_in(tree(text)) & set(FUNCTIONS)
+    }
+    if any(part is not None and part.period is not None for part in (wanted.stop, wanted.target, wanted.size)):
+        seen |= {"atr", "std"}
+    return tuple(use for use in wanted.indicators if use.name not in seen)
+
+
+def _indicators(source: str, wanted: Requirements, uses: Sequence[IndicatorUse]) -> list[Finding]:
+    if not uses:
+        return []
     reading = read_source(source)
     findings = []
-    for use in wanted.indicators:
-        parameters = dict(use.parameters)
-        wrong = wrong_parameters(reading, use.name, parameters)
+    for use in uses:
+        wrong = wrong_parameters(reading, use.name, dict(use.parameters))
         if wrong is not None:
-            asked = ", ".join(f"{key} {value:g}" for key, value in parameters.items())
+            asked = ", ".join(f"{key} {value:g}" for key, value in use.parameters)
             given = ", ".join(f"{value:g}" for value in wrong.numbers)
             reason = f"the indicator {use.name} is built with {given} (line {wrong.line}); {asked} is asked for"
             findings.append(Finding("indicators", reason, {"indicator": use.name, "line": wrong.line}))

@@ -94,6 +94,13 @@ def _indicator_of(name: str, call: ast.Call) -> str | None:
     return lower if lower in INDICATORS and lower not in ("max", "min", "sum", "std") else None
 
 
+def _is_setting(node: ast.AST) -> bool:
+    """Whether an argument is no number by its nature: an enumeration's value, a name, nothing."""
+    if isinstance(node, ast.Attribute):
+        return isinstance(node.value, ast.Name) and node.value.id in ("Resolution", "MovingAverageType", "Field")
+    return isinstance(node, ast.Constant) and not isinstance(node.value, int | float)
+
+
 def read_source(source: str) -> Reading:
     """Read a text; one that does not parse says nothing."""
     try:
@@ -106,10 +113,14 @@ def read_source(source: str) -> Reading:
         indicator = _indicator_of(name, call)
         if indicator is None:
             continue
-        values = [constants.number(argument) for argument in call.args]
-        values += [constants.number(word.value) for word in call.keywords]
+        given = [*call.args, *(word.value for word in call.keywords)]
+        values = [constants.number(argument) for argument in given]
         numbers = tuple(value for value in values if value is not None)
-        found.append(IndicatorCall(indicator, numbers, bool(numbers), call.lineno))
+        own = 0 if name in _CLASSES else 1  # the symbol comes first
+        plain = all(
+            value is not None or _is_setting(node) for node, value in list(zip(given, values, strict=True))[own:]
+        )
+        found.append(IndicatorCall(indicator, numbers, bool(numbers) and plain, call.lineno))
     nodes = list(ast.walk(root))
     texts = frozenset(n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str))
     names = {node.attr.lower() for node in nodes if isinstance(node, ast.Attribute)}
