@@ -15,6 +15,7 @@ from llm_plugin.engine.margin_calls import MarginCallModel
 from llm_plugin.engine.names import find_member
 from llm_plugin.engine.plain_moments import MARGIN_CHECK_US, PlainMoments
 from llm_plugin.engine.progress import Progress
+from llm_plugin.engine.quiet_moments import nothing_settles
 from llm_plugin.engine.sampling import RunSampler
 from llm_plugin.engine.settlement import ImmediateSettlementModel, ScanSettlementModelParameters
 from llm_plugin.engine.shortable import MarginInterestRateParameters
@@ -29,10 +30,6 @@ __all__ = ["Progress", "TimeLoop"]
 _MARGIN_ALARM = 0.9
 _PROGRESS_EVERY = 2048
 _NOTHING: list[tuple[Any, Any]] = []
-
-
-def _never(symbol: Any, price: float) -> bool:
-    return False
 
 
 class TimeLoop:
@@ -91,8 +88,7 @@ class TimeLoop:
     def run(self) -> None:
         """Go through all moments; the caller handles what user code raises."""
         core, manager = self.core, self.manager
-        start = manager.start_us
-        core.clock.utc_us = start
+        core.clock.utc_us = start = manager.start_us
         self._real_start = core.clock.zone.utc(to_us(core.start))
         self._activate(start)
         self._schedule_end_of_day()
@@ -301,7 +297,8 @@ class TimeLoop:
             security.volatility_model.update(security, point)
         if self.held_before and security.holdings.exact_quantity:
             builder = self.algorithm.trade_builder
-            if not getattr(builder, "is_quiet", _never)(security.symbol, security.near_price):
+            quiet = getattr(builder, "is_quiet", None)
+            if quiet is None or not quiet(security.symbol, security.near_price):
                 builder.set_market_price(security.symbol, security.exact_price)
 
     def keep_value(self) -> None:
@@ -332,13 +329,7 @@ class TimeLoop:
     def on_the_hour(self) -> None:
         """Settle funds and charge margin interest."""
         core = self.core
-        for security in core.securities.each:
-            interest = security.margin_interest_rate_model
-            if interest is not None or type(security.settlement_model) is not ImmediateSettlementModel:
-                break
-        else:
-            return
-        for security in core.securities.values():
+        for security in () if nothing_settles(core) else core.securities.values():
             model = security.settlement_model
             if type(model) is not ImmediateSettlementModel:
                 scan = find_member(model, "scan")

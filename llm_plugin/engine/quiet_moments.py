@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from llm_plugin.engine.settlement import ImmediateSettlementModel
 
 if TYPE_CHECKING:
+    from llm_plugin.engine.core import EngineCore
     from llm_plugin.engine.loop import TimeLoop
 
-__all__ = ["QuietMoments"]
+__all__ = ["QuietMoments", "nothing_settles"]
 
 _FAR = 1 << 62
 
@@ -40,7 +41,7 @@ class QuietMoments:
         end = min(self._schedule.due_us, sampler.due_us, _FAR if universe_us is None else universe_us)
         if now >= end or loop.is_waiting or not self._core.warmup_finished:
             return False
-        if not (self._framework_is_idle() and self._nothing_settles() and loop.is_solvent):
+        if not (self._framework_is_idle() and nothing_settles(self._core) and loop.is_solvent):
             return False
         last = loop.manager.skip_first(end)
         if last is not None:
@@ -51,10 +52,12 @@ class QuietMoments:
         framework = self._core.algorithm.framework
         return framework.is_idle and not framework.refreshes and not framework.insights.total_count
 
-    def _nothing_settles(self) -> bool:
-        for security in self._core.securities.each:
-            if type(security.settlement_model) is not ImmediateSettlementModel:
-                return False
-            if security.margin_interest_rate_model is not None:
-                return False
-        return True
+
+def nothing_settles(core: EngineCore) -> bool:
+    """Whether no funds are on their way and no margin interest is charged."""
+    for security in core.securities.each:
+        if type(security.settlement_model) is not ImmediateSettlementModel:
+            return False
+        if security.margin_interest_rate_model is not None:
+            return False
+    return True

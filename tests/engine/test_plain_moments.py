@@ -12,7 +12,8 @@ from llm_plugin.engine.json_text import to_json_text
 from llm_plugin.engine.order_scan import OrderScan
 from llm_plugin.engine.plain_moments import PlainMoments
 from llm_plugin.engine.results import order_json
-from llm_plugin.engine.statistics.trades import TradeBuilder, _Position
+from llm_plugin.engine.statistics.open_trades import OpenPosition
+from llm_plugin.engine.statistics.trades import TradeBuilder
 
 HOURLY = """
 def initialize(self):
@@ -228,7 +229,7 @@ def test_open_trades_are_followed_as_they_are_observed(
     followed = _trace(run(USES["forex that turns"]))
     calls: list[Any] = []
 
-    def observed(self: _Position, price: Any) -> None:
+    def observed(self: OpenPosition, price: Any) -> None:
         calls.append(price)
         self.highest, self.lowest = max(self.highest, price), min(self.lowest, price)
         for item in self.open:
@@ -236,7 +237,7 @@ def test_open_trades_are_followed_as_they_are_observed(
             item.observe(price - item.trade.entry_price if long else item.trade.entry_price - price)
         self.settle()
 
-    monkeypatch.setattr(_Position, "follow", observed)
+    monkeypatch.setattr(OpenPosition, "follow", observed)
     monkeypatch.setattr(TradeBuilder, "is_quiet", lambda self, symbol, price: False)
     assert _trace(run(USES["forex that turns"])) == followed
     assert len(calls) > 200

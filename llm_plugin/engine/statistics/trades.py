@@ -13,10 +13,10 @@ from typing import Any
 from llm_plugin.engine.enums import TradeDirection
 from llm_plugin.engine.money import ZERO, round_half_even, to_decimal
 from llm_plugin.engine.names import LeanObject
+from llm_plugin.engine.statistics.open_trades import OpenPosition, OpenTrade
 
 __all__ = ["Trade", "TradeBuilder", "TradeStatistics"]
 
-_MARGIN = 1e-9
 _LONG = TradeDirection.LONG
 _ID_SPACE = uuid.UUID("0b0b2a52-1d2c-5c0e-8f0c-5a8c7d1f2e30")
 
@@ -55,70 +55,12 @@ class Trade(LeanObject):
         return self.exit_time - self.entry_time
 
 
-@dataclass
-class _Open:
-    trade: Trade
-    best: Decimal = ZERO
-    drawdown: Decimal = ZERO
-
-    def observe(self, profit: Decimal) -> None:
-        if profit >= self.best:
-            self.best = profit
-        else:
-            self.drawdown = max(self.drawdown, self.best - profit)
-
-
-@dataclass
-class _Position:
-    open: list[_Open]
-    lowest: Decimal
-    highest: Decimal
-    # Prices strictly between these change no figure of the position.
-    quiet_low: float = 0.0
-    quiet_high: float = 0.0
-
-    def settle(self) -> None:
-        """Find the prices that change nothing, with a margin for the rounding of floats."""
-        low, high = self.lowest, self.highest
-        for item in self.open:
-            entry, best, worst = item.trade.entry_price, item.best, item.best - item.drawdown
-            if item.trade.direction is _LONG:
-                low, high = max(low, entry + worst), min(high, entry + best)
-            else:
-                low, high = max(low, entry - best), min(high, entry - worst)
-        margin = _MARGIN * float(abs(self.highest))
-        self.quiet_low, self.quiet_high = float(low) + margin, float(high) - margin
-
-    def follow(self, price: Decimal) -> None:
-        """Take a price where one trade is open: what `observe` and `settle` do, as far as it can have changed."""
-        item = self.open[0]
-        entry, long = item.trade.entry_price, item.trade.direction is _LONG
-        if price > self.highest:
-            self.highest = price
-        elif price < self.lowest:
-            self.lowest = price
-        profit = price - entry if long else entry - price
-        if profit >= item.best:
-            item.best = profit
-        elif item.best - profit > item.drawdown:
-            item.drawdown = item.best - profit
-        else:
-            return
-        worst = item.best - item.drawdown
-        if long:
-            low, high = max(self.lowest, entry + worst), min(self.highest, entry + item.best)
-        else:
-            low, high = max(self.lowest, entry - item.best), min(self.highest, entry - worst)
-        margin = _MARGIN * float(abs(price))
-        self.quiet_low, self.quiet_high = float(low) + margin, float(high) - margin
-
-
 class TradeBuilder(LeanObject):
     """Turns fills into closed trades. Prices come from `set_market_price` between fills, for MAE and MFE."""
 
     def __init__(self) -> None:
         self._closed: list[Trade] = []
-        self._positions: dict[Any, _Position] = {}
+        self._positions: dict[Any, OpenPosition] = {}
         self._charged: set[int] = set()
 
     @property
@@ -189,7 +131,7 @@ class TradeBuilder(LeanObject):
         position = self._positions.get(symbol)
         if position is None or not position.open:
             opened = _opened(symbol, utc_time, fill_price, fill_quantity, order_id, fee)
-            self._positions[symbol] = _Position([opened], fill_price, fill_price)
+            self._positions[symbol] = OpenPosition([opened], fill_price, fill_price)
             return
         self.set_market_price(symbol, fill_price)
         long = position.open[0].trade.direction is _LONG
@@ -211,7 +153,7 @@ class TradeBuilder(LeanObject):
 
     def _close(
         self,
-        position: _Position,
+        position: OpenPosition,
         time: datetime,
         price: Decimal,
         quantity: Decimal,
@@ -239,7 +181,7 @@ class TradeBuilder(LeanObject):
             quantity -= closed
         return quantity
 
-    def _measure(self, trade: Trade, position: _Position, item: _Open, rate: Decimal) -> None:
+    def _measure(self, trade: Trade, position: OpenPosition, item: OpenTrade, rate: Decimal) -> None:
         size = trade.quantity * rate
         if trade.direction is _LONG:
             profit, worst, best = (
@@ -265,9 +207,9 @@ class TradeBuilder(LeanObject):
         self._closed.append(trade)
 
 
-def _opened(symbol: Any, time: datetime, price: Decimal, quantity: Decimal, order_id: int, fee: Decimal) -> _Open:
+def _opened(symbol: Any, time: datetime, price: Decimal, quantity: Decimal, order_id: int, fee: Decimal) -> OpenTrade:
     side = _LONG if quantity > 0 else TradeDirection.SHORT
-    return _Open(Trade(symbol, time, price, side, abs(quantity), fee, order_ids=[order_id]))
+    return OpenTrade(Trade(symbol, time, price, side, abs(quantity), fee, order_ids=[order_id]))
 
 
 @dataclass
