@@ -83,14 +83,14 @@ class BarSource:
         """Yield (columns, exchange-local end of the chunk's days) until the end."""
         first, last = self.day_range()
         step = _CHUNK_DAYS.get(self.config.resolution)
-        exchange = self.hours.time_zone
+        exchange, data_zone = self.hours.time_zone, self.entry.data_time_zone
         if step is None:
             yield self._filtered(self._long_files()), exchange.local(self.end_us)
             return
         for low in range(first, last + 1, step):
             high = min(low + step - 1, last)
-            end = exchange.local(self.end_us) if high == last else (high + 1) * DAY_US
-            yield self._filtered(self._daily_files(low, high)), end
+            end = self.end_us if high == last else data_zone.utc((high + 1) * DAY_US)
+            yield self._filtered(self._daily_files(low, high)), exchange.local(end)
 
     def day_file(self, number: int) -> Path | None:
         """Return the file of a day (since 1970), None where there is none."""

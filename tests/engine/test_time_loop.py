@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+
 import pytest
 
 
@@ -252,3 +254,37 @@ def on_data(self, data):
 
     assert [order.tag for order in result.orders] == ["", "Removed"]
     assert (result.algorithm.last.day, result.algorithm.last.minute) == (8, 31)
+
+
+@pytest.mark.parametrize("start", ["2014, 4, 4", "2014, 4, 5", "2014, 5, 1"])
+def test_minutes_are_the_same_wherever_the_run_began(run, start, data_folder):
+    """Files are read in portions of days of the data's time zone, which is not the exchange's here."""
+    result = run(
+        f"""
+        def initialize(self):
+            self.set_start_date({start})
+            self.set_end_date(2014, 5, 6)
+            self.set_benchmark(lambda time: 0)
+            self.eurusd = self.add_forex('EURUSD', Resolution.MINUTE).symbol
+            self.closes = {{}}
+
+        def on_data(self, data):
+            bar = data.quote_bars.get(self.eurusd)
+            if bar is not None:
+                self.closes[str(self.time)] = bar.close
+        """
+    )
+
+    for day in (5, 6):  # 00:30 to 03:30 UTC is the evening before in New York
+        rows = _minutes(data_folder / f"forex/oanda/minute/eurusd/201405{day:02}_quote.zip")
+        expected = [sum(rows[max(minute for minute in rows if minute < hour * 60 + 30)]) / 2 for hour in range(4)]
+        closes = [result.algorithm.closes[f"2014-05-{day - 1:02} {20 + hour}:30:00"] for hour in range(4)]
+        assert closes == pytest.approx(expected, abs=1e-9)
+
+
+def _minutes(path):
+    """Closing bid and ask by the minute of the file's day."""
+    with zipfile.ZipFile(path) as archive:
+        lines = archive.read(archive.namelist()[0]).decode().splitlines()
+    fields = [line.split(",") for line in lines]
+    return {int(row[0]) // 60_000: (float(row[4]), float(row[9])) for row in fields}
