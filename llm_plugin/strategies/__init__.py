@@ -1,1 +1,1 @@
-"""LEAN strategies from prompts: models that write them, the judge, the benchmark, the project folder. Imports nothing."""
+"""LEAN strategies from prompts: models that write them, the judge, the benchmark, the project folder."""

@@ -20,9 +20,7 @@ def shipped_tasks() -> Path:
     folder = shipped_dataset("strategy_tasks", "tasks.jsonl")
     if folder is not None:
         return folder
-    raise ConfigError(
-        "no strategy_tasks are installed: install lean-llm-plugin again, or name a file with --tasks"
-    )
+    raise ConfigError("no strategy_tasks are installed: install lean-llm-plugin again, or name a file with --tasks")
 
 
 def verdict_cache() -> Path:
