@@ -302,7 +302,8 @@ def _shifted(source: Source, wanted: Requirements) -> Iterator[Edit]:
     algorithm = source.algorithm_class()
     if algorithm is None:
         return
-    bars = 1 if wanted.rebalance is None or wanted.rebalance.every in ("day", "bars") else 4
+    # A few bars within the period: the last close before it is as fair as its first.
+    bars = {"week": 2, "month": 4, "quarter": 4, "year": 4}.get(wanted.rebalance.every if wanted.rebalance else "", 1)
     note = f"every decision {bars} bar(s) late"
     used = [name for name in _ORDERS if names_called(algorithm, name)]
     plain = not any(source.is_value(call) for name in used for call in names_called(algorithm, name))

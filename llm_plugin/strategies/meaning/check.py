@@ -19,7 +19,7 @@ from llm_plugin.strategies.vocabulary import FUNCTIONS
 __all__ = ["MEANING_VERSION", "TOLERANCES", "check_meaning"]
 
 # Raised whenever a finding could come out differently.
-MEANING_VERSION = "2"
+MEANING_VERSION = "3"
 # How much of what was seen may fail, by check: fair solutions differ by a bar here and there.
 TOLERANCES: Mapping[str, float] = {
     "entry": 0.03,
@@ -32,8 +32,8 @@ TOLERANCES: Mapping[str, float] = {
     "stop order": 0.05,
     "size": 0.05,
     "rebalance": 0.05,
-    "ranking": 0.04,
-    "weights": 0.04,
+    "ranking": 0.06,
+    "weights": 0.06,
 }
 _MOST_FINDINGS = 8
 # With fewer filled orders than this the run shows too little, and the text is read as well.
@@ -169,12 +169,10 @@ def _judged(found: Sequence[Mapping[str, Counts]]) -> list[Finding]:
 
 
 def _unseen(wanted: Requirements) -> tuple[IndicatorUse, ...]:
-    """Return the indicators that no condition, stop or size uses: no run can show them."""
+    """Return the indicators that no condition uses: a run shows them not at all, or (a stop's ATR) only roughly."""
     seen = {
         FUNCTIONS[name].indicator for text in conditions_of(wanted) for name in names_in(tree(text)) & set(FUNCTIONS)
     }
-    if any(part is not None and part.period is not None for part in (wanted.stop, wanted.target, wanted.size)):
-        seen |= {"atr", "std"}
     return tuple(use for use in wanted.indicators if use.name not in seen)
 
 
