@@ -151,6 +151,9 @@ class Recorder:
             run(loop)
             # Events between the last bar and the cut: the next bar, which is not there, would have brought them.
             if loop.core.status is AlgorithmStatus.RUNNING and loop.core.clock.utc_us <= last:
+                # The warm-up ends at the run's start, as it does where bars follow.
+                if loop.core.is_warming_up and loop.core.clock.utc_us < loop._real_start <= last:
+                    loop.step(loop._real_start, [])
                 loop._catch_up(last + 1)
 
         runner.TimeLoop.run = run_to_cut
