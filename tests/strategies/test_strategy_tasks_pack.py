@@ -170,6 +170,7 @@ def test_all_references_and_alternatives_compile(tasks: list[Task]) -> None:
 SAMPLE = (
     ("mean-reversion-01", None),
     ("pairs-05", None),
+    ("momentum-03", None),  # a cut falls on its very first order, after a warm-up
     ("risk-overlays-02", 0),
     ("intraday-05", None),
     ("forex-01", 0),
