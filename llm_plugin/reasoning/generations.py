@@ -165,7 +165,7 @@ class Generations:
             if generation is None or not generation.in_flight:  # who holds one already must not wait for itself
                 self._wait_while_held()
             pinned = generation or self.current
-            if pinned.retired:
+            if pinned.retired and not pinned.in_flight:  # one that is held is whole until its last request ends
                 raise BackendUnavailable(f"generation {pinned.label} ({pinned.version}) was released; ask the current")
             if pinned is not self._current and not self.promises.shadow:
                 raise BackendUnavailable(f"generation {pinned.label} does not serve, and this back end runs only one")

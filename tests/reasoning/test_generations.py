@@ -192,7 +192,10 @@ def test_pinned_generation_outlives_two_swaps(served: Generations, adapter_folde
         served.swap(served.build(adapter_folder, "v0001"))
         served.swap(served.build(adapter_folder, "v0002"))
         assert [score.margin for score in pinned.model.score(PROMPTS, [ENTRY] * 6)] == before
+        assert margins(pinned) == before  # as a cache in front of it asks
     assert pinned.in_flight == 0
+    with pytest.raises(BackendUnavailable, match="was released"):
+        margins(pinned)
 
 
 def test_request_in_flight_ends_on_the_generation_it_began_with(
