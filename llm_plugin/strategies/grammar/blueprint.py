@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 from llm_plugin.strategies.grammar import signals_calendar as _calendar  # noqa: F401 - adds its signals
+from llm_plugin.strategies.grammar import signals_momentum as _momentum  # noqa: F401 - adds its signals
 from llm_plugin.strategies.grammar.parts import (
     EXITS,
     FILTERS,

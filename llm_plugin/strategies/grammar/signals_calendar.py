@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from llm_plugin.strategies.grammar import series as s
-from llm_plugin.strategies.grammar.signals import Signal, signal
+from llm_plugin.strategies.grammar.signals import SIGNALS, Signal, signal
 from llm_plugin.strategies.grammar.terms import Rule, all_of, compare, constant, price
 
 __all__: list[str] = []
@@ -179,8 +179,6 @@ def hour_oscillator(rng: Random) -> Signal:
 
 
 def _combined(rng: Random, kinds: tuple[str, ...], others: tuple[str, ...], family: str) -> Signal:
-    from llm_plugin.strategies.grammar.signals import SIGNALS
-
     first = SIGNALS[rng.choice(kinds)].maker(rng)
     second = SIGNALS[rng.choice(others)].maker(rng)
     short = all_of("both", first.short, second.short) if first.short and second.short else None
