@@ -52,7 +52,7 @@ class ChildProcess:
     def __init__(self, project: Path, policy: SandboxPolicy | None, scratch: Path) -> None:
         self._project, self._policy, self._scratch = project, policy, scratch
         self.layers: list[str] = []
-        self._interrupted = False
+        self._interrupted = self._forged = False
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue(_MOST_WAITING)
         self._log = scratch / "child.log"
         self._process = self._start()
@@ -104,10 +104,14 @@ class ChildProcess:
         stream = self._process.stdout
         if stream is not None:
             # A sandboxed algorithm can reach the channel: whatever is no event ends the conversation.
-            with stream, contextlib.suppress(ValueError, KeyError, TypeError):
-                while line := stream.readline(_MOST_LINE):
-                    event = json.loads(line)
-                    self._events.put({**event, "event": str(event["event"])})
+            with stream:
+                try:
+                    while line := stream.readline(_MOST_LINE):
+                        event = json.loads(line)
+                        self._events.put({**event, "event": str(event["event"])})
+                except (ValueError, KeyError, TypeError):
+                    if line.endswith("\n") or len(line) >= _MOST_LINE:  # else it died in the middle of a word
+                        self._forged = True
         self._events.put(None)
 
     def _send(self, message: Mapping[str, Any]) -> None:
@@ -218,9 +222,10 @@ class ChildProcess:
         return ""
 
     def _died(self, last: Mapping[str, Any], refusals: list[str]) -> dict[str, Any]:
-        if self.is_alive:
+        try:
+            code = self._process.wait(0 if self._forged else _GRACE_SECONDS)  # the channel closes a moment before
+        except subprocess.TimeoutExpired:
             return self._stopped(_BROKEN, last, refusals)
-        code = self._process.wait()
         why = _signal_text(-code) if code < 0 else f"it ended itself with code {code}"
         reached = f" at {last['time']}" if last.get("time") else ""
         tail = self._tail()
