@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llm_plugin.formulas import Call, Node, Number, Unary, children
+from llm_plugin.strategies import mutant_faults as faults
 from llm_plugin.strategies.language import tree
 from llm_plugin.strategies.mutant_edits import Edit, Source, injected, names_called
 from llm_plugin.strategies.requirements import Requirements, Stop
@@ -82,12 +83,12 @@ def mutants_of(task: Task, data_folder: Path) -> list[Mutant]:
         "stop": lambda: _stops(source, wanted),
         "size": lambda: _sizes(source, wanted),
         "shift": lambda: _shifted(source, wanted),
-        "never": lambda: _never(source),
-        "peek": lambda: _peeks(source, wanted, data_folder),
-        "reach": lambda: _reaches(source),
-        "random": lambda: _random(source),
-        "name": lambda: _misspelt(source),
-        "raise": lambda: _raising(source),
+        "never": lambda: faults.never(source),
+        "peek": lambda: faults.peeks(source, wanted, data_folder),
+        "reach": lambda: faults.reaches(source),
+        "random": lambda: faults.random(source),
+        "name": lambda: faults.misspelt(source),
+        "raise": lambda: faults.raising(source),
     }
     found: list[Mutant] = []
     for kind, make in makers.items():
@@ -279,7 +280,6 @@ _SIZING = frozenset(
 
 
 # Whole methods.
-_ORDERS = ("set_holdings", "liquidate", "market_order", "order")
 _LATE = """
     def {name}(self, *args, **kwargs):
         self._late_orders = [*self.late_orders(), ({count}, "{name}", args, kwargs)]
@@ -305,7 +305,7 @@ def _shifted(source: Source, wanted: Requirements) -> Iterator[Edit]:
     # A few bars within the period: the last close before it is as fair as its first.
     bars = {"week": 2, "month": 4, "quarter": 4, "year": 4}.get(wanted.rebalance.every if wanted.rebalance else "", 1)
     note = f"every decision {bars} bar(s) late"
-    used = [name for name in _ORDERS if names_called(algorithm, name)]
+    used = [name for name in faults.ORDERS if names_called(algorithm, name)]
     plain = not any(source.is_value(call) for name in used for call in names_called(algorithm, name))
     if used and plain:
         methods = _FLUSH + "".join(_LATE.format(name=name, count=bars) for name in used)
@@ -329,80 +329,3 @@ def _shifted(source: Source, wanted: Requirements) -> Iterator[Edit]:
             f"        return {arguments[0]}.waiting[-{bars + 1}] if len({arguments[0]}.waiting) > {bars} else []\n"
         )
         yield injected(source, owner, methods, note).also(source.rename(update, "update_now"))
-
-
-def _never(source: Source) -> Iterator[Edit]:
-    trading = [
-        method
-        for method in source.functions()
-        if method.name not in ("initialize", "__init__")
-        and any(names_called(method, name) for name in (*_ORDERS, *_OTHER_ORDERS))
-    ]
-    updates = source.methods("update")
-    edit: Edit | None = None
-    for method in (*trading, *updates):
-        answer = "return []" if method in updates else "return"
-        step = source.insert_first(method, answer, note="nothing is ever ordered")
-        edit = step if edit is None else edit.also(step)
-    if edit is not None:
-        yield edit
-
-
-_OTHER_ORDERS = (
-    "emit_insights",
-    "market_on_open_order",
-    "market_on_close_order",
-    "limit_order",
-    "stop_market_order",
-    "buy",
-    "sell",
-    "stop_limit_order",
-    "trailing_stop_order",
-    "limit_if_touched_order",
-)
-_MARKETS = {"equity": "equity/usa", "forex": "forex/oanda", "crypto": "crypto/coinbase"}
-
-
-def _peeks(source: Source, wanted: Requirements, data_folder: Path) -> Iterator[Edit]:
-    initialize = source.initialize()
-    market = _MARKETS.get(wanted.security_type)
-    if initialize is None or market is None or wanted.resolution == "minute":
-        return
-    path = data_folder / market / wanted.resolution / f"{wanted.symbols[0].lower()}.zip"
-    lines = f'import pandas as pd\nself.what_comes = pd.read_csv("{path}", header=None)'
-    yield source.insert_first(initialize, lines, note="reads the data file with all that is still to come")
-
-
-def _reaches(source: Source) -> Iterator[Edit]:
-    initialize = source.initialize()
-    if initialize is None:
-        return
-    for target in ("/etc/passwd", "http://127.0.0.1:9/prices.csv"):
-        lines = f'import pandas as pd\ntry:\n    pd.read_csv("{target}")\nexcept Exception:\n    pass'
-        yield source.insert_first(initialize, lines, note=f"reaches for {target}")
-
-
-def _random(source: Source) -> Iterator[Edit]:
-    for call in source.nodes(ast.Call):
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "set_holdings":
-            if len(call.args) < 2 or source.text_of(call.args[1]) == "0":
-                continue
-            part = f"({source.text_of(call.args[1])}) * (1 - 0.02 * Dice.random())"
-            edit = source.replace(call.args[1], part, "sizes by chance")
-            yield edit.also(source.insert_top("import random\n\nDice = random.SystemRandom()"))
-            return
-
-
-def _misspelt(source: Source) -> Iterator[Edit]:
-    for node in source.nodes(ast.Attribute):
-        if isinstance(node, ast.Attribute) and node.attr in ("set_start_date", "add_equity", "add_forex", "add_crypto"):
-            text = source.text_of(node)
-            yield source.replace(node, f"{text}s_of", f"line {node.lineno}: {node.attr} misspelt")
-            return
-
-
-def _raising(source: Source) -> Iterator[Edit]:
-    for name in ("on_data", "update"):
-        for method in source.methods(name):
-            yield source.insert_first(method, 'raise ValueError("not finished")', note=f"{name} raises")
-            return
