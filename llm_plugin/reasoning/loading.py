@@ -21,7 +21,7 @@ from llm_plugin.reasoning.model_folder import (
     file_sha256,
 )
 
-__all__ = ["DEVICES", "QUANTIZATIONS", "Base", "load_base"]
+__all__ = ["DEVICES", "QUANTIZATIONS", "Base", "load_base", "local_base"]
 
 QUANTIZATIONS = ("none", "int8", "int4")
 DEVICES = ("auto", "cpu", "cuda")
@@ -95,6 +95,25 @@ class Base:
             ModelError: The weights do not fit, or not all of them found their place.
         """
         return _load_adapter(model, adapter), _adapter_version(self.version, adapter, manifest)
+
+
+def local_base(base: Path | str) -> Path:
+    """Return a base's folder; a name is looked up in the local Hugging Face cache, never on the network.
+
+    Raises:
+        ModelError: The name is not there.
+    """
+    if isinstance(base, Path) or Path(base).exists():
+        return Path(base)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(base, local_files_only=True))
+    except (LocalEntryNotFoundError, ValueError) as error:
+        raise ModelError(
+            f"base {base} is not in the local cache: download it once (`hf download {base}`), or give a folder"
+        ) from error
 
 
 def load_base(

@@ -13,8 +13,9 @@ from llm_plugin.errors import TrainingFailed
 from llm_plugin.learning.types import MaturedDecision
 from llm_plugin.reasoning.calibrator import MIN_CALIBRATION_ROWS, Calibrator
 from llm_plugin.reasoning.canary import record_states
+from llm_plugin.reasoning.loading import local_base
 from llm_plugin.reasoning.model_folder import ModelManifest, check_adapter, read_manifest, write_manifest
-from llm_plugin.training.fit import Fitted, local_base
+from llm_plugin.training.fit import Fitted
 from llm_plugin.training.job import TrainingJob
 
 __all__ = ["finish", "package_versions"]
@@ -33,7 +34,7 @@ def finish(job: TrainingJob, fitted: Fitted) -> ModelManifest:
     from llm_plugin.reasoning.scoring import action_token_ids
     from llm_plugin.reasoning.transformers_model import TransformersModel
 
-    folder, dataset = local_base(job), fitted.dataset
+    folder, dataset = local_base(job.base), fitted.dataset
     model = TransformersModel.load(
         folder,
         quantization=job.base_quantization,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import os
 import shutil
 import time
@@ -17,17 +16,17 @@ import torch
 from llm_plugin.domain import Action
 from llm_plugin.errors import ModelError, TrainingFailed
 from llm_plugin.learning.dataset import Dataset, read_dataset
-from llm_plugin.reasoning.loading import Base, load_base
+from llm_plugin.reasoning.loading import Base, load_base, local_base
 from llm_plugin.reasoning.scoring import action_token_ids
+from llm_plugin.training.adapter_files import ADAPTER, save_adapter
 from llm_plugin.training.callbacks import Guard, Marks, Progress, TensorBoard, newest_checkpoint
 from llm_plugin.training.job import TrainingJob, run_folder
 from llm_plugin.training.quantized import trained_through
 from llm_plugin.training.recipe import Recipe, choose_method, make_recipe
 
-__all__ = ["Fitted", "fit", "local_base", "make_trainer", "trainable", "training_rows_of"]
+__all__ = ["Fitted", "fit", "make_trainer", "trainable", "training_rows_of"]
 
 Tell = Callable[..., None]
-ADAPTER = "default"
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def fit(job: TrainingJob, tell: Tell, *, main: bool = True) -> Fitted:
     tell(stage="load")
     dataset = _dataset(job)
     base = load_base(
-        local_base(job),
+        local_base(job.base),
         quantization=job.base_quantization,
         device=job.device,
         prompt_version=job.prompt_version or None,
@@ -90,27 +89,10 @@ def fit(job: TrainingJob, tell: Tell, *, main: bool = True) -> Fitted:
     draft = job.out.with_name(job.out.name + ".part")
     if main:
         tell(stage="save")
-        _save(trainer, draft, base)
+        save_adapter(trainer, draft, base, otherwise="the champion stays")
     del trainer
     gc.collect()
     return Fitted(draft, dataset, base, recipe, facts, history)
-
-
-def local_base(job: TrainingJob) -> Path:
-    """Return the base's folder; a name is looked up in the local Hugging Face cache, never on the network.
-
-    Raises:
-        ModelError: The name is not there.
-    """
-    if isinstance(job.base, Path) or Path(job.base).exists():
-        return Path(job.base)
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(job.base, local_files_only=True))
-    except (LocalEntryNotFoundError, ValueError) as error:
-        raise ModelError(f"base {job.base} is not in the local cache: download it once, or give a folder") from error
 
 
 def _dataset(job: TrainingJob) -> Dataset:
@@ -268,24 +250,6 @@ def _arguments(job: TrainingJob, recipe: Recipe, model: Any, run: Path) -> dict[
         "dataloader_pin_memory": cuda,
         "ddp_backend": None if settings.processes == 1 else "nccl" if cuda else "gloo",
     }
-
-
-def _save(trainer: Any, draft: Path, base: Base) -> None:
-    """Write the adapter alone: no reference copy, no optimiser, no path of this machine."""
-    model = trainer.accelerator.unwrap_model(trainer.model)
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad and not bool(torch.isfinite(parameter).all()):
-            raise TrainingFailed(f"{name} holds numbers that are none after training; the champion stays")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    model.peft_config[ADAPTER].base_model_name_or_path = base.version
-    model.save_pretrained(str(draft), selected_adapters=[ADAPTER], save_embedding_layers=False)
-    config = draft / "adapter_config.json"
-    content = json.loads(config.read_text(encoding="utf-8"))
-    content["base_model_name_or_path"] = base.version
-    if isinstance(content.get("target_modules"), list):  # a set in PEFT: its order differs from run to run
-        content["target_modules"] = sorted(content["target_modules"])
-    config.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _facts(job: TrainingJob, recipe: Recipe, trainer: Any, seconds: float) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from llm_plugin.reasoning.model_folder import read_manifest
 from llm_plugin.threads import thread_limits
 from llm_plugin.training.job import TrainingJob, TrainingResult, TrainingStep, run_folder
 
-__all__ = ["Sized", "raise_of", "run_worker", "train_adapter", "worker_command", "worker_environment"]
+__all__ = ["Sized", "raise_of", "run_to_end", "run_worker", "train_adapter", "worker_command", "worker_environment"]
 
 RESTARTS = 2
 MODULE = "llm_plugin.training.worker"
@@ -75,12 +75,7 @@ def train_adapter(
         on_progress(step.fraction)
         on_step(step)
 
-    for attempt in range(1 + RESTARTS):
-        code, message = run_worker(worker_command(job.settings, run / "job.json"), job.settings, run, tell)
-        if code == 0:
-            break
-        if code > 0 or attempt == RESTARTS:
-            raise_of(code, message, run)
+    run_to_end(worker_command(job.settings, run / "job.json"), job.settings, run, tell)
     done = _finished(job)
     if done is None:
         raise TrainingFailed(f"the trainer ended without an adapter in {job.out}; see {run / 'worker.log'}")
@@ -191,6 +186,26 @@ def run_worker(
         for stream in (process.stdin, process.stdout):
             if stream is not None:
                 stream.close()
+
+
+def run_to_end(command: list[str], size: Sized, run: Path, tell: Callable[[TrainingStep], None]) -> None:
+    """Run a worker until it has done its work; one that is killed is started again, at most twice.
+
+    Args:
+        command: From `worker_command`.
+        size: Its threads and processes.
+        run: Folder for log and caches.
+        tell: As `run_worker` takes it.
+
+    Raises:
+        TrainingFailed: Or the error that it named.
+    """
+    for attempt in range(1 + RESTARTS):
+        code, message = run_worker(command, size, run, tell)
+        if code == 0:
+            return
+        if code > 0 or attempt == RESTARTS:
+            raise_of(code, message, run)
 
 
 def _relay(stream: IO[str], tell: Callable[[TrainingStep], None]) -> dict[str, Any]:

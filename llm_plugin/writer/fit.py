@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gc
-import json
 import os
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,8 +12,9 @@ from typing import Any
 
 import torch
 
-from llm_plugin.errors import DataError, ModelError, TrainingFailed
+from llm_plugin.errors import DataError
 from llm_plugin.reasoning.loading import Base, load_base
+from llm_plugin.training.adapter_files import save_adapter
 from llm_plugin.training.job import run_folder
 from llm_plugin.training.quantized import trained_through
 from llm_plugin.writer.chat import ChatFormat
@@ -27,10 +26,9 @@ from llm_plugin.writer.settings import SftSettings
 from llm_plugin.writer.trainer import Plan, lora_config, make_trainer, packs_exactly, precision_of, train
 from llm_plugin.writer.variations import with_variations
 
-__all__ = ["Tuned", "local_base", "plan_of", "rows_of", "tune"]
+__all__ = ["Tuned", "plan_of", "rows_of", "tune"]
 
 Tell = Callable[..., None]
-ADAPTER = "default"
 
 
 @dataclass(frozen=True)
@@ -43,25 +41,6 @@ class Tuned:
     plan: Plan
     facts: dict[str, Any]
     history: list[dict[str, Any]]
-
-
-def local_base(base: Path | str) -> Path:
-    """Return a base's folder; a name is looked up in the local Hugging Face cache, never on the network.
-
-    Raises:
-        ModelError: The name is not there.
-    """
-    if isinstance(base, Path) or Path(base).exists():
-        return Path(base)
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(base, local_files_only=True))
-    except (LocalEntryNotFoundError, ValueError) as error:
-        raise ModelError(
-            f"base {base} is not in the local cache: download it once (`hf download {base}`), or give a folder"
-        ) from error
 
 
 def rows_of(job: SftJob) -> list[StrategyRow]:
@@ -119,7 +98,7 @@ def tune(job: SftJob, base_folder: Path, tell: Tell, *, main: bool = True) -> Tu
     draft = job.out.with_name(job.out.name + ".part")
     if main:
         tell(stage="save")
-        _save(trainer, draft, base)
+        save_adapter(trainer, draft, base, otherwise="nothing of it is kept")
     del trainer
     gc.collect()
     return Tuned(draft, base, chat, plan, facts, history)
@@ -149,24 +128,6 @@ def plan_of(settings: SftSettings, model: Any, chat: ChatFormat, examples: Examp
 def _parameters(model: Any) -> int:
     """Count weights; four-bit ones are stored two in a byte."""
     return sum(2 * p.numel() if type(p).__name__ == "Params4bit" else p.numel() for p in model.parameters())
-
-
-def _save(trainer: Any, draft: Path, base: Base) -> None:
-    """Write the adapter alone: no optimiser, no path of this machine."""
-    model = trainer.accelerator.unwrap_model(trainer.model)
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad and not bool(torch.isfinite(parameter).all()):
-            raise TrainingFailed(f"{name} holds numbers that are none after training; nothing of it is kept")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    model.peft_config[ADAPTER].base_model_name_or_path = base.version
-    model.save_pretrained(str(draft), selected_adapters=[ADAPTER], save_embedding_layers=False)
-    config = draft / "adapter_config.json"
-    content = json.loads(config.read_text(encoding="utf-8"))
-    content["base_model_name_or_path"] = base.version
-    if isinstance(content.get("target_modules"), list):  # a set in PEFT: its order differs from run to run
-        content["target_modules"] = sorted(content["target_modules"])
-    config.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _facts(job: SftJob, plan: Plan, trainer: Any, history: list[dict[str, Any]], seconds: float) -> dict[str, Any]:

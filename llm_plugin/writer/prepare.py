@@ -118,8 +118,8 @@ def run_prepared(
         use_standin(_own_name(prepared.job))
     if not register:
         return result, None
+    from llm_plugin.reasoning.loading import local_base
     from llm_plugin.registry.store import Registry
-    from llm_plugin.writer.fit import local_base
 
     facts = {"dataset": prepared.job.dataset_sha256, "steps": result.steps, "base": str(result.facts["base"])}
     folder = local_base(prepared.job.base)
@@ -170,7 +170,7 @@ def _own_places(job: SftJob) -> tuple[Path, Path]:
 def _shape(job: SftJob, rows: list[StrategyRow]) -> tuple[BaseShape, bool]:
     if job.standin is not None:
         return standin_shape(job.standin), False
-    from llm_plugin.writer.fit import local_base
+    from llm_plugin.reasoning.loading import local_base
 
     return shape_of(local_base(job.base)), _tokenizer(job) is not None
 
@@ -180,7 +180,7 @@ def _tokenizer(job: SftJob) -> Any:
         return None
     from transformers import AutoTokenizer
 
-    from llm_plugin.writer.fit import local_base
+    from llm_plugin.reasoning.loading import local_base
 
     try:
         return AutoTokenizer.from_pretrained(str(local_base(job.base)), trust_remote_code=False, local_files_only=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from llm_plugin.errors import StoreUnavailable, TrainingFailed
 from llm_plugin.reasoning.model_folder import read_manifest
 from llm_plugin.training.job import TrainingStep, run_folder
-from llm_plugin.training.process import RESTARTS, raise_of, run_worker, worker_command
+from llm_plugin.training.process import run_to_end, worker_command
 from llm_plugin.writer.job import SftJob, SftResult
 
 __all__ = ["train_writer"]
@@ -45,13 +45,7 @@ def train_writer(job: SftJob, on_step: Callable[[TrainingStep], None] = lambda s
     except OSError as error:
         raise StoreUnavailable(f"cannot write {run}: {error}; free space or give another folder") from error
     job.write(run / "job.json")
-    command = worker_command(job.settings, run / "job.json", MODULE)
-    for attempt in range(1 + RESTARTS):
-        code, message = run_worker(command, job.settings, run, on_step)
-        if code == 0:
-            break
-        if code > 0 or attempt == RESTARTS:
-            raise_of(code, message, run)
+    run_to_end(worker_command(job.settings, run / "job.json", MODULE), job.settings, run, on_step)
     done = _finished(job)
     if done is None:
         raise TrainingFailed(f"the trainer ended without an adapter in {job.out}; see {run / 'worker.log'}")

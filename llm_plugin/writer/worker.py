@@ -47,8 +47,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _work(job: SftJob, channel: Channel, first: bool) -> int:
+    from llm_plugin.reasoning.loading import local_base
     from llm_plugin.writer.finish import finish
-    from llm_plugin.writer.fit import local_base, rows_of, tune
+    from llm_plugin.writer.fit import rows_of, tune
     from llm_plugin.writer.standin import finished_base, train_base
 
     begun = time.monotonic()

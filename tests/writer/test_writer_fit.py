@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from llm_plugin.errors import DataError, ModelError, TrainingFailed
-from llm_plugin.reasoning.loading import load_base
+from llm_plugin.reasoning.loading import load_base, local_base
 from llm_plugin.writer.chat import ChatFormat
 from llm_plugin.writer.examples import encode_rows
-from llm_plugin.writer.fit import local_base, plan_of, rows_of, tune
+from llm_plugin.writer.fit import plan_of, rows_of, tune
 from llm_plugin.writer.job import SftJob, SftResult
 from llm_plugin.writer.rows import read_rows
 from llm_plugin.writer.settings import SftSettings
