@@ -180,18 +180,18 @@ class DataManager:
         heap = self.heap
         return (len(heap) < 2 or heap[1][0] > now_us) and (len(heap) < 3 or heap[2][0] > now_us)
 
-    def skip_first(self, end_us: int) -> int | None:
+    def skip_first(self, end_us: int) -> list[int]:
         """Drop what the first stream has before a time and before any other stream; the last of it is kept.
 
         Returns:
-            When the last dropped point was due; None where the stream cannot be passed over.
+            When the dropped points were due; nothing where the stream cannot be passed over.
         """
         heap = self.heap
         _, rank, stream = heap[0]
         others = min([entry[0] for entry in heap[1:3]], default=FOREVER)
-        point, last = stream.skip_before(min(end_us, others))
+        point, times = stream.skip_before(min(end_us, others))
         if point is None:
-            return None
+            return []
         stream.store(point)
         stream.security.has_data = True
         stream.security._fixed = None
@@ -199,7 +199,7 @@ class DataManager:
             heapq.heapreplace(heap, (stream.next_emit, rank, stream))
         else:
             heapq.heappop(heap)
-        return int(last)
+        return times  # type: ignore[no-any-return]
 
     # The last bar before a moment.
     def last_point(self, config: SubscriptionDataConfig, security: Security, now_us: int) -> Any:

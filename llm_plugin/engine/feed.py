@@ -281,14 +281,14 @@ class BarStream:
             self.next_emit = self._emits[index]
         return point
 
-    def skip_before(self, end_us: int) -> tuple[Any, int]:
-        """Drop the points at hand that are due before a time; return the last of them and when it was due."""
+    def skip_before(self, end_us: int) -> tuple[Any, list[int]]:
+        """Drop the points at hand that are due before a time; return the last of them and when they were due."""
         index = bisect_left(self._emits, end_us, self._index, self._count)
         if index == self._index:
-            return None, 0
+            return None, []
+        times = self._emits[self._index : index]
         self._index = index - 1
-        due = self._emits[index - 1]
-        return self.next_point(), due
+        return self.next_point(), times
 
     def _load(self) -> None:
         while True:

@@ -29,6 +29,9 @@ class BarBlock:
             raise AttributeError(name)
         columns = self.columns
         values: Any
+        if name == "close_units":
+            units = self.__dict__[name] = _close_units(columns)
+            return units
         if name == "end_utc":
             values = columns.end_us
         elif name == "start_local":
@@ -46,6 +49,22 @@ class BarBlock:
         found: list[Any] = np.asarray(values).tolist()
         self.__dict__[name] = found
         return found
+
+
+def _close_units(columns: BarColumns) -> tuple[list[int], int]:
+    """Return the closes of `exact` in whole units, and the decimals of a unit."""
+
+    def units(name: str) -> Any:
+        # What LEAN's number of decimals leaves of the price.
+        step = 10 ** (columns.scale - columns.digits[name].astype(np.int64))
+        return columns.exact[name] // step * step
+
+    if "close" in columns.exact:
+        return units("close").tolist(), columns.scale
+    # Half the sum of both sides, or the side that there is.
+    bid, ask = (np.where(columns.sides[side], units(f"{side}_close"), 0) for side in ("bid", "ask"))
+    shares = np.where(columns.sides["bid"] & columns.sides["ask"], 5, 10)
+    return ((bid + ask) * shares).tolist(), columns.scale + 1
 
 
 class FeedTradeBar(TradeBar):

@@ -54,14 +54,17 @@ class PlainMoments:
         heap, collect, moment = self._manager.heap, self._manager.collect, self._moment
         schedule, midnight, skip = self._schedule, self._sampler.midnight, self._quiet.skip
         universes, alone = self._core.universes, self._manager.is_alone
+        pass_midnights = self._sampler.pass_midnights
         set_clock, end = self._loop.set_clock, _FAR if universe_us is None else universe_us
         moved = False
         while heap:
             now, _, stream = heap[0]
             if now >= end or not stream.plain or (schedule.due_us <= now and schedule.due_event is not midnight):
                 break
-            if schedule.due_us < now:
+            if schedule.due_us < now and not pass_midnights(now):
                 schedule.run_before(now, set_clock)
+            if schedule.due_us < now:
+                break
             if stream.unseen and alone(now) and skip(now, universe_us):
                 moved = True
                 continue

@@ -38,15 +38,19 @@ class QuietMoments:
             universe_us: When a universe selects next.
         """
         loop, sampler = self._loop, self._sampler
-        end = min(self._schedule.due_us, sampler.due_us, _FAR if universe_us is None else universe_us)
+        end = min(self._schedule.due_us, _FAR if universe_us is None else universe_us)
+        if sampler.due_us < end and not sampler.can_pass:
+            end = sampler.due_us
         if now >= end or loop.is_waiting or not self._core.warmup_finished:
             return False
         if not (self._framework_is_idle() and nothing_settles(self._core) and loop.is_solvent):
             return False
-        last = loop.manager.skip_first(end)
-        if last is not None:
-            loop.pass_over(last)
-        return last is not None
+        times = loop.manager.skip_first(end)
+        if times:
+            if times[-1] >= sampler.due_us:
+                sampler.pass_slices(times)
+            loop.pass_over(times[-1])
+        return bool(times)
 
     def _framework_is_idle(self) -> bool:
         framework = self._core.algorithm.framework

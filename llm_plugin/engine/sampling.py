@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
-from llm_plugin.engine.benchmark import SecurityBenchmark
 from llm_plugin.engine.buying_power import reserved_by
 from llm_plugin.engine.cash import CURRENCY_SYMBOLS
 from llm_plugin.engine.core import EngineCore
+from llm_plugin.engine.ledger import Ledger
 from llm_plugin.engine.money import ZERO, to_decimal
 from llm_plugin.engine.names import find_member
 from llm_plugin.engine.orders import OrderEvent
@@ -25,6 +26,7 @@ from llm_plugin.engine.statistics import (
     SymbolState,
     bar_resolution,
 )
+from llm_plugin.engine.statistics.many_samples import AccountShape
 from llm_plugin.engine.zones import DAY_US, MINUTE_US, from_us, to_us
 
 __all__ = ["RunSampler"]
@@ -82,6 +84,9 @@ class RunSampler:
         self.held: list[Any] = []
         self._capacity_day = -1
         self.due_us = -1
+        self._ledger = Ledger(core)
+        # A live account outlives its process with the decimals that it had.
+        self._in_units = not core.live
         # The event of the daily sample.
         self.midnight: Any = None
         core.transactions.listeners.append(self._on_order_event)
@@ -122,8 +127,38 @@ class RunSampler:
             capacity.update(from_us(now), self._value)
         if now > self._next:
             self._next = now + self._period
-            self.results.on_slice(from_us(now), self._value())
+            self._sample_equity(now)
         self.due_us = min(self._next + 1, max(capacity.due_us, (now // DAY_US + 1) * DAY_US))
+
+    def _sample_equity(self, now: int) -> None:
+        shape, known = self._shape(), self.core.portfolio._total
+        total = self._ledger.total
+        # What was asked for at this moment stays, even where user code has given or taken money since.
+        if shape is None or (known is not None and known != Decimal(total).scaleb(-shape.scale)):
+            self.results.on_slice(from_us(now), self._value())
+        else:
+            self.results.add_rows([(now, total, None, ZERO, shape, ())])
+
+    def pass_slices(self, times: Sequence[int]) -> None:
+        """Take the samples that are due at moments without data of the user's, as `on_slice` does at each.
+
+        Args:
+            times: The moments, in order.
+        """
+        core, at = self.core, 0
+        while times[-1] >= self.due_us:
+            at = bisect_left(times, self.due_us, at)
+            core.clock.utc_us = times[at]
+            core.portfolio.invalidate()
+            self.on_slice(times[at])
+
+    @property
+    def can_pass(self) -> bool:
+        """Whether `pass_slices` may be asked: nothing waits for bars, and no user code has a say in the account."""
+        return not self.capacity.watched and self._shape() is not None
+
+    def _shape(self) -> AccountShape | None:
+        return self._ledger.look() if self._in_units else None
 
     def _value(self) -> Decimal:
         return self.core.portfolio.exact_total
@@ -138,26 +173,58 @@ class RunSampler:
         self.core.portfolio.invalidate()
         self.results.on_slice(moment, self._value(), force=True)
         self.capacity.update(moment, self._value(), force=True)
-        self._sample_day(now)
+        self._sample_day(now, final=True)
         # LEAN forces its capacity estimate once more when it writes the result.
         self.capacity.update(moment, self._value(), force=True)
 
     def _midnight(self) -> None:
         self._sample_day(self.core.clock.utc_us)
 
-    def _sample_day(self, now: int) -> None:
+    def pass_midnights(self, before_us: int) -> bool:
+        """Take the daily samples before a time and before anything else that is scheduled.
+
+        Args:
+            before_us: A time after the next daily sample, up to which nothing else happens.
+
+        Returns:
+            Whether it could be done.
+        """
         core = self.core
-        portfolio, benchmark = core.portfolio, core.benchmark
-        portfolio.invalidate()
-        if type(benchmark) is SecurityBenchmark:
-            compared = benchmark.exact_now
+        shape = self._shape()
+        if shape is None:
+            return False
+        times = self.algorithm.schedule.take_first(before_us)
+        if not times:
+            return False
+        if shape.benchmark_scale is not None:
+            self._add_days(times, shape)
         else:
-            compared = benchmark.exact(core.clock.time) if benchmark is not None else ZERO
+            for now in times:
+                core.clock.utc_us = now
+                self._add_days([now], shape)
+        core.clock.utc_us = times[-1]
+        core.portfolio._total = None
+        return True
+
+    def _add_days(self, times: Sequence[int], shape: AccountShape) -> None:
+        ledger, capacity = self._ledger, self.capacity.capacity
+        total, benchmark, positions = ledger.total, ledger.benchmark(), ledger.positions
+        self.results.add_rows([(now, total, benchmark, capacity, shape, positions) for now in times])
+
+    def _sample_day(self, now: int, *, final: bool = False) -> None:
+        core = self.core
+        portfolio = core.portfolio
+        portfolio.invalidate()
+        shape = None if final else self._shape()
+        if shape is not None:
+            self._add_days([now], shape)
+            return
         holdings = []
         for security in core.securities.each:
             held = security.holdings
             value = held.exact_value if held.exact_quantity else ZERO
             holdings.append(HoldingSample(security.symbol.value, security.type, value, held.exact_sale_volume))
+        compared = self._ledger.exact_benchmark()
         snapshot = DaySnapshot(portfolio.exact_total, compared, portfolio.exact_sales, self.capacity.capacity, holdings)
         self.results.sample_day(from_us(now), snapshot)
 

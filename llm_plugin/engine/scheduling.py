@@ -198,6 +198,14 @@ class ScheduledEvent(LeanObject):
         while self.next_us is not None and self.next_us < utc_us:
             self._step()
 
+    def take_before(self, utc_us: int) -> list[int]:
+        """Return the times before a moment; it does not fire at them."""
+        times = []
+        while self.next_us is not None and self.next_us < utc_us:
+            times.append(self.next_us)
+            self._step()
+        return times
+
     def fire(self) -> None:
         """Call back and move on to the next time."""
         self._step()
@@ -292,6 +300,20 @@ class ScheduleManager(LeanObject):
         event.fire()
         if event in self._order:
             self._push(event)
+
+    def take_first(self, utc_us: int) -> list[int]:
+        """Return the times of the next event before a moment and before any other event; it does not fire at them."""
+        heap = self._heap
+        _, order, event = heap[0]
+        for entry in heap[1:3]:
+            utc_us = min(utc_us, entry[0])
+        times = event.take_before(utc_us)
+        if event.next_us is None:
+            heapq.heappop(heap)
+        else:
+            heapq.heapreplace(heap, (event.next_us, order, event))
+        self._look()
+        return times
 
     def run_before(self, utc_us: int, set_clock: Callable[[int], None]) -> None:
         """Fire what is due strictly before a time, each with the clock at its own time."""

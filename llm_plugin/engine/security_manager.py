@@ -24,6 +24,7 @@ class SecurityManager(LeanObject):
         # What left a universe: not listed any more, but still found by its symbol, and counted in the account.
         self._gone: dict[Symbol, Security] = {}
         self._find = find
+        self.version = 0
 
     def add(self, symbol: Any, security: Security | None = None) -> None:
         """Add a security."""
@@ -31,10 +32,12 @@ class SecurityManager(LeanObject):
             symbol, security = symbol.symbol, symbol
         self._items[symbol] = security
         self._gone.pop(symbol, None)
+        self.version += 1
 
     def remove(self, symbol: Symbol) -> bool:
         """Take a security off the list; it is still found by its symbol."""
         security = self._items.pop(symbol, None)
+        self.version += 1
         if security is not None:
             self._gone[symbol] = security
         return security is not None

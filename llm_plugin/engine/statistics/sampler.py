@@ -6,16 +6,28 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from llm_plugin.engine.charts import Candlestick, Chart, ChartPoint, EquityCandle, Series, SeriesType
-from llm_plugin.engine.money import ZERO, round_half_even, smart_rounding
+from llm_plugin.engine.money import ZERO, smart_rounding
+from llm_plugin.engine.statistics.columns import SampledSeries
+from llm_plugin.engine.statistics.many_samples import (
+    ManySamples,
+    SampleRow,
+    Standing,
+    drawdown,
+    earnings,
+    exposure,
+)
+from llm_plugin.engine.zones import from_us, to_us
 
 __all__ = ["DaySnapshot", "HoldingSample", "ResultSampler"]
 
 _LEAST_MINUTES, _SAMPLES = 4, 4000
 _MOST_ASSETS = 30
 _SIDES = ("Long", "Short")
+_NEVER = -(1 << 62)
 
 
 class HoldingSample(NamedTuple):
@@ -42,9 +54,9 @@ class _Line:
 
     __slots__ = ("add", "raw", "series", "shown")
 
-    def __init__(self, series: Series) -> None:
+    def __init__(self, series: SampledSeries) -> None:
         self.series = series
-        self.add = series.values.append
+        self.add = series.append
         self.raw: Decimal | None = None
         self.shown = ZERO
 
@@ -73,8 +85,10 @@ class ResultSampler:
     ) -> None:
         self._charts: dict[str, Chart] = {}
         self._lines: dict[tuple[str, str], _Line] = {}
-        # What was sampled and is no point yet: (time, value, forced), or (time, day, None).
-        self._pending: list[tuple[datetime, Any, bool | None]] = []
+        # What was sampled and is no point yet: (time, value, forced), (time, day, None), or samples in a row.
+        self._pending: list[Any] = []
+        self._rows: list[SampleRow] = []
+        self._latest: datetime | None = None
         self.starting_value = starting_value
         self.warming_up = False
         self._start = start_utc
@@ -95,7 +109,10 @@ class ResultSampler:
 
     def restore(self, chart: str, series: Series) -> None:
         """Go on with a series of an earlier run."""
-        self._lines[chart, series.name] = _Line(series)
+        own = SampledSeries(series.name, series.series_type, series.index, series.unit)
+        own.values = series.values
+        self._charts[chart].series[series.name] = own
+        self._lines[chart, series.name] = _Line(own)
 
     def on_warmup_finished(self, portfolio_value: Decimal) -> None:
         """Take the value at the real start; one that did not change keeps its decimal scale."""
@@ -108,24 +125,96 @@ class ResultSampler:
 
     def on_slice(self, utc_time: datetime, portfolio_value: Decimal, *, force: bool = False) -> None:
         """Update the equity candle; sample it when its time has come."""
+        self._rows = []
         self._pending.append((utc_time, portfolio_value, force))
 
     def sample_day(self, utc_time: datetime, day: DaySnapshot) -> None:
         """Sample everything that is sampled once per day."""
+        self._rows = []
         self._pending.append((utc_time, day, None))
+
+    def add_rows(self, rows: Sequence[SampleRow]) -> None:
+        """Take samples in whole units; those in a row are worked out together."""
+        if not self._rows:
+            self._pending.append(self._rows)
+        self._rows += rows
 
     def settle(self) -> None:
         """Make points of all samples."""
-        pending, self._pending = self._pending, []
-        for moment, what, forced in pending:
-            if forced is None:
-                self._take_day(moment, what)
-                continue
-            self._value = what
-            self._update_candle()
-            if forced or self._next is None or moment > self._next:
-                self._next = moment + self._period
-                self._sample_equity(moment)
+        pending, self._pending, self._rows = self._pending, [], []
+        for item in pending:
+            if type(item) is list:
+                for _, rows in groupby(item, key=_kinds):
+                    self._take_rows(list(rows))
+            else:
+                self._take(*item)
+
+    def _take(self, moment: datetime, what: Any, forced: bool | None) -> None:
+        self._latest = moment
+        if forced is None:
+            self._take_day(moment, what)
+            return
+        self._value = what
+        self._update_candle()
+        if forced or self._next is None or moment > self._next:
+            self._next = moment + self._period
+            self._sample_equity(moment)
+
+    def _take_rows(self, rows: list[SampleRow]) -> None:
+        due = self._next_after(rows)
+        known = Standing(self._daily_value, self._peak, self._sold, to_us(self._start))
+        many = ManySamples(rows, known, self._unit)
+        if due is None or not many.is_sound:
+            for row in rows:
+                self._take_row(row)
+            return
+        for new in many.points():
+            line = self._line(*new[1:6])
+            if line is not None:
+                line.series.extend(new.column)
+                line.raw = None
+        standing, self._value = many.after()
+        self._daily_value, self._peak, self._sold = standing[:3]
+        self._next = None if due == _NEVER else from_us(due)
+        self._latest = from_us(rows[-1][0])
+        days = [row[0] for row in rows if row[2] is not None]
+        if days and from_us(days[-1]) != self._start:
+            self._last_turnover = from_us(days[-1])
+
+    def _next_after(self, rows: Sequence[SampleRow]) -> int | None:
+        """Return when the equity is due after these samples; None where they must be taken one by one."""
+        if self.warming_up or self._candle is not None or (self._latest and from_us(rows[0][0]) <= self._latest):
+            return None
+        period, due = self._period // timedelta(microseconds=1), _NEVER if self._next is None else to_us(self._next)
+        last = day = _NEVER
+        for row in rows:
+            us = row[0]
+            if us < last or (row[2] is not None and us <= day) or (row[2] is None and us <= due):
+                return None
+            last = us
+            if row[2] is None:
+                due = us + period
+            else:
+                day = us
+        return due
+
+    def _take_row(self, row: SampleRow) -> None:
+        us, total, benchmark, capacity, shape, values = row
+        value = Decimal(total).scaleb(-shape.scale)
+        if benchmark is None:
+            self._take(from_us(us), value, False)
+            return
+        compared = benchmark if shape.benchmark_scale is None else Decimal(benchmark).scaleb(-shape.benchmark_scale)
+        holdings = [
+            HoldingSample(
+                asset.ticker,
+                asset.security_type,
+                Decimal(values[asset.held_at]).scaleb(-shape.scale) if asset.held_at >= 0 else ZERO,
+                asset.sale_volume,
+            )
+            for asset in shape.assets
+        ]
+        self._take(from_us(us), DaySnapshot(value, smart_rounding(compared), shape.sold, capacity, holdings), None)
 
     def _take_day(self, moment: datetime, day: DaySnapshot) -> None:
         self._value = value = day.portfolio_value
@@ -133,14 +222,14 @@ class ResultSampler:
         if value > self._peak:
             self._peak = value
         if before and value != before:
-            earned = round_half_even((value - before) * 100 / before, 10)
+            earned = earnings(value, before)
         self._update_candle()
         self._sample_equity(moment)
         self._add("Benchmark", "Benchmark", SeriesType.LINE, 0, "$", moment, day.benchmark_value)
         self._add("Strategy Equity", "Return", SeriesType.BAR, 1, "%", moment, earned)
         if self._peak:
             if value != self._peak:
-                fallen = round_half_even((value / self._peak - 1) * 100, 2)
+                fallen = drawdown(value, self._peak)
             self._add("Drawdown", "Equity Drawdown", SeriesType.LINE, 0, "%", moment, fallen)
         holdings = day.holdings
         for item in holdings if len(holdings) < 2 else sorted(holdings, key=_by_volume)[:_MOST_ASSETS]:
@@ -163,7 +252,7 @@ class ResultSampler:
         candle = self._candle or EquityCandle(self._value)
         self._candle = None
         line = self._line("Strategy Equity", "Equity", SeriesType.CANDLE, 0, self._unit)
-        if line is None or (line.series.values and utc_time <= line.series.values[-1].time):
+        if line is None or _is_taken(line, utc_time):
             return
         if candle.open is candle.close is candle.high is candle.low:
             if line.raw is None or line.raw != candle.open:
@@ -182,7 +271,7 @@ class ResultSampler:
                 sides[item.holdings_value < 0] += item.holdings_value
         for at, side in enumerate(_SIDES):
             for kind, sides in sums.items():
-                ratio = round_half_even(sides[at] / day.portfolio_value, 4) if sides[at] else ZERO
+                ratio = exposure(sides[at], day.portfolio_value) if sides[at] else ZERO
                 self._add("Exposure", f"{kind} - {side} Ratio", SeriesType.LINE, 0, "", utc_time, ratio)
 
     def _sample_turnover(self, utc_time: datetime, day: DaySnapshot) -> None:
@@ -206,7 +295,8 @@ class ResultSampler:
             return None
         line = self._lines.get((chart, name))
         if line is None:
-            series = self._charts.setdefault(chart, Chart(chart)).get_or_add(name, kind, index, unit)
+            series = SampledSeries(name, kind, index, unit)
+            self._charts.setdefault(chart, Chart(chart)).add_series(series)
             line = self._lines[chart, name] = _Line(series)
         return line
 
@@ -214,10 +304,8 @@ class ResultSampler:
         self, chart: str, name: str, kind: SeriesType, index: int, unit: str, utc_time: datetime, value: Decimal
     ) -> None:
         line = self._lines.get((chart, name)) or self._line(chart, name, kind, index, unit)
-        if line is not None:
-            values = line.series.values
-            if not values or utc_time > values[-1].time:
-                line.put(utc_time, value)
+        if line is not None and not _is_taken(line, utc_time):
+            line.put(utc_time, value)
 
     def points(self, chart: str, series: str) -> list[tuple[datetime, Decimal]]:
         """The sampled points of a series, rounded as in the chart; empty if there are none."""
@@ -225,6 +313,15 @@ class ResultSampler:
         found = self._charts.get(chart)
         line = found.series.get(series) if found else None
         return line.points() if line else []
+
+
+def _is_taken(line: _Line, moment: datetime) -> bool:
+    last = line.series.last_time
+    return last is not None and moment <= last
+
+
+def _kinds(row: SampleRow) -> tuple[str, ...]:
+    return row[4].kinds
 
 
 def _by_volume(item: HoldingSample) -> Decimal:

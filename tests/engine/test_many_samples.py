@@ -1,0 +1,310 @@
+"""Samples that are worked out together are those that are taken one by one, in every digit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llm_plugin.engine.charts import ChartPoint, SeriesType, charts_to_json
+from llm_plugin.engine.json_text import to_json_text
+from llm_plugin.engine.ledger import Ledger
+from llm_plugin.engine.sampling import RunSampler
+from llm_plugin.engine.scheduling import ScheduledEvent, ScheduleManager
+from llm_plugin.engine.statistics import ResultSampler
+from llm_plugin.engine.statistics.columns import Column, SampledSeries
+from llm_plugin.engine.statistics.many_samples import AccountShape, Asset, ManySamples, SampleRow
+from llm_plugin.engine.zones import DAY_US, HOUR_US, from_us
+
+START = 10_000 * DAY_US
+FIGURES = ("_value", "_daily_value", "_peak", "_sold", "_last_turnover", "_next", "_latest", "starting_value")
+
+
+def _sampler(start: str) -> ResultSampler:
+    return ResultSampler(from_us(START), 400 * 24 * 60.0, Decimal(start))
+
+
+def _shape(scale: int, sold: int, types: tuple[str, ...], held: tuple[bool, ...]) -> AccountShape:
+    places, assets = 0, []
+    for number, (kind, is_held) in enumerate(zip(types, held, strict=True)):
+        volume = Decimal(sold * (number % 3)).scaleb(-2)
+        assets.append(Asset(f"T{number % 4}", kind, volume, places if is_held else -1))
+        places += is_held
+    return AccountShape(scale, 3, assets, Decimal(sold).scaleb(-2))
+
+
+@st.composite
+def _samples(draw: st.DrawFn) -> list[SampleRow]:
+    """Days and slices between them, over some states of the account."""
+    rows: list[SampleRow] = []
+    total = draw(st.sampled_from([1_000_000, 950, 3 * 10**9])) * 10**4
+    types = tuple(draw(st.lists(st.sampled_from(["Equity", "Forex"]), min_size=1, max_size=5)))
+    us = START
+    for _ in range(draw(st.integers(1, 4))):
+        scale = draw(st.sampled_from([2, 4, 9, 13, 17]))
+        held = tuple(draw(st.booleans()) for _ in types)
+        shape = _shape(scale, draw(st.integers(0, 10**7)), types, held)
+        for _ in range(draw(st.integers(1, 6))):
+            # Steps of a simple fraction put quotients on the middle between two roundings.
+            change = draw(
+                st.one_of(st.just(0), st.integers(-(10**6), 10**6), st.sampled_from([total // 800, -total // 80_000]))
+            )
+            total = max(1, total + change)
+            units = total * 10 ** (scale - 4) if scale >= 4 else total // 10 ** (4 - scale) + 1
+            parts = tuple(draw(st.integers(-(10**6), 10**6)) * units // 10**6 for kept in held if kept)
+            if draw(st.booleans()):
+                us += draw(st.sampled_from([HOUR_US, 3 * HOUR_US, 7 * HOUR_US]))
+                rows.append((us, units, None, Decimal(0), shape, ()))
+            us = (us // DAY_US + 1) * DAY_US
+            capacity = Decimal(draw(st.integers(0, 5))) * 1000
+            rows.append((us, units, draw(st.integers(0, 10**7)), capacity, shape, parts))
+    return rows
+
+
+def _seen(sampler: ResultSampler) -> tuple[Any, ...]:
+    charts = to_json_text(charts_to_json(sampler.charts))
+    points = {
+        (chart.name, name): [repr(point) for point in series.values]
+        for chart in sampler.charts.values()
+        for name, series in chart.series.items()
+    }
+    return charts, list(points), points, [getattr(sampler, name) for name in FIGURES]
+
+
+@settings(max_examples=150, deadline=None)
+@given(rows=_samples(), start=st.sampled_from(["1000000", "950.25", "12345678.901"]), cut=st.integers(0, 20))
+def test_samples_in_a_row_are_samples_one_by_one(rows: list[SampleRow], start: str, cut: int) -> None:
+    together, single = _sampler(start), _sampler(start)
+    # In two goes: the second one begins where the first one ended.
+    for part in (rows[:cut], rows[cut:]):
+        if part:
+            together.add_rows(part)
+            together.settle()
+        for row in part:
+            single._take_row(row)
+    assert _seen(together) == _seen(single)
+
+
+def test_samples_in_a_row_are_worked_out_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = _shape(4, 0, ("Equity",), (True,))
+    rows = [(START + day * DAY_US, 10**10 + day, 5000, Decimal(0), shape, (10**9,)) for day in range(1, 50)]
+    sampler = _sampler("1000000")
+    sampler.add_rows(rows[:20])
+    sampler.add_rows(rows[20:])
+    monkeypatch.setattr(ResultSampler, "_take_row", lambda self, row: pytest.fail(f"{row} was taken alone"))
+    assert [len(series.points()) for series in sampler.charts["Exposure"].series.values()] == [49, 49]
+    assert sampler.points("Strategy Equity", "Return")[0][1] == Decimal("1E-8")
+
+
+def test_samples_of_an_account_without_value_are_taken_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = _shape(2, 0, ("Equity",), (False,))
+    sampler = _sampler("1000")
+    sampler.add_rows([(START + day * DAY_US, 100 - day * 60, 5000, Decimal(0), shape, ()) for day in range(1, 4)])
+    monkeypatch.setattr(ManySamples, "points", lambda self: pytest.fail("worked out together"))
+    assert [value for _, value in sampler.points("Strategy Equity", "Equity")] == [
+        Decimal("0.4"),
+        Decimal("-0.2"),
+        Decimal("-0.8"),
+    ]
+
+
+def test_a_column_reads_like_the_points_that_it_stands_for() -> None:
+    series = SampledSeries("line", SeriesType.LINE, 0, "$")
+    first = ChartPoint(datetime(2020, 1, 1), Decimal(5))
+    series.append(first)
+    series.extend(Column(_times(2, 3), _times(0, 1) + 1_000_000_100, 4))
+    series.add_point(datetime(1970, 1, 4), 7)
+    assert series.points()[1:] == [(datetime(1970, 1, 3), Decimal("100000.01")), (datetime(1970, 1, 4), Decimal(7))]
+    assert to_json_text(series.to_json()["values"]) == "[[1577836800,5.0],[172800,100000.01],[259200,7.0]]"
+    assert series.values == [first, *[ChartPoint(time, value) for time, value in series.points()[1:]]]
+    series.add_point(datetime(1970, 1, 4), 8)
+    assert [point.y for point in series.values] == [Decimal(5), Decimal("100000.01"), Decimal(8)]
+
+
+def _times(*days: int) -> Any:
+    import numpy as np
+
+    return np.array(days, dtype=np.int64) * DAY_US
+
+
+def test_times_of_an_event_are_taken_up_to_the_next_event() -> None:
+    manager = ScheduleManager(SimpleNamespace(utc_us=lambda: 0))  # type: ignore[arg-type]
+    fired: list[str] = []
+    manager.add(ScheduledEvent("daily", iter([10, 20, 30, 40]), lambda: fired.append("daily")))
+    manager.add(ScheduledEvent("other", iter([30]), lambda: fired.append("other")))
+    manager.start(0)
+    assert manager.take_first(100) == [10, 20]
+    assert manager.take_first(100) == []
+    assert manager.due_us == 30
+    manager.run_before(35, lambda us: None)
+    assert fired == ["daily", "other"]
+    assert manager.take_first(40) == []
+    assert manager.take_first(41) == [40]
+    assert manager.next_us is None
+
+
+DAILY = """
+def initialize(self):
+    self.set_start_date(2013, 1, 1)
+    self.set_end_date(2013, 12, 31)
+    self.set_cash(100000)
+    self.spy = self.add_equity('SPY', Resolution.DAILY).symbol
+    self.seen = []
+    self.prepare()
+
+def prepare(self):
+    pass
+
+def turn(self, days):
+    if self.time.day % days == 0:
+        self.market_order(self.spy, 300 if self.portfolio[self.spy].quantity <= 0 else -500)
+"""
+HOURLY = """
+def initialize(self):
+    self.set_start_date(2013, 10, 1)
+    self.set_end_date(2013, 10, 31)
+    self.pair = self.add_forex('EURUSD', Resolution.HOUR, Market.OANDA).symbol
+    self.seen = []
+
+def on_data(self, data):
+    if self.time.hour == 5:
+        self.market_order(self.pair, 20000 if self.portfolio[self.pair].quantity <= 0 else -70000)
+"""
+USES = {
+    "a daily strategy": DAILY + "\ndef on_data(self, data):\n    self.turn(9)\n",
+    "raw prices with dividends": DAILY
+    + """
+def prepare(self):
+    self.securities[self.spy].set_data_normalization_mode(DataNormalizationMode.RAW)
+
+def on_data(self, data):
+    self.turn(11)
+""",
+    "an account that is read at midnight and paid into": DAILY
+    + """
+def prepare(self):
+    self.schedule.on(self.date_rules.every_day(), self.time_rules.midnight, self.look)
+
+def look(self):
+    self.seen.append((self.time, self.portfolio.total_portfolio_value, self.benchmark.evaluate(self.time)))
+    if self.time.day == 3:
+        self.portfolio.cash_book['USD'].add_amount(12.3456)
+
+def on_data(self, data):
+    self.turn(7)
+    value = self.portfolio.total_portfolio_value
+    if self.time.day == 17:
+        self.portfolio.cash_book['USD'].add_amount(100)
+    if self.time.day == 5 and self.time.month % 4 == 0:
+        self.seen.append(dict(self.statistics.summary.items()))
+""",
+    "a benchmark of its own and a warm-up": DAILY
+    + """
+def prepare(self):
+    self.set_benchmark(lambda time: time.day * 1.5)
+    self.set_warm_up(30, Resolution.DAILY)
+
+def on_data(self, data):
+    if not self.is_warming_up:
+        self.turn(8)
+""",
+    "several securities, some of another currency": DAILY
+    + """
+def prepare(self):
+    for ticker in ('AAPL', 'IBM', 'BAC'):
+        self.add_equity(ticker, Resolution.DAILY)
+    self.add_forex('EURUSD', Resolution.HOUR, Market.OANDA)
+    self.set_cash('EUR', 5000)
+
+def on_data(self, data):
+    self.turn(6)
+    if self.time.day == 4:
+        for bar in data.bars.values():
+            self.market_order(bar.symbol, 7 * (self.time.month % 5 - 2))
+    if self.time.month == 6 and self.time.day == 12:
+        self.remove_security('IBM')
+    if self.time.month == 8 and self.time.day == 13:
+        self.add_equity('WMI', Resolution.DAILY)
+""",
+    "forex that turns": HOURLY,
+    "minutes": """
+def initialize(self):
+    self.set_start_date(2013, 10, 7)
+    self.set_end_date(2013, 10, 11)
+    self.spy = self.add_equity('SPY', Resolution.MINUTE).symbol
+    self.seen = []
+
+def on_data(self, data):
+    if self.time.minute == 35:
+        self.market_order(self.spy, 100 if self.time.hour % 2 else -150)
+""",
+}
+
+
+def _trace(result: Any) -> list[Any]:
+    return [
+        result.status,
+        result.statistics,
+        to_json_text(charts_to_json(result.run_state.charts)),
+        [str(item) for item in result.algorithm.seen],
+        str(result.end_equity),
+        result.run_state.runtime_statistics,
+    ]
+
+
+@pytest.mark.parametrize("use", list(USES))
+def test_an_account_in_whole_units_cannot_be_told_from_one_in_decimals(
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, use: str
+) -> None:
+    rows: list[SampleRow] = []
+    add_rows = ResultSampler.add_rows
+
+    def counted(self: ResultSampler, added: list[SampleRow]) -> None:
+        rows.extend(added)
+        add_rows(self, added)
+
+    monkeypatch.setattr(ResultSampler, "add_rows", counted)
+    units = _trace(run(USES[use]))
+    assert len(rows) > 3
+    held = [row for row in rows if row[5]]
+    assert held
+    rows.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "look", lambda self: None)
+        decimals = _trace(run(USES[use]))
+        assert not rows
+    assert units == decimals
+
+
+def test_midnights_and_slices_without_data_are_taken_without_going_through_them(
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed: list[int] = []
+    fired: list[int] = []
+    take, midnight = ScheduleManager.take_first, RunSampler._midnight
+
+    def taken(self: ScheduleManager, utc_us: int) -> list[int]:
+        times = take(self, utc_us)
+        passed.extend(times)
+        return times
+
+    def counted(self: RunSampler) -> None:
+        fired.append(1)
+        midnight(self)
+
+    monkeypatch.setattr(ScheduleManager, "take_first", taken)
+    monkeypatch.setattr(RunSampler, "_midnight", counted)
+    result = run(USES["a daily strategy"])
+    points = result.run_state.charts["Benchmark"].series["Benchmark"].points()
+    assert len(passed) > 330
+    assert len(passed) + len(fired) + 1 >= len(points) > 360
+    # Every midnight once, and the last moment of the run.
+    apart = {after - before for (before, _), (after, _) in pairwise(points[:-1])}
+    assert apart == {timedelta(days=1), timedelta(hours=23), timedelta(hours=25)}
