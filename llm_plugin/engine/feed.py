@@ -297,19 +297,20 @@ class BarStream:
                 self.next_emit = FOREVER
                 return
             columns, end = chunk
-            before = self._columns
+            before, filled_to = self._columns, self._chunk_end
             carried = 0
             if before is not None and len(before):
                 # The last bar of the chunk before is what a copy at the start of this one repeats.
                 columns = join_columns([before.take(slice(-1, None)), columns], self.config.tick_type)
                 carried = 1
             self._columns = columns
-            if self._prepare(columns, carried, end):
+            if self._prepare(columns, carried, end, filled_to):
                 if self.lane is not None:
                     self.lane.chunks.append(self.chunk())
                 return
 
-    def _prepare(self, columns: BarColumns, carried: int, chunk_end: int) -> bool:
+    def _prepare(self, columns: BarColumns, carried: int, chunk_end: int, filled_to: int = 0) -> bool:
+        """Lay out the points of a chunk; copies up to `filled_to` (exchange-local) were those of the chunk before."""
         if not len(columns):
             return False
         exchange = self.source.hours.time_zone
@@ -320,17 +321,17 @@ class BarStream:
             self._emits = columns.end_us.tolist()
             self._index, self._count = carried, len(columns)
         else:
-            self._expand(columns, carried, chunk_end)
+            self._expand(columns, carried, chunk_end, filled_to)
         self._chunk_end = chunk_end
         if self._index >= self._count:
             return False
         self.next_emit = self._emits[self._index]
         return True
 
-    def _expand(self, columns: BarColumns, carried: int, chunk_end: int) -> None:
+    def _expand(self, columns: BarColumns, carried: int, chunk_end: int, filled_to: int) -> None:
         exchange = self.source.hours.time_zone
         ends = exchange.locals(columns.end_us)
-        starts_grid, ends_grid = self.source.fill_grid(self.fill_span, int(ends[0]), chunk_end)
+        starts_grid, ends_grid = self.source.fill_grid(self.fill_span, max(int(ends[0]), filled_to), chunk_end)
         missing = ~np.isin(ends_grid, ends)
         starts_grid, ends_grid = starts_grid[missing], ends_grid[missing]
         self._index, self._count = carried, len(columns)

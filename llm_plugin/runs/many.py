@@ -23,6 +23,8 @@ __all__ = ["Job", "Outcome", "run_many", "run_on_dask"]
 
 OnEvent = Callable[[str, Mapping[str, Any]], None]
 _END_SECONDS = 10.0
+# glibc would give freed memory back to the system during a run, and take it again page by page.
+_KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 28), "MALLOC_MMAP_THRESHOLD_": str(1 << 28)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Outcome:
 
 
 def _environment() -> dict[str, str]:
-    return {**thread_limits(1), **os.environ, "PYTHONUNBUFFERED": "1"}
+    return {**thread_limits(1), **_KEEP_MEMORY, **os.environ, "PYTHONUNBUFFERED": "1"}
 
 
 class _Slot:

@@ -7,6 +7,7 @@ ends with it.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -31,6 +32,9 @@ def main() -> int:
     channel = os.dup(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _preload()
+    # What is here stays: a fork whose collector went over it would copy its pages for nothing.
+    gc.collect()
+    gc.freeze()
     _send(channel, {"event": "ready", "pid": os.getpid()})
     for line in sys.stdin:
         job = json.loads(line)
@@ -44,14 +48,16 @@ def main() -> int:
 
 
 def _preload() -> None:
-    """Import what every project needs, before the first fork."""
-    import numpy  # noqa: F401
-    import pandas  # noqa: F401
+    """Import and work out what every project needs, before the first fork."""
+    import llm_plugin.engine.runner
+    import llm_plugin.engine.universe_engine
+    import llm_plugin.engine.warmup  # noqa: F401
+    from llm_plugin.engine.importer import lean_names
+    from llm_plugin.engine.zones import zone
 
-    import llm_plugin.engine.runner  # noqa: F401
-    from llm_plugin.engine.api import engine_names
-
-    engine_names()
+    lean_names()
+    for name in ("UTC", "America/New_York"):
+        zone(name)
 
 
 def _send(channel: int, event: Mapping[str, Any]) -> None:

@@ -126,6 +126,34 @@ def on_data(self, data):
 
 
 @rule("6.2")
+def test_bars_are_filled_forward_once_however_long_the_data_ends_before_the_run(run, market):
+    market.minutes("xyz", DAY, steady(10, count=390))
+    body = """
+def initialize(self):
+    self.set_start_date(2013, 10, 7)
+    self.set_end_date(2014, 1, 31)
+    self.set_cash(100000)
+    self.add_equity("XYZ", Resolution.MINUTE)
+    self.set_benchmark(lambda moment: 0)
+    self.kept = {}
+    self.consolidate("XYZ", timedelta(minutes=1), lambda bar: None)
+    self.average = self.sma("XYZ", 3)
+
+def on_data(self, data):
+    assert len(data.bars) == 1
+    day = self.kept.setdefault(self.time.date(), [])
+    assert not day or day[-1] < self.time, f"{self.time} after {day[-1]}"
+    day.append(self.time)
+"""
+    result = run(body, market)
+    days = result.algorithm.kept
+    # Files are read 31 days at a time; 29 November and 24 December are half days.
+    assert len(days) == 81
+    assert sorted({len(times) for times in days.values()}) == [210, 390]
+    assert result.bars == sum(map(len, days.values())) == result.algorithm.average.samples
+
+
+@rule("6.2")
 def test_nothing_is_filled_forward_when_the_market_is_closed_or_the_user_wants_none(run, market):
     market.minutes("xyz", DAY, steady(10, "09:30", 2))
     body = '\ndef on_data(self, data):\n    self.stamp("data")\n'
