@@ -36,6 +36,8 @@ class DataManager:
         self.end_us = end_us
         self.heap: list[tuple[int, int, Any]] = []
         self.points = 0
+        # Counts how often the streams were put in order anew.
+        self.version = 0
         self._streams: list[Any] = []
         self._corporate: set[Any] = set()
         self._span = 0
@@ -127,6 +129,12 @@ class DataManager:
             stream.plain = type(stream) is BarStream
             stream.seen = not stream.config.is_internal_feed
         self.heap[:] = [(stream.next_emit, stream.rank, stream) for stream in self._streams]
+        heapq.heapify(self.heap)
+        self.version += 1
+
+    def reorder(self) -> None:
+        """Take over how far the streams are that were read without asking."""
+        self.heap[:] = [(entry[2].next_emit, entry[1], entry[2]) for entry in self.heap if entry[2].next_emit < FOREVER]
         heapq.heapify(self.heap)
 
     def _is_unseen(self, stream: Any) -> bool:

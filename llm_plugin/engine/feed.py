@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +244,7 @@ class BarStream:
         self.auxiliary = False
         self.both_sides = False
         self.store: Any = None
+        self._keep: Any = None
         # Indicators that follow these bars; made by the loop.
         self.lane: Lane | None = None
         self.source = source
@@ -280,6 +282,80 @@ class BarStream:
             self._index = index
             self.next_emit = self._emits[index]
         return point
+
+    def prepare(self) -> None:
+        """Get ready for `take`: what the whole chunk is known to have is not asked for at each bar."""
+        config, cache = self.config, self.security.cache
+        self._keep = self.store
+        if self.both_sides:
+            by_trade = config.security_type in (SecurityType.EQUITY, SecurityType.INDEX)
+            self._keep = cache.store_equity_sides if by_trade else cache.store_full_quote
+
+    def take(self) -> Any:
+        """Return the next point, which is not the chunk's last one, once its security knows it."""
+        index, rows = self._index, self._rows
+        self._index = index + 1
+        self.next_emit = self._emits[index + 1]
+        if rows is None:
+            point: Any = self._real(self._block, index)
+        elif self._copies[index]:
+            return self._copy(self._block, rows[index], self._copies[index], self._spans[index])
+        else:
+            point = self._real(self._block, rows[index])
+        self._keep(point)
+        security = self.security
+        security.has_data = True
+        security._fixed = None
+        if security.volatility_model is not None:
+            security.volatility_model.update(security, point)
+        return point
+
+    @property
+    def own_lane(self) -> Lane | None:
+        """The indicators that follow these bars, where all consolidators' do."""
+        lane = self.config.lane
+        return lane if lane is not None and lane.stream is self and lane.row < lane.count else None
+
+    @property
+    def place(self) -> int:
+        """Which point of the chunk at hand comes next."""
+        return self._index
+
+    @property
+    def exact_values(self) -> tuple[Ints, int] | None:
+        """The values of the chunk's bars, exact: scaled integers and their decimals; None where there are no such."""
+        return self._block.exact_values  # type: ignore[no-any-return]
+
+    def exact_value(self, row: int) -> Decimal:
+        """Return the value of one of the chunk's bars, exact."""
+        return self._real(self._block, row).exact("value")
+
+    @property
+    def ahead(self) -> int:
+        """How many points of the chunk at hand come before its last one."""
+        return self._count - 1 - self._index
+
+    def emits(self, count: int) -> list[int]:
+        """Return when the next points are due."""
+        return self._emits[self._index : self._index + count]
+
+    def rows_between(self, first: int, end: int) -> tuple[int, int]:
+        """Return the first row and the end of the bars among some points of the chunk; copies are none of them."""
+        rows = self._rows
+        if rows is None or first >= end:
+            return first, end
+        return rows[first] + (1 if self._copies[first] else 0), rows[end - 1] + 1
+
+    def within(self, low: float, high: float, count: int) -> int:
+        """Return how many of the next points come before a bar whose value leaves a band, at most `count`."""
+        first, end = self.rows_between(self._index, self._index + count)
+        values = self._block.close_column[first:end]
+        outside = (values <= low) | (values >= high)
+        at = int(outside.argmax()) if len(outside) else 0
+        if not len(outside) or not outside[at]:
+            return count
+        row = first + at
+        return (row if self._rows is None else bisect_left(self._rows, row)) - self._index
 
     def skip_before(self, end_us: int) -> tuple[Any, list[int]]:
         """Drop the points at hand that are due before a time; return the last of them and when they were due."""

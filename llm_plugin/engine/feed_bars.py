@@ -44,6 +44,10 @@ class BarBlock:
             values = columns.sizes[name]
         elif name in ("has_bid", "has_ask"):
             values = columns.sides[name[4:]]
+        elif name in ("close_column", "exact_values"):
+            column = columns.floats("close") if name == "close_column" else columns.values()
+            self.__dict__[name] = column
+            return column
         else:
             values = columns.floats(name)
         found: list[Any] = np.asarray(values).tolist()

@@ -192,14 +192,22 @@ class _Member:
         values: list[Any] = [scout._value] * (base + 1)
         compute, add = scout._compute, values.append
         ready = base if scout.is_ready else _NEVER
-        for close in lane.closes[base:]:
+        closes = lane.closes
+        for at in range(base, len(closes)):
+            if ready != _NEVER:
+                # Once ready it stays so: the rest is computed in one go.
+                rest = scout.compute_many(closes[at:])
+                if None in rest:
+                    return False
+                values += rest
+                break
             scout.samples += 1
-            value = compute(MIN_TIME, close)
+            value = compute(MIN_TIME, closes[at])
             if value is None:
                 return False
             scout._value = value
             add(value)
-            if ready == _NEVER and scout.is_ready:
+            if scout.is_ready:
                 ready = len(values) - 1
         self._take_over(values, ready)
         return True

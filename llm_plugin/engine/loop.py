@@ -11,9 +11,9 @@ from llm_plugin.engine.corporate_actions import CorporateActions
 from llm_plugin.engine.data_manager import DataManager
 from llm_plugin.engine.enums import AlgorithmStatus
 from llm_plugin.engine.loop_consolidators import LoopConsolidators
-from llm_plugin.engine.margin_calls import MarginCallModel
+from llm_plugin.engine.margin_calls import MARGIN_CHECK_US, MarginCallModel
 from llm_plugin.engine.names import find_member
-from llm_plugin.engine.plain_moments import MARGIN_CHECK_US, PlainMoments
+from llm_plugin.engine.plain_moments import PlainMoments
 from llm_plugin.engine.progress import Progress
 from llm_plugin.engine.quiet_moments import nothing_settles
 from llm_plugin.engine.sampling import RunSampler
@@ -66,7 +66,7 @@ class TimeLoop:
         self.held_before = False
         self.consolidators = LoopConsolidators(core, manager)
         self.value = self._margin_used = 0.0
-        self._guard = ValueGuard(core, _MARGIN_ALARM)
+        self.guard = ValueGuard(core, _MARGIN_ALARM)
         self._real_start = to_us(core.start)
         self._find = core.symbol_cache.find
         self._handlers()
@@ -147,7 +147,7 @@ class TimeLoop:
         if not self.sampler.invested:
             return True
         calm = type(self._margin) is MarginCallModel and self._margin_used <= _MARGIN_ALARM * self.value
-        return calm and self._guard.holds()
+        return calm and self.guard.holds()
 
     def finish(self) -> None:
         """Run the user's last handler and take the last samples."""
@@ -302,10 +302,10 @@ class TimeLoop:
                 builder.set_market_price(security.symbol, security.exact_price)
 
     def keep_value(self) -> None:
-        """Estimate the account's value anew where prices can have made it matter."""
-        if not self._guard.holds():
+        """Estimate the account's value anew where prices or fills can have made it matter."""
+        if not self.guard.holds():
             self.value, self._margin_used = self.sampler.estimate()
-            self._guard.renew(self.sampler.held, self.value, self._margin_used)
+            self.guard.renew(self.sampler.held, self.value, self._margin_used)
 
     def _feed_sessions(self, updates: list[tuple[Any, Any]]) -> None:
         self._scan_sessions()

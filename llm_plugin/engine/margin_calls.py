@@ -10,12 +10,14 @@ from llm_plugin.engine.enums import OrderType
 from llm_plugin.engine.money import CONTEXT, ZERO
 from llm_plugin.engine.names import LeanObject
 from llm_plugin.engine.tickets import SubmitOrderRequest
+from llm_plugin.engine.zones import MINUTE_US
 
 if TYPE_CHECKING:
     from llm_plugin.engine.core import EngineCore
 
-__all__ = ["MarginCallModel"]
+__all__ = ["MARGIN_CHECK_US", "MarginCallModel"]
 
+MARGIN_CHECK_US = 5 * MINUTE_US
 _BUFFER = Decimal("0.10")
 _WARNING = Decimal("0.05")
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from llm_plugin.engine.enums import AlgorithmStatus, SecurityType
+from llm_plugin.engine.margin_calls import MARGIN_CHECK_US
 from llm_plugin.engine.quiet_moments import QuietMoments
 from llm_plugin.engine.slices import Slice
-from llm_plugin.engine.zones import HOUR_US, MINUTE_US
+from llm_plugin.engine.stretches import Stretches
+from llm_plugin.engine.zones import HOUR_US
 
 if TYPE_CHECKING:
     from llm_plugin.engine.loop import TimeLoop
 
-__all__ = ["MARGIN_CHECK_US", "PlainMoments"]
+__all__ = ["PlainMoments"]
 
-MARGIN_CHECK_US = 5 * MINUTE_US
 _FAR = 1 << 62
 _CRYPTO = SecurityType.CRYPTO
 _RUNNING = AlgorithmStatus.RUNNING
@@ -42,6 +43,7 @@ class PlainMoments:
         self._framework, self._insights = self._algorithm.framework, self._algorithm.framework.insights
         self._zone, self._find = loop.core.clock.zone, loop.core.symbol_cache.find
         self._quiet = QuietMoments(loop)
+        self._stretches = Stretches(self, loop)
 
     def run(self, universe_us: int | None) -> bool:
         """Go through moments as long as they are plain; return whether any was gone through.
@@ -49,32 +51,44 @@ class PlainMoments:
         Args:
             universe_us: When a universe selects next.
         """
-        if not (self._core.warmup_finished and self._is_plain() and self._loop.value > 1.0):
+        if not (self._core.warmup_finished and self.is_plain() and self._loop.value > 1.0):
             return False
-        heap, collect, moment = self._manager.heap, self._manager.collect, self._moment
-        schedule, midnight, skip = self._schedule, self._sampler.midnight, self._quiet.skip
+        heap, collect, moment = self._manager.heap, self._manager.collect, self.moment
+        skip, stretch = self._quiet.skip, self._stretches.run
         universes, alone = self._core.universes, self._manager.is_alone
-        pass_midnights = self._sampler.pass_midnights
-        set_clock, end = self._loop.set_clock, _FAR if universe_us is None else universe_us
+        end = _FAR if universe_us is None else universe_us
         moved = False
         while heap:
             now, _, stream = heap[0]
-            if now >= end or not stream.plain or (schedule.due_us <= now and schedule.due_event is not midnight):
+            if now >= end or not stream.plain or not self._pass_midnights(now):
                 break
-            if schedule.due_us < now and not pass_midnights(now):
-                schedule.run_before(now, set_clock)
-            if schedule.due_us < now:
-                break
-            if stream.unseen and alone(now) and skip(now, universe_us):
-                moved = True
-                continue
             moved = True
+            if stream.unseen and alone(now) and skip(now, universe_us):
+                continue
+            plain = stretch(universe_us)
+            if plain is not None:
+                if plain:
+                    continue
+                break
             updates = collect(now)
             if not (moment(now, updates) and universes.next_us == universe_us):
                 break
         return moved
 
-    def _is_plain(self) -> bool:
+    def _pass_midnights(self, now: int) -> bool:
+        """Take the daily samples before a moment; return False where something else is due up to it."""
+        schedule, midnight = self._schedule, self._sampler.midnight
+        while schedule.due_us <= now:
+            if schedule.due_event is not midnight:
+                return False
+            if schedule.due_us == now:
+                return True
+            if not self._sampler.pass_midnights(now):
+                schedule.fire_next(self._loop.set_clock)
+        return True
+
+    def is_plain(self) -> bool:
+        """Whether nothing is at work that a moment would have to ask for."""
         core, framework = self._core, self._framework
         return not (
             core.added
@@ -91,7 +105,7 @@ class PlainMoments:
             or framework.refreshes
         )
 
-    def _moment(self, now: int, updates: list[tuple[Any, Any]]) -> bool:
+    def moment(self, now: int, updates: list[tuple[Any, Any]]) -> bool:
         """Do the work of one moment; return whether the next one can be plain."""
         loop, schedule, transactions, sampler = self._loop, self._schedule, self._transactions, self._sampler
         self._clock.utc_us = now
@@ -115,14 +129,17 @@ class PlainMoments:
         if worked:
             loop.tell_user(data, updates, _NOTHING)
         elif points:
-            plain = self._tell(data, updates)
+            plain = self.tell(data, updates)
         if transactions._needs_scan or transactions._queue:
             transactions.process_synchronous_events()
         if now >= sampler.due_us or sampler.capacity.watched:
             sampler.on_slice(now)
         if loop.on_progress is not None:
             loop.tell_progress(now)
-        return plain and loop.value > 1.0 and not (worked and not self._is_plain())
+        if worked and sampler.invested:
+            # What was filled changed the account: moments that follow can be judged at once.
+            loop.keep_value()
+        return plain and loop.value > 1.0 and not (worked and not self.is_plain())
 
     def _update(self, updates: list[tuple[Any, Any]]) -> list[Any]:
         """Let prices follow; return what the user gets to see."""
@@ -153,15 +170,17 @@ class PlainMoments:
             loop.keep_value()
         return points
 
-    def _tell(self, data: Slice, updates: list[tuple[Any, Any]]) -> bool:
+    def tell(self, data: Slice, updates: list[tuple[Any, Any]]) -> bool:
         """Consolidators, the user, the framework; return whether the next moment can be plain."""
         loop = self._loop
         if self._consolidators.configs:
-            self._advance(updates)
+            self.advance(updates)
         if loop.on_data is not None:
             loop.on_data(data)
-        if self._is_plain():
-            return True
+        return self.is_plain() or self.work_on(data)
+
+    def work_on(self, data: Slice) -> bool:
+        """Let the framework do what there suddenly is for it; return that the next moment cannot be plain."""
         framework = self._framework
         if framework.refreshes:
             self._core.universes.refresh(data._us)
@@ -169,7 +188,7 @@ class PlainMoments:
             framework.on_slice(data)
         return False
 
-    def _advance(self, updates: list[tuple[Any, Any]]) -> None:
+    def advance(self, updates: list[tuple[Any, Any]]) -> None:
         """Let indicators that follow a stream see its bar; the other consolidators are told."""
         others = []
         for entry in updates:

@@ -317,9 +317,13 @@ class ScheduleManager(LeanObject):
 
     def run_before(self, utc_us: int, set_clock: Callable[[int], None]) -> None:
         """Fire what is due strictly before a time, each with the clock at its own time."""
-        while (due := self.due_us) < utc_us:
-            set_clock(due)
-            self._fire_first()
+        while self.due_us < utc_us:
+            self.fire_next(set_clock)
+
+    def fire_next(self, set_clock: Callable[[int], None]) -> None:
+        """Fire what is due first, with the clock at its own time."""
+        set_clock(self.due_us)
+        self._fire_first()
 
     def run_until(self, utc_us: int) -> None:
         """Fire what is due at a time (the clock stands there already)."""

@@ -49,6 +49,10 @@ class SecurityCache(LeanObject):
         if bar.ask is not None:
             self.ask_source = bar
 
+    def store_equity_sides(self, bar: QuoteBar) -> None:
+        """Take an equity's quote bar that is known to have both sides."""
+        self.quote = self.bid_source = self.ask_source = bar
+
     def store_trade(self, bar: TradeBar) -> None:
         """Take a trade bar of another type: a quote of the same time stays in front."""
         self.trade = bar

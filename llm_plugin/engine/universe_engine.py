@@ -34,7 +34,7 @@ class UniverseEngine:
     def __init__(self, core: EngineCore, end_us: int) -> None:
         self._core, self._end_us = core, end_us
         # (time, resolution, identity, count, universe, later times)
-        self._heap: list[tuple[int, int, str, int, Any, Iterator[Any]]] = []
+        self.waiting: list[tuple[int, int, str, int, Any, Iterator[Any]]] = []
         self._count = 0
         self._pending: dict[Any, list[Symbol]] = {}
         self._from_model: set[Symbol] = set()
@@ -81,12 +81,12 @@ class UniverseEngine:
             self._count += 1
             # The finest resolution selects first, then by identity.
             order = int(universe.resolution), str(universe.symbol.id)
-            heapq.heappush(self._heap, (to_us(moment), *order, self._count, universe, times))
+            heapq.heappush(self.waiting, (to_us(moment), *order, self._count, universe, times))
 
     @property
     def next_us(self) -> int | None:
         """When the next selection is due."""
-        return self._heap[0][0] if self._heap else None
+        return self.waiting[0][0] if self.waiting else None
 
     def run_due(self, now_us: int) -> None:
         """Select for every universe that is due; the clock stands at the time."""
@@ -94,8 +94,8 @@ class UniverseEngine:
         for universe in gone:
             self._select(universe, now_us)
         due = []
-        while self._heap and self._heap[0][0] <= now_us:
-            due.append(heapq.heappop(self._heap))
+        while self.waiting and self.waiting[0][0] <= now_us:
+            due.append(heapq.heappop(self.waiting))
         for _, _, _, _, universe, times in due:
             if universe.dispose_requested:
                 continue

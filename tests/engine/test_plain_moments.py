@@ -14,6 +14,7 @@ from llm_plugin.engine.plain_moments import PlainMoments
 from llm_plugin.engine.results import order_json
 from llm_plugin.engine.statistics.open_trades import OpenPosition
 from llm_plugin.engine.statistics.trades import TradeBuilder
+from llm_plugin.engine.stretches import Stretches
 
 HOURLY = """
 def initialize(self):
@@ -159,6 +160,26 @@ def on_data(self, data):
         self.limit_order(self.spy, 10, data[self.spy].close * 0.99, order_properties=options)
 """,
     "orders that are not affordable": DAILY + "        self.market_order(self.spy, 1500 * side)\n",
+    "minutes, and a second security with holes": MINUTE
+    + """
+    self.other = self.add_equity('AIG', Resolution.MINUTE, fill_forward=False).symbol
+
+def on_data(self, data):
+    if not self.mean.is_ready or not data.contains_key(self.spy):
+        return
+    side = 1 if data[self.spy].close > self.mean.current.value else -1
+    if self.portfolio[self.spy].quantity * side <= 0:
+        self.market_order(self.spy, 100 * side - self.portfolio[self.spy].quantity)
+        self.market_order(self.other, 10 * side)
+    if self.time.minute == 30:
+        self.seen.append((self.portfolio[self.spy].unrealized_profit, self.securities[self.other].price))
+""",
+    "little money for a large position": HOURLY
+    + """
+def on_data(self, data):
+    if self.time.hour == 9:
+        self.set_holdings(self.pair, 30 if self.time.day % 2 else -30)
+""",
     "resting orders and scheduled ones": MINUTE
     + """
     self.schedule.on(self.date_rules.every_day(), self.time_rules.at(11, 15), lambda: self.market_order(self.spy, 50))
@@ -182,13 +203,18 @@ def on_data(self, data):
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Times of the moments that were gone through in one go."""
     times: list[int] = []
-    one = PlainMoments._moment
+    one, next_one = PlainMoments.moment, Stretches._moment
 
     def counted(self: PlainMoments, now: int, updates: Any) -> bool:
         times.append(now)
         return one(self, now, updates)
 
-    monkeypatch.setattr(PlainMoments, "_moment", counted)
+    def counted_too(self: Stretches, now: int) -> bool:
+        times.append(now)
+        return next_one(self, now)
+
+    monkeypatch.setattr(PlainMoments, "moment", counted)
+    monkeypatch.setattr(Stretches, "_moment", counted_too)
     return times
 
 
@@ -237,7 +263,12 @@ def test_open_trades_are_followed_as_they_are_observed(
             item.observe(price - item.trade.entry_price if long else item.trade.entry_price - price)
         self.settle()
 
+    def one_by_one(self: OpenPosition, values: Any, digits: int, exact: Callable[[int], Any]) -> None:
+        for place in range(len(values)):
+            observed(self, exact(place))
+
     monkeypatch.setattr(OpenPosition, "follow", observed)
+    monkeypatch.setattr(OpenPosition, "follow_many", one_by_one)
     monkeypatch.setattr(TradeBuilder, "is_quiet", lambda self, symbol, price: False)
     assert _trace(run(USES["forex that turns"])) == followed
     assert len(calls) > 200

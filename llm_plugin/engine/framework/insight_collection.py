@@ -18,21 +18,17 @@ class InsightCollection(LeanObject):
     def __init__(self) -> None:
         self._by_symbol: dict[Any, list[Insight]] = {}
         self._all: list[Insight] = []
-        self._total = 0
+        # How many were ever added.
+        self.total_count = 0
 
     @property
     def count(self) -> int:
         """How many are held."""
         return sum(len(items) for items in self._by_symbol.values())
 
-    @property
-    def total_count(self) -> int:
-        """How many were ever added."""
-        return self._total
-
     def add(self, insight: Insight) -> None:
         """Add one."""
-        self._total += 1
+        self.total_count += 1
         self._all.append(insight)
         self._by_symbol.setdefault(insight.symbol, []).append(insight)
 

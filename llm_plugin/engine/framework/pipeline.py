@@ -31,6 +31,8 @@ from llm_plugin.engine.names import LeanObject, find_member
 
 __all__ = ["FrameworkApi", "FrameworkPipeline"]
 
+_MODELS = ("universe_selection", "alpha", "portfolio_construction", "risk_management", "execution")
+
 
 class FrameworkPipeline:
     """The models of one algorithm and how they are called.
@@ -39,6 +41,9 @@ class FrameworkPipeline:
         algorithm: The algorithm; it offers `utc_time`, `securities`, `is_warming_up`, `error`.
         hours_of: Returns the exchange hours of a symbol.
     """
+
+    is_idle: bool
+    refreshes: bool
 
     def __init__(self, algorithm: Any, hours_of: Callable[[Any], Any]) -> None:
         self._algorithm, self._hours_of = algorithm, hours_of
@@ -50,25 +55,24 @@ class FrameworkPipeline:
         self.risk_management: Any = NullRiskManagementModel()
         self.execution: Any = ImmediateExecutionModel()
         self._told: set[str] = set()
-        self._asks, self._asks_model = False, None
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether no alpha, no risk model and no insight could make anything happen."""
-        return (
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if name in _MODELS and "execution" in self.__dict__:
+            self._learn()
+
+    def _learn(self) -> None:
+        """Every moment asks for these, and models are seldom set."""
+        own = self.__dict__
+        # Whether no alpha, no risk model and no insight could make anything happen.
+        own["is_idle"] = (
             type(self.alpha) is NullAlphaModel
             and type(self.risk_management) is NullRiskManagementModel
             and type(self.portfolio_construction) is NullPortfolioConstructionModel
             and type(self.execution) is ImmediateExecutionModel
         )
-
-    @property
-    def refreshes(self) -> bool:
-        """Whether the selection model may ask to be called again."""
-        if self._asks_model is not self.universe_selection:
-            self._asks_model = self.universe_selection
-            self._asks = asks_for_refresh(self.universe_selection)
-        return self._asks
+        # Whether the selection model may ask to be called again.
+        own["refreshes"] = asks_for_refresh(self.universe_selection)
 
     def create_universes(self) -> list[Any]:
         """The universes of the selection model."""

@@ -140,6 +140,18 @@ class ExponentialMovingAverage(PointIndicator):
         self._seed.clear()
         return seed
 
+    def compute_many(self, values: list[float]) -> list[float | None]:
+        """Compute values in a row and keep the state that they lead to; nobody is told of them."""
+        if self.samples < self.period:
+            return super().compute_many(values)
+        weight, rest, last, found = self._weight, 1 - self._weight, self._value, []
+        for value in values:
+            last = value * weight + last * rest
+            found.append(last)
+        self.samples += len(values)
+        self._value = last
+        return found  # type: ignore[return-value]
+
     def reset(self) -> None:
         """Forget all input."""
         super().reset()

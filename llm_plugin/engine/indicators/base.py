@@ -302,6 +302,17 @@ class PointIndicator(IndicatorBase):
     def _compute(self, time: datetime, value: float) -> float | None:
         raise NotImplementedError(f"{type(self).__name__} must define _compute")
 
+    def compute_many(self, values: list[float]) -> list[float | None]:
+        """Compute values in a row and keep the state that they lead to; nobody is told of them."""
+        compute, found = self._compute, []
+        for value in values:
+            self.samples += 1
+            result = compute(MIN_TIME, value)
+            if result is not None:
+                self._value = result
+            found.append(result)
+        return found
+
 
 class BarIndicator(IndicatorBase):
     """An indicator of bars with open, high, low and close."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from llm_plugin.engine.enums import TradeDirection
 from llm_plugin.engine.money import ZERO
@@ -12,6 +16,8 @@ from llm_plugin.engine.money import ZERO
 __all__ = ["OpenPosition", "OpenTrade"]
 
 _MARGIN = 1e-9
+# Fewer prices than this are followed one by one; more decimals than this are not scaled to integers.
+_FEW, _DIGITS = 8, 3
 _LONG = TradeDirection.LONG
 
 
@@ -76,3 +82,47 @@ class OpenPosition:
             low, high = max(self.lowest, entry - item.best), min(self.highest, entry - worst)
         margin = _MARGIN * float(abs(price))
         self.quiet_low, self.quiet_high = float(low) + margin, float(high) - margin
+
+    def follow_many(self, values: NDArray[np.int64], digits: int, exact: Callable[[int], Decimal]) -> None:
+        """Take prices one after another where one trade is open, as `follow` would, and leave what it leaves.
+
+        Args:
+            values: The prices times `10 ** digits`, in order.
+            digits: Decimals of the integers.
+            exact: Returns the price at a place.
+        """
+        item = self.open[0]
+        entry, long, before = item.trade.entry_price, item.trade.direction is _LONG, item.best
+        known = self.highest, self.lowest, entry, before, item.drawdown
+        more = max(0, -digits - min(int(value.as_tuple().exponent) for value in known))
+        if len(values) < _FEW or more > _DIGITS:
+            for place in range(len(values)):
+                self.follow(exact(place))
+            return
+        unit = digits + more
+        highest, lowest, start, best, drawdown = (int(value.scaleb(unit)) for value in known)
+        prices = values * 10**more
+        place = int(prices.argmax())
+        if prices[place] > highest:
+            self.highest = exact(place)
+        place = int(prices.argmin())
+        if prices[place] < lowest:
+            self.lowest = exact(place)
+        profits = prices - start if long else start - prices
+        tops = np.maximum(np.maximum.accumulate(profits), best)
+        falls = tops - profits
+
+        def profit(place: int) -> Decimal:
+            price = exact(place)
+            return Decimal(price - entry if long else entry - price)
+
+        def top(end: int) -> Decimal:
+            """The best so far, as the last price that made it has it."""
+            equal = np.flatnonzero(profits[: end + 1] == tops[end])
+            return profit(int(equal[-1])) if len(equal) else before
+
+        place = int(falls.argmax())
+        if falls[place] > drawdown:
+            item.drawdown = top(place) - profit(place)
+        item.best = top(len(prices) - 1)
+        self.settle()

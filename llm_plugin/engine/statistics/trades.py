@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -62,6 +62,8 @@ class TradeBuilder(LeanObject):
         self._closed: list[Trade] = []
         self._positions: dict[Any, OpenPosition] = {}
         self._charged: set[int] = set()
+        # Prices that somebody holds back are asked for before a fill.
+        self.behind: Callable[[], None] | None = None
 
     @property
     def closed_trades(self) -> list[Trade]:
@@ -82,6 +84,10 @@ class TradeBuilder(LeanObject):
         """Whether `set_market_price` with this price would change nothing."""
         position = self._positions.get(symbol)
         return position is None or position.quiet_low < price < position.quiet_high
+
+    def position(self, symbol: Any) -> OpenPosition | None:
+        """Return the open trades of a symbol."""
+        return self._positions.get(symbol)
 
     def set_market_price(self, symbol: Any, price: Decimal) -> None:
         """Tell the builder a new price of a symbol."""
@@ -126,6 +132,8 @@ class TradeBuilder(LeanObject):
         multiplier: Decimal = Decimal(1),
     ) -> None:
         """Account for one fill; an order's fee counts with its first fill only."""
+        if self.behind is not None:
+            self.behind()
         fee = ZERO if order_id in self._charged else fee
         self._charged.add(order_id)
         position = self._positions.get(symbol)
