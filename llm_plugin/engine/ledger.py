@@ -87,14 +87,14 @@ class Ledger:
         self._compared: Any = None
         self._benchmark_block: Any = None
         self._benchmark_units: list[int] = []
-        self._shape: AccountShape | None = None
         # Of the last look.
+        self.shape: AccountShape | None = None
         self.total = 0
         self.positions: tuple[int, ...] = ()
 
     def look(self) -> AccountShape | None:
         """Value the account at the prices of now; None where that takes decimals."""
-        shape = self._shape
+        shape = self.shape
         if shape is None or not self._holds():
             shape = self._renew()
         if shape is not None and not self._value():
@@ -103,6 +103,11 @@ class Ledger:
             if shape is not None and not self._value():
                 return None
         return shape
+
+    @property
+    def exact_total(self) -> Decimal:
+        """The account's value at the last look, which could take it."""
+        return Decimal(self.total).scaleb(-self.shape.scale) if self.shape is not None else ZERO
 
     def benchmark(self) -> Any:
         """The benchmark of now, in units of the shape's or as a decimal."""
@@ -179,7 +184,7 @@ class Ledger:
 
     # A new look at everything.
     def _renew(self) -> AccountShape | None:
-        self._shape = None
+        self.shape = None
         self._versions = [(counted, counted.version) for counted in (*self._books, self._portfolio.securities)]
         self._terms = []
         base = self._look_at_cash()
@@ -192,8 +197,8 @@ class Ledger:
         for term in self._terms:
             term.factor *= 10 ** (scale - term.places)
         places_of_benchmark = self._look_at_benchmark()
-        self._shape = AccountShape(scale, places_of_benchmark, assets, self._portfolio.exact_sales)
-        return self._shape
+        self.shape = AccountShape(scale, places_of_benchmark, assets, self._portfolio.exact_sales)
+        return self.shape
 
     def _look_at_cash(self) -> Decimal | None:
         base = ZERO

@@ -39,18 +39,25 @@ class QuietMoments:
         """
         loop, sampler = self._loop, self._sampler
         end = min(self._schedule.due_us, _FAR if universe_us is None else universe_us)
-        if sampler.due_us < end and not sampler.can_pass:
-            end = sampler.due_us
         if now >= end or loop.is_waiting or not self._core.warmup_finished:
             return False
-        if not (self._framework_is_idle() and nothing_settles(self._core) and loop.is_solvent):
+        if not (self._framework_is_idle() and nothing_settles(self._core) and self._is_solvent()):
             return False
-        times = loop.manager.skip_first(end)
+        if sampler.due_us < end and not sampler.can_pass:
+            end = sampler.due_us
+        times = loop.manager.skip_first(end) if now < end else []
         if times:
+            loop.pass_over(times[-1])
             if times[-1] >= sampler.due_us:
                 sampler.pass_slices(times)
-            loop.pass_over(times[-1])
         return bool(times)
+
+    def _is_solvent(self) -> bool:
+        loop = self._loop
+        if not loop.is_solvent:
+            # A fill has changed the account since the last look at it.
+            loop.keep_value()
+        return loop.is_solvent
 
     def _framework_is_idle(self) -> bool:
         framework = self._core.algorithm.framework

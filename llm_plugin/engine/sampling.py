@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from llm_plugin.engine.ledger import Ledger
 from llm_plugin.engine.money import ZERO, to_decimal
 from llm_plugin.engine.names import find_member
 from llm_plugin.engine.orders import OrderEvent
-from llm_plugin.engine.scheduling import ScheduledEvent
+from llm_plugin.engine.scheduling import PlannedEvent
 from llm_plugin.engine.statistics import (
     CapacityEstimate,
     DaySnapshot,
@@ -33,6 +34,11 @@ __all__ = ["RunSampler"]
 
 _LEAST_US, _SAMPLES = 4 * MINUTE_US, 4000
 _DAYS_AHEAD = 512
+
+
+@lru_cache(maxsize=64)
+def _exact(leverage: float) -> Decimal:
+    return to_decimal(leverage)
 
 
 class _LiveState(SymbolState):
@@ -57,7 +63,7 @@ class _LiveState(SymbolState):
 
     @property
     def leverage(self) -> Decimal:
-        return to_decimal(self._security.leverage)
+        return _exact(self._security.leverage)
 
     @property
     def invested(self) -> bool:
@@ -94,14 +100,14 @@ class RunSampler:
     def schedule(self) -> None:
         """Register the daily sample: midnight of every calendar day."""
         rules = self.algorithm.schedule
-        self.midnight = ScheduledEvent("Daily Sampling", self._midnights(), self._midnight)
+        self.midnight = PlannedEvent("Daily Sampling", self._midnights(), self._midnight)
         rules.add(self.midnight)
 
-    def _midnights(self) -> Iterator[int]:
+    def _midnights(self) -> Iterator[list[int]]:
         clock = self.core.clock
         day = clock.utc_us // DAY_US - 1
         while True:
-            yield from clock.zone.utcs(np.arange(day, day + _DAYS_AHEAD, dtype=np.int64) * DAY_US).tolist()
+            yield clock.zone.utcs(np.arange(day, day + _DAYS_AHEAD, dtype=np.int64) * DAY_US).tolist()
             day += _DAYS_AHEAD
 
     def estimate(self) -> tuple[float, float]:
@@ -122,40 +128,55 @@ class RunSampler:
     def on_slice(self, now: int) -> None:
         """Sample the equity and the capacity where due: not before `due_us` while nothing is watched."""
         capacity = self.capacity
-        if capacity.watched or (now >= capacity.due_us and now // DAY_US != self._capacity_day):
+        if capacity.watched or self._asks_for_capacity(now):
             self._capacity_day = now // DAY_US
             capacity.update(from_us(now), self._value)
         if now > self._next:
             self._next = now + self._period
             self._sample_equity(now)
-        self.due_us = min(self._next + 1, max(capacity.due_us, (now // DAY_US + 1) * DAY_US))
+        self._plan(now)
+
+    def _asks_for_capacity(self, now: int) -> bool:
+        return now >= self.capacity.due_us and now // DAY_US != self._capacity_day
+
+    def _plan(self, now: int) -> None:
+        self.due_us = min(self._next + 1, max(self.capacity.due_us, (now // DAY_US + 1) * DAY_US))
 
     def _sample_equity(self, now: int) -> None:
-        shape, known = self._shape(), self.core.portfolio._total
-        total = self._ledger.total
+        shape, known, ledger = self._shape(), self.core.portfolio._total, self._ledger
         # What was asked for at this moment stays, even where user code has given or taken money since.
-        if shape is None or (known is not None and known != Decimal(total).scaleb(-shape.scale)):
+        if shape is None or (known is not None and known != ledger.exact_total):
             self.results.on_slice(from_us(now), self._value())
         else:
-            self.results.add_rows([(now, total, None, ZERO, shape, ())])
+            self.results.add_rows([(now, ledger.total, None, ZERO, shape, ())])
 
     def pass_slices(self, times: Sequence[int]) -> None:
         """Take the samples that are due at moments without data of the user's, as `on_slice` does at each.
 
+        What is watched waits for bars, which the slice of none of these moments has.
+
         Args:
-            times: The moments, in order.
+            times: The moments, in order; `can_pass` has just said yes.
         """
-        core, at = self.core, 0
-        while times[-1] >= self.due_us:
+        core, capacity, ledger, at = self.core, self.capacity, self._ledger, 0
+        core.portfolio._total = None
+        shape = ledger.shape
+        while shape is not None and times[-1] >= self.due_us:
             at = bisect_left(times, self.due_us, at)
-            core.clock.utc_us = times[at]
-            core.portfolio.invalidate()
-            self.on_slice(times[at])
+            now = core.clock.utc_us = times[at]
+            if self._asks_for_capacity(now):
+                self._capacity_day = now // DAY_US
+                capacity.update(from_us(now), ledger.exact_total)
+            if now > self._next:
+                self._next = now + self._period
+                self.results.add_rows([(now, ledger.total, None, ZERO, shape, ())])
+            self._plan(now)
+        core.clock.utc_us = times[-1]
 
     @property
     def can_pass(self) -> bool:
-        """Whether `pass_slices` may be asked: nothing waits for bars, and no user code has a say in the account."""
-        return not self.capacity.watched and self._shape() is not None
+        """Whether `pass_slices` may be asked: no user code has a say in what the account is worth."""
+        return self._shape() is not None
 
     def _shape(self) -> AccountShape | None:
         return self._ledger.look() if self._in_units else None
@@ -193,7 +214,7 @@ class RunSampler:
         shape = self._shape()
         if shape is None:
             return False
-        times = self.algorithm.schedule.take_first(before_us)
+        times = self.algorithm.schedule.take_first(self.midnight, before_us)
         if not times:
             return False
         if shape.benchmark_scale is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +17,7 @@ __all__ = [
     "DateRules",
     "FuncDateRule",
     "FuncTimeRule",
+    "PlannedEvent",
     "ScheduleContext",
     "ScheduleManager",
     "ScheduledEvent",
@@ -198,19 +200,45 @@ class ScheduledEvent(LeanObject):
         while self.next_us is not None and self.next_us < utc_us:
             self._step()
 
-    def take_before(self, utc_us: int) -> list[int]:
-        """Return the times before a moment; it does not fire at them."""
-        times = []
-        while self.next_us is not None and self.next_us < utc_us:
-            times.append(self.next_us)
-            self._step()
-        return times
-
     def fire(self) -> None:
         """Call back and move on to the next time."""
         self._step()
         if self.enabled:
             self._callback()
+
+
+class PlannedEvent(ScheduledEvent):
+    """An event of the engine's own, whose times are known far ahead.
+
+    Args:
+        name: Its name.
+        times: Lists of UTC microseconds, none of them empty.
+        callback: What to call.
+    """
+
+    def __init__(self, name: str, times: Iterator[list[int]], callback: Callable[..., Any]) -> None:
+        super().__init__(name, (), callback)
+        self._lists = times
+        self._ahead: list[int] = []
+        self._at = 0
+
+    def _step(self) -> None:
+        self._at += 1
+        if self._at >= len(self._ahead):
+            self._ahead, self._at = next(self._lists, []), 0
+        self.next_us = self._ahead[self._at] if self._ahead else None
+
+    def take_before(self, utc_us: int) -> list[int]:
+        """Return the times before a moment; it does not fire at them."""
+        end = bisect_left(self._ahead, utc_us, self._at)
+        times = self._ahead[self._at : end]
+        if times:
+            self._at = end - 1
+            self._step()
+            if self._at == 0:
+                # A new list has begun.
+                times += self.take_before(utc_us)
+        return times
 
 
 class ScheduleManager(LeanObject):
@@ -301,17 +329,21 @@ class ScheduleManager(LeanObject):
         if event in self._order:
             self._push(event)
 
-    def take_first(self, utc_us: int) -> list[int]:
-        """Return the times of the next event before a moment and before any other event; it does not fire at them."""
+    def take_first(self, event: PlannedEvent, utc_us: int) -> list[int]:
+        """Return the times of the next event before a moment and before any other event; it does not fire at them.
+
+        Args:
+            event: The next event.
+            utc_us: The moment.
+        """
         heap = self._heap
-        _, order, event = heap[0]
         for entry in heap[1:3]:
             utc_us = min(utc_us, entry[0])
         times = event.take_before(utc_us)
         if event.next_us is None:
             heapq.heappop(heap)
         else:
-            heapq.heapreplace(heap, (event.next_us, order, event))
+            heapq.heapreplace(heap, (event.next_us, heap[0][1], event))
         self._look()
         return times
 

@@ -17,7 +17,7 @@ from llm_plugin.engine.charts import ChartPoint, SeriesType, charts_to_json
 from llm_plugin.engine.json_text import to_json_text
 from llm_plugin.engine.ledger import Ledger
 from llm_plugin.engine.sampling import RunSampler
-from llm_plugin.engine.scheduling import ScheduledEvent, ScheduleManager
+from llm_plugin.engine.scheduling import PlannedEvent, ScheduledEvent, ScheduleManager
 from llm_plugin.engine.statistics import ResultSampler
 from llm_plugin.engine.statistics.columns import Column, SampledSeries
 from llm_plugin.engine.statistics.many_samples import AccountShape, Asset, ManySamples, SampleRow
@@ -137,16 +137,17 @@ def _times(*days: int) -> Any:
 def test_times_of_an_event_are_taken_up_to_the_next_event() -> None:
     manager = ScheduleManager(SimpleNamespace(utc_us=lambda: 0))  # type: ignore[arg-type]
     fired: list[str] = []
-    manager.add(ScheduledEvent("daily", iter([10, 20, 30, 40]), lambda: fired.append("daily")))
-    manager.add(ScheduledEvent("other", iter([30]), lambda: fired.append("other")))
-    manager.start(0)
-    assert manager.take_first(100) == [10, 20]
-    assert manager.take_first(100) == []
-    assert manager.due_us == 30
-    manager.run_before(35, lambda us: None)
-    assert fired == ["daily", "other"]
-    assert manager.take_first(40) == []
-    assert manager.take_first(41) == [40]
+    daily = PlannedEvent("daily", iter([[10, 20], [30], [40, 50]]), lambda: fired.append("daily"))
+    manager.add(daily)
+    manager.add(ScheduledEvent("other", iter([31]), lambda: fired.append("other")))
+    manager.start(15)
+    assert manager.take_first(daily, 20) == []
+    assert manager.take_first(daily, 100) == [20, 30]
+    assert manager.due_us == 31
+    manager.run_before(45, lambda us: None)
+    assert fired == ["other", "daily"]
+    assert manager.take_first(daily, 50) == []
+    assert manager.take_first(daily, 51) == [50]
     assert manager.next_us is None
 
 
@@ -290,8 +291,8 @@ def test_midnights_and_slices_without_data_are_taken_without_going_through_them(
     fired: list[int] = []
     take, midnight = ScheduleManager.take_first, RunSampler._midnight
 
-    def taken(self: ScheduleManager, utc_us: int) -> list[int]:
-        times = take(self, utc_us)
+    def taken(self: ScheduleManager, event: PlannedEvent, utc_us: int) -> list[int]:
+        times = take(self, event, utc_us)
         passed.extend(times)
         return times
 

@@ -26,6 +26,7 @@ _FACTORS = {
 _FAKE_VOLUME = {SecurityType.FOREX: Decimal(25_000_000), SecurityType.CFD: Decimal(200)}
 _THOUSAND = Decimal("1000.00")
 _LEAST, _MOST = Decimal("0.20"), Decimal(1)
+_OLD, _NEW = Decimal("0.66"), Decimal("0.33")
 
 
 def bar_resolution(period: timedelta) -> Resolution:
@@ -126,8 +127,8 @@ class _Symbol:
         self._reset_pending = True
         self.sale_volume = ZERO
 
-    def is_stale(self, now: datetime, invested: bool) -> bool:
-        return not invested and self._last_order is not None and now >= self._last_order + _EFFECT
+    def may_be_stale(self, now: datetime) -> bool:
+        return self._last_order is not None and now >= self._last_order + _EFFECT
 
 
 def _midnight(moment: datetime) -> datetime:
@@ -196,7 +197,7 @@ class CapacityEstimate:
         self, utc_time: datetime, portfolio_value: Decimal | Callable[[], Decimal], *, force: bool = False
     ) -> None:
         """Take the current slice into account, and a snapshot if one is due or forced; only that asks for the value."""
-        for symbol in reversed(list(self.watched)):
+        for symbol in reversed(list(self.watched)) if self.watched else ():
             bar = self._bar(symbol)
             if bar is not None and self.watched[symbol].on_bar(utc_time, bar, self._state(symbol)):
                 del self.watched[symbol]
@@ -207,19 +208,21 @@ class CapacityEstimate:
             self._snapshot(utc_time, value)
 
     def _snapshot(self, utc_time: datetime, portfolio_value: Decimal) -> None:
-        smallest = min(self._symbols.values(), key=lambda item: item.market_volume)
+        items = list(self._symbols.values())
+        smallest = items[0] if len(items) == 1 else min(items, key=lambda item: item.market_volume)
         self.lowest_capacity_asset = smallest.symbol
-        sold = sum((item.sale_volume for item in self._symbols.values()), ZERO)
+        sold = sum((item.sale_volume for item in items), ZERO) if len(items) > 1 else smallest.sale_volume
         share = smallest.sale_volume / sold if sold else ZERO
         state = self._state(smallest.symbol)
         scaling = max(share, state.reserved_buying_power * state.leverage / portfolio_value)
         daily = smallest.market_volume / smallest.trades
         found = daily / scaling if scaling else self._capacity
         if self._capacity:
-            found = Decimal("0.33") * found + self._capacity * Decimal("0.66")
+            found = _NEW * found + self._capacity * _OLD
         self._capacity = found
-        for symbol, item in list(self._symbols.items()):
-            if item.is_stale(utc_time, self._state(symbol).invested):
+        for item in items:
+            symbol = item.symbol
+            if item.may_be_stale(utc_time) and not self._state(symbol).invested:
                 del self._symbols[symbol]
                 self.watched.pop(symbol, None)
             else:

@@ -6,7 +6,7 @@ where the quotient lies next to the middle between two results, it is worked out
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -166,24 +166,29 @@ class ManySamples:
     """
 
     def __init__(self, rows: Sequence[SampleRow], before: Standing, currency: str) -> None:
-        self._rows, self._before, self._currency = rows, before, currency
-        shapes = {row[4] for row in rows}
+        self._before, self._currency, self._count = before, currency, len(rows)
+        times, benchmarks, totals = [row[0] for row in rows], [row[2] for row in rows], [row[1] for row in rows]
+        runs = list(_runs(rows))
+        different = {shape for _, _, shape in runs}
         decimals = max(_decimals_of(before.daily), _decimals_of(before.peak))
-        self._scale = scale = max(decimals, *(shape.scale for shape in shapes))
-        ups = {shape: 10 ** (scale - shape.scale) for shape in shapes}
-        same = all(up == 1 for up in ups.values())
-        totals = [row[1] for row in rows] if same else [row[1] * ups[row[4]] for row in rows]
-        self._at = [at for at, row in enumerate(rows) if row[2] is not None]
-        self._days = [rows[at] for at in self._at]
-        self._ups = [1] * len(self._days) if same else [ups[row[4]] for row in self._days]
+        self._scale = scale = max(decimals, *(shape.scale for shape in different))
+        self._ups = {shape: 10 ** (scale - shape.scale) for shape in different}
+        for low, high, shape in runs:
+            up = self._ups[shape]
+            if up > 1:
+                totals[low:high] = [total * up for total in totals[low:high]]
+        self._days = [row for row in rows if row[2] is not None]
+        at = [at for at, benchmark in enumerate(benchmarks) if benchmark is not None]
+        self._at = np.array(at, dtype=np.int64)
         self._daily = int(before.daily.scaleb(scale))
         self._peak = int(before.peak.scaleb(scale))
-        self.is_sound = min(min(totals), self._daily, self._peak) > 0
         most = max(max(totals), self._daily, self._peak)
         self._type: Any = np.int64 if most < _FITS and scale <= _MOST_DECIMALS else object
         self._totals = np.array(totals, dtype=self._type)
-        self._times = np.array([row[0] for row in rows], dtype=np.int64)
+        self.is_sound = bool(min(self._totals.min(), self._daily, self._peak) > 0)
+        self._times = np.array(times, dtype=np.int64)
         self._day_times, self._day_totals = self._times[self._at], self._totals[self._at]
+        self._shapes = list(_runs(self._days))
 
     def after(self) -> tuple[Standing, Decimal]:
         """Where these samples leave the figures, and the last value of the account."""
@@ -201,12 +206,12 @@ class ManySamples:
         """The points of all series, in the order in which their series come into being."""
         found = [self._equity()]
         if self._days:
-            found += [self._benchmark(), self._returns(), self._drawdowns()]
+            found += [*self._benchmark(), self._returns(), self._drawdowns()]
             found += [*self._sales(), *self._exposures(), self._capacity(), self._turnover()]
         return sorted((points for points in found if len(points.column.times)), key=lambda points: points.order)
 
     def _first(self, day: int, rank: int) -> tuple[int, int]:
-        return (self._at[day] if day < len(self._at) else len(self._rows), rank)
+        return (int(self._at[day]) if day < len(self._at) else self._count, rank)
 
     def _equity(self) -> NewPoints:
         times, totals = self._times, self._totals
@@ -220,20 +225,20 @@ class ManySamples:
         column = _smart_column(times, totals, self._scale)
         return NewPoints((0, 0), "Strategy Equity", "Equity", SeriesType.CANDLE, 0, self._currency, column)
 
-    def _benchmark(self) -> NewPoints:
-        scales = {row[4].benchmark_scale for row in self._days}
-        if None in scales:
-            values = [
-                row[2] if row[4].benchmark_scale is None else _decimal(row[2], row[4].benchmark_scale)
-                for row in self._days
-            ]
-            column = Column(self._day_times, _smart_each(values))
-        else:
-            scale = max(item for item in scales if item is not None)
-            units = [row[2] * 10 ** (scale - (row[4].benchmark_scale or 0)) for row in self._days]
-            kind: Any = np.int64 if max(map(abs, units)) < _FITS else object
-            column = _smart_column(self._day_times, np.array(units, dtype=kind), scale)
-        return NewPoints(self._first(0, 1), "Benchmark", "Benchmark", SeriesType.LINE, 0, "$", column)
+    def _benchmark(self) -> list[NewPoints]:
+        found = []
+        for scale, runs in groupby(self._shapes, key=lambda run: run[2].benchmark_scale):
+            parts = list(runs)
+            low, high = parts[0][0], parts[-1][1]
+            times, values = self._day_times[low:high], [row[2] for row in self._days[low:high]]
+            if scale is None:
+                column = Column(times, _smart_each(values))
+            else:
+                kind: Any = np.int64 if -_FITS < min(values) and max(values) < _FITS else object
+                column = _smart_column(times, np.array(values, dtype=kind), scale)
+            args = ("Benchmark", "Benchmark", SeriesType.LINE, 0, "$")
+            found.append(NewPoints(self._first(low, 1), *args, column))
+        return found
 
     def _returns(self) -> NewPoints:
         totals = self._day_totals
@@ -265,12 +270,9 @@ class ManySamples:
 
     def _sales(self) -> list[NewPoints]:
         runs: dict[str, list[tuple[int, int, int, Decimal]]] = {}
-        at = 0
-        for shape, same in groupby(self._days, key=lambda row: row[4]):
-            end = at + sum(1 for _ in same)
+        for low, high, shape in self._shapes:
             for rank, (ticker, volume) in enumerate(shape.sales):
-                runs.setdefault(ticker, []).append((at, end, rank, volume))
-            at = end
+                runs.setdefault(ticker, []).append((low, high, rank, volume))
         found = []
         for ticker, parts in runs.items():
             times = np.concatenate([self._day_times[low:high] for low, high, _, _ in parts])
@@ -286,9 +288,17 @@ class ManySamples:
     def _exposures(self) -> list[NewPoints]:
         kinds = self._days[0][4].kinds
         sums = [([0] * len(self._days), [0] * len(self._days)) for _ in kinds]
-        for at, (row, up) in enumerate(zip(self._days, self._ups, strict=True)):
-            for place, value in zip(row[4].kind_of, row[5], strict=True):
-                sums[place][value < 0][at] += value * up
+        positions = [row[5] for row in self._days]
+        for low, high, shape in self._shapes:
+            up = self._ups[shape]
+            for at, place in enumerate(shape.kind_of):
+                values = [day[at] * up for day in positions[low:high]]
+                longs, shorts = sums[place]
+                for place_of_day, value in enumerate(values, low):
+                    if value > 0:
+                        longs[place_of_day] += value
+                    else:
+                        shorts[place_of_day] += value
         found = []
         for short, side in enumerate(("Long", "Short")):
             for place, kind in enumerate(kinds):
@@ -301,14 +311,14 @@ class ManySamples:
     def _shares(self, values: list[int]) -> Column:
         if not any(values):
             return Column(self._day_times, np.zeros(len(values), dtype=np.int64), 4)
-        shares = np.array(values, dtype=np.float64) / self._day_totals.astype(np.float64)
+        # By way of whole numbers: floats of Python's own are slow to come by.
+        kind: Any = np.int64 if -_FITS < min(values) and max(values) < _FITS else object
+        shares = np.array(values, dtype=kind).astype(np.float64) / self._day_totals.astype(np.float64)
         units, doubtful = _rounded(np.abs(shares), 4, _DOUBT)
         units = np.where(shares < 0, -units, units)
-        shown: dict[int, Decimal] = {}
         for at in np.flatnonzero(doubtful).tolist():
             pair = _decimal(values[at], self._scale), _decimal(int(self._day_totals[at]), self._scale)
-            shown[at] = smart_rounding(exposure(*pair))
-            units[at] = int(shown[at].scaleb(4))
+            units[at] = int(smart_rounding(exposure(*pair)).scaleb(4))
         return Column(self._day_times, units, 4)
 
     def _capacity(self) -> NewPoints:
@@ -318,18 +328,27 @@ class ManySamples:
 
     def _turnover(self) -> NewPoints:
         begun = int(self._days[0][0] == self._before.start_us)
-        days = self._days[begun:]
-        values, since, shape = [ZERO] * len(days), self._before.sold[0], None
-        for at, row in enumerate(days):
-            if row[4] is shape:
-                continue
-            shape = row[4]
-            if shape.sold != since:
-                value = _decimal(int(self._day_totals[at + begun]), self._scale)
-                values[at], since = smart_rounding((shape.sold - since) / value), shape.sold
+        values, since = [ZERO] * (len(self._days) - begun), self._before.sold[0]
+        for low, high, shape in self._shapes:
+            at = max(low, begun)
+            if shape.sold != since and at < high:
+                value = _decimal(int(self._day_totals[at]), self._scale)
+                values[at - begun], since = smart_rounding((shape.sold - since) / value), shape.sold
         column = Column(self._day_times[begun:], values)
         order = self._first(begun, 1001)
         return NewPoints(order, "Portfolio Turnover", "Portfolio Turnover", SeriesType.LINE, 0, "%", column)
+
+
+def _runs(days: Sequence[SampleRow]) -> Iterator[tuple[int, int, AccountShape]]:
+    """First and last + 1 of the days in a row that have the same shape, and the shape."""
+    low = 0
+    shape = days[0][4] if days else None
+    for at, row in enumerate(days):
+        if row[4] is not shape and shape is not None:
+            yield low, at, shape
+            low, shape = at, row[4]
+    if shape is not None:
+        yield low, len(days), shape
 
 
 def _smart_each(values: Sequence[Decimal]) -> list[Decimal]:

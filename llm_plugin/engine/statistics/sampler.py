@@ -144,8 +144,9 @@ class ResultSampler:
         pending, self._pending, self._rows = self._pending, [], []
         for item in pending:
             if type(item) is list:
-                for _, rows in groupby(item, key=_kinds):
-                    self._take_rows(list(rows))
+                same = len({row[4].kinds for row in item}) == 1
+                for rows in [item] if same else [list(rows) for _, rows in groupby(item, key=_kinds)]:
+                    self._take_rows(rows)
             else:
                 self._take(*item)
 
