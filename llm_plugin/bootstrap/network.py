@@ -76,7 +76,16 @@ def build_tokenizer(texts: Iterable[str], folder: Path, vocabulary_size: int = 1
     return fast
 
 
-def build_network(tokenizer: Any, *, hidden: int, layers: int, max_tokens: int, seed: int) -> Any:
+def build_network(
+    tokenizer: Any,
+    *,
+    hidden: int,
+    layers: int,
+    max_tokens: int,
+    seed: int,
+    key_value_heads: int = 2,
+    rope_theta: float = 10000.0,
+) -> Any:
     """Return an untrained Llama for this tokenizer; the same seed gives the same weights.
 
     Args:
@@ -85,6 +94,8 @@ def build_network(tokenizer: Any, *, hidden: int, layers: int, max_tokens: int, 
         layers: Depth.
         max_tokens: Longest input.
         seed: Of the initial weights.
+        key_value_heads: 4, or a divisor of it.
+        rope_theta: Base of the rotary positions.
     """
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -95,13 +106,16 @@ def build_network(tokenizer: Any, *, hidden: int, layers: int, max_tokens: int, 
         intermediate_size=hidden * 3,
         num_hidden_layers=layers,
         num_attention_heads=4,
-        num_key_value_heads=2,
+        num_key_value_heads=key_value_heads,
         max_position_embeddings=max_tokens,
+        rope_theta=rope_theta,
         tie_word_embeddings=False,
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )
+    if getattr(config, "rope_parameters", None):  # transformers 5 reads it here, 4.57 above
+        config.rope_parameters["rope_theta"] = rope_theta
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return LlamaForCausalLM(config)

@@ -18,6 +18,7 @@ from llm_plugin.training.adapter_files import save_adapter
 from llm_plugin.training.job import run_folder
 from llm_plugin.training.quantized import trained_through
 from llm_plugin.writer.chat import ChatFormat
+from llm_plugin.writer.draws import drawn_rows
 from llm_plugin.writer.estimate import LARGE_PARAMETERS
 from llm_plugin.writer.examples import Examples, encode_rows
 from llm_plugin.writer.job import SftJob
@@ -84,7 +85,9 @@ def tune(job: SftJob, base_folder: Path, tell: Tell, *, main: bool = True) -> Tu
     trained_through(base.model)
     chat = ChatFormat(base.tokenizer, settings.prompt_format)
     limit = min(settings.max_tokens, int(getattr(base.model.config, "max_position_embeddings", 0) or 1 << 20))
-    learned = with_variations(split_rows(rows, "train"), settings.variations, settings.seed)
+    own = split_rows(rows, "train")
+    drawn = drawn_rows(own, job.standin.draws, settings.seed) if job.standin is not None else []
+    learned = [*with_variations(own, settings.variations, settings.seed), *drawn]
     examples = encode_rows(learned, chat, limit)
     seen = split_rows(rows, "validation")[: settings.eval_rows]
     validation = encode_rows(seen, chat, limit) if seen else None

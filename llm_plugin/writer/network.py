@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from llm_plugin.bootstrap.network import BEGIN, END, PAD
+from llm_plugin.bootstrap.network import BEGIN, END, PAD, build_network
 from llm_plugin.writer.rows import StrategyRow
+from llm_plugin.writer.settings import StandinSettings
 from llm_plugin.writer.variations import tickers_of, varied
 
-__all__ = ["TEMPLATE", "base_texts", "build_code_tokenizer", "spread_weights"]
+__all__ = ["TEMPLATE", "base_texts", "build_code_network", "build_code_tokenizer"]
 
 _BRACKETS, _OTHER_LINES = 0.5, 0.3
 _OPEN, _CLOSE = "[INST]", "[/INST]"
@@ -20,9 +21,12 @@ TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}{% if message['role'] == 'assistant' %}"
     "{{ message['content'] }}{{ eos_token }}{% else %}[INST] {{ message['content'] }} [/INST]\n{% endif %}{% endfor %}"
 )
-# Digits and short upper-case words stand alone, so that periods and symbols are copied by the same tokens from a
-# question into code; what stands between them may become one token, the line break and the indentation before it too.
-_PIECES = r"\d|\b[A-Z]{1,6}\b|(?:\n *)?[^\d\n]+?(?=\d|\n|\b[A-Z]{1,6}\b|$)|\n+ *"
+# Numbers, short upper-case words and the names of an algorithm's own members stand alone, so that periods, symbols and
+# names are copied by the same tokens from a question into code, and from where a name is made to where it is used. What
+# stands between them may become one token, the line break and the indentation before it too.
+_WORD = r"\b[A-Z]{1,6}\b"
+_MEMBER = r"(?<=self\._)[a-z_]+"
+_PIECES = rf"0\.(?=\d)|\d+|{_WORD}|{_MEMBER}|(?:\n *)?[^\d\n]+?(?:(?<=self\._)(?=[a-z])|(?=\d|\n|{_WORD}|$))|\n+ *"
 
 
 def build_code_tokenizer(texts: Sequence[str], folder: Path, vocabulary: int, max_tokens: int) -> Any:
@@ -73,6 +77,29 @@ def build_code_tokenizer(texts: Sequence[str], folder: Path, vocabulary: int, ma
     return PreTrainedTokenizerFast.from_pretrained(str(folder))
 
 
+def build_code_network(tokenizer: Any, plan: StandinSettings, seed: int) -> Any:
+    """Return the untrained base for this tokenizer.
+
+    Args:
+        tokenizer: From `build_code_tokenizer`.
+        plan: Its size.
+        seed: The same seed gives the same weights.
+    """
+    from llm_plugin.writer.first_weights import ROPE_THETA, set_first_weights
+
+    model = build_network(
+        tokenizer,
+        hidden=plan.hidden,
+        layers=plan.layers,
+        max_tokens=plan.context,
+        seed=seed,
+        key_value_heads=4,
+        rope_theta=ROPE_THETA,
+    )
+    set_first_weights(model, seed)
+    return model
+
+
 def base_texts(rows: Sequence[StrategyRow], seed: int) -> list[tuple[str, str]]:
     """Return one epoch of the base's texts: (what stands in the brackets, code); no instruction is among them.
 
@@ -91,21 +118,3 @@ def base_texts(rows: Sequence[StrategyRow], seed: int) -> list[tuple[str, str]]:
 
 def _says_something(line: str) -> bool:
     return '"' in line or any(character.isdigit() for character in line)
-
-
-def spread_weights(model: Any) -> None:
-    """Give a narrow network larger first weights: at the usual ones, made for wide ones, it looks nowhere for long.
-
-    Rows get the length that keeps the size of what they multiply; what is added to the stream is divided by its depth.
-    """
-    import torch
-
-    config = model.config
-    factor = config.hidden_size**-0.5 / config.initializer_range
-    with torch.no_grad():
-        for name, parameter in model.model.named_parameters():
-            if parameter.dim() < 2:
-                continue
-            parameter *= factor
-            if name.endswith(("o_proj.weight", "down_proj.weight")):
-                parameter *= (2 * config.num_hidden_layers) ** -0.5

@@ -29,7 +29,7 @@ __all__ = ["REGISTRY_NAME", "Prepared", "prepare", "run_prepared"]
 
 REGISTRY_NAME = "strategy-writer"
 DATASET = Path("datasets/strategies")
-_CHARACTERS_PER_TOKEN = {"standin": 11.0, "other": 3.2}
+_CHARACTERS_PER_TOKEN = {"standin": 10.0, "other": 3.2}
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,10 @@ def prepare(
     train = split_rows(rows, "train")
     shape, counted = _shape(job, train)
     tokens, longest = _tokens(job, train)
-    copies = 1 + preset.sft.variations
-    found = estimate(
-        shape, preset.sft, rows=len(train) * copies, tokens=tokens * copies, longest=longest, machine=machine
-    )
+    drawn = 0 if job.standin is None else job.standin.draws
+    learned = len(train) * (1 + preset.sft.variations) + drawn
+    tokens = tokens * learned // len(train)
+    found = estimate(shape, preset.sft, rows=learned, tokens=tokens, longest=longest, machine=machine)
     own = _base_estimate(job, shape, machine) if job.standin is not None else None
     refuse_what_cannot_fit(found, machine, preset.sft)
     by_split = {name: len(split_rows(rows, name)) for name in ("train", "validation", "test")}

@@ -68,7 +68,13 @@ class StandinSettings(Section):
     hidden: int = Field(default=192, ge=8, le=4096, multiple_of=8, description="width")
     layers: int = Field(default=5, ge=1, le=64, description="depth")
     context: int = Field(default=1024, ge=64, le=16_384, description="longest text in tokens")
-    steps: int = Field(default=1200, ge=1, le=1_000_000, description="optimiser steps of the base")
+    draws: int = Field(
+        default=28_000,
+        ge=0,
+        le=1_000_000,
+        description="rows that the grammar draws for it, beside the dataset",
+    )
+    steps: int = Field(default=1000, ge=1, le=1_000_000, description="optimiser steps of the base")
     batch_tokens: int = Field(default=3072, ge=64, le=1_000_000, description="tokens per step of the base")
     learning_rate: float = Field(default=3e-3, gt=0, le=1, description="peak learning rate of the base")
     save_steps: int = Field(default=100, ge=1, le=1_000_000, description="steps between checkpoints of the base")
@@ -105,6 +111,7 @@ PRESETS = {
             dropout=0.0,
             targets="all-linear",
             train_embeddings=True,
+            max_steps=1500,
             epochs=1.0,
             micro_batch=16,
             accumulation=1,
@@ -112,7 +119,7 @@ PRESETS = {
             beta2=0.95,
             warmup_fraction=0.05,
             max_tokens=1024,
-            variations=4,
+            variations=1,
             eval_steps=200,
             save_steps=100,
             log_steps=10,

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from llm_plugin.bootstrap.network import build_network, save_network
+from llm_plugin.bootstrap.network import save_network
 from llm_plugin.errors import ModelError
 from llm_plugin.reasoning.model_folder import (
     ModelManifest,
@@ -24,9 +24,10 @@ from llm_plugin.reasoning.model_folder import (
 from llm_plugin.training.finish import package_versions
 from llm_plugin.training.job import run_folder
 from llm_plugin.writer.chat import ChatFormat
+from llm_plugin.writer.draws import drawn_rows
 from llm_plugin.writer.examples import encode_texts
 from llm_plugin.writer.job import NO_MARKET_DATA, SftJob
-from llm_plugin.writer.network import base_texts, build_code_tokenizer, spread_weights
+from llm_plugin.writer.network import base_texts, build_code_network, build_code_tokenizer
 from llm_plugin.writer.rows import StrategyRow, split_rows
 from llm_plugin.writer.settings import SftSettings, StandinSettings
 from llm_plugin.writer.trainer import Plan, make_trainer, precision_of, train
@@ -65,15 +66,15 @@ def train_base(job: SftJob, rows: list[StrategyRow], tell: Callable[..., None], 
     folder, seed = Path(job.base), job.settings.seed
     run, draft = run_folder(folder), folder.with_name(folder.name + ".part")
     torch.set_num_threads(job.settings.threads)
-    learned = split_rows(rows, "train")
     tell(stage="tokenizer")
+    learned = split_rows(rows, "train")
+    learned += drawn_rows(learned, plan.draws, seed)
     texts = [text for row in learned for text in (row.completion, row.instruction)]
     if main:
         shutil.rmtree(draft, ignore_errors=True)
     tokenizer = build_code_tokenizer(texts, draft if main else run / "tokenizer", plan.vocabulary, plan.context)
-    model = build_network(tokenizer, hidden=plan.hidden, layers=plan.layers, max_tokens=plan.context, seed=seed)
-    spread_weights(model)
-    settings, examples, validation = _encoded(job, plan, rows, tokenizer)
+    model = build_code_network(tokenizer, plan, seed)
+    settings, examples, validation = _encoded(job, plan, learned, split_rows(rows, "validation"), tokenizer)
     recipe = Plan(
         rows=len(examples),
         too_long=examples.too_long,
@@ -99,17 +100,17 @@ def train_base(job: SftJob, rows: list[StrategyRow], tell: Callable[..., None], 
 
 
 def _encoded(
-    job: SftJob, plan: StandinSettings, rows: list[StrategyRow], tokenizer: Any
+    job: SftJob, plan: StandinSettings, learned: list[StrategyRow], seen: list[StrategyRow], tokenizer: Any
 ) -> tuple[SftSettings, Any, Any]:
     """Return settings for TRL, and texts for as many epochs as the steps need."""
-    learned, seed = split_rows(rows, "train"), job.settings.seed
+    seed = job.settings.seed
     chat = ChatFormat(tokenizer)
     once = encode_texts(base_texts(learned, seed), chat, plan.context)
     batch = max(1, round(plan.batch_tokens * len(once) / once.tokens))
     epochs = -(-plan.steps * batch // max(1, len(once)))
     texts = [text for epoch in range(epochs) for text in base_texts(learned, seed + epoch)]
     examples = encode_texts(texts, chat, plan.context)
-    seen = split_rows(rows, "validation")[:VALIDATION]
+    seen = seen[:VALIDATION]
     validation = encode_texts([("", row.completion) for row in seen], chat, plan.context) if seen else None
     settings = SftSettings(
         epochs=1.0,

@@ -16,7 +16,9 @@ __all__ = ["tickers_of", "varied", "with_variations"]
 
 _TICKER = re.compile(r"(?<![\w.\"'/])[A-Z]{2,6}(?![\w(])")
 _QUOTED = re.compile(r"[\"']([A-Z]{2,6})[\"']")
-_NUMBER = re.compile(r"(?<![\w.:/-])(\d+(?:\.\d+)?)(?![\w:/]|\.\d)")
+# No part of a date, of a time or of a sum of money.
+_NUMBER = re.compile(r"(?<![\w.:/$,])(?<!\w-)(\d+(?:\.\d+)?)(?![\w:/]|\.\d|,\d)")
+_KEPT = re.compile(r"set_(?:start|end)_date|set_cash|time_rules|timedelta|self\.time\.")
 _INDICATOR = re.compile(r"(?:self\.[a-z_]+|[A-Z][A-Za-z]+)\((?:self\.\w+|\w+)?(?:, )?([\d, .]+)")
 _YEARS = range(1990, 2031)
 
@@ -48,7 +50,10 @@ def varied(row: StrategyRow, pool: Sequence[str], rng: random.Random, number: in
 
     def renamed(text: str) -> str:
         text = re.sub(r"(?<![A-Za-z0-9_])[A-Z]{2,6}(?![A-Za-z0-9_])", lambda m: names.get(m[0], m[0]), text)
-        return _NUMBER.sub(lambda m: numbers.get(m[1], m[1]), text)
+        lines = text.split("\n")
+        return "\n".join(
+            line if _KEPT.search(line) else _NUMBER.sub(lambda m: numbers.get(m[1], m[1]), line) for line in lines
+        )
 
     return StrategyRow(
         f"{row.id}~{number}", renamed(row.instruction), renamed(row.completion), row.family, row.split, row.source
@@ -72,7 +77,8 @@ def _new_tickers(names: Sequence[str], pool: Sequence[str], rng: random.Random) 
 
 def _new_numbers(row: StrategyRow, rng: random.Random) -> dict[str, str]:
     """Give numbers that both sides name another value; percent stands as a fraction on the other side."""
-    asked, coded = set(_NUMBER.findall(row.instruction)), set(_NUMBER.findall(row.completion))
+    changeable = "\n".join(line for line in row.completion.split("\n") if not _KEPT.search(line))
+    asked, coded = set(_NUMBER.findall(row.instruction)), set(_NUMBER.findall(changeable))
     periods = _periods(row.completion)
     chosen: dict[str, str] = {}
     for text in sorted(asked, key=lambda item: (len(item), item)):
@@ -80,6 +86,8 @@ def _new_numbers(row: StrategyRow, rng: random.Random) -> dict[str, str]:
         if text in chosen or Decimal(text) < 2 or (text.isdigit() and int(text) in _YEARS):
             continue
         if text not in coded and fraction not in coded:
+            continue
+        if fraction in coded and "." not in fraction:  # 100 % is 1, and so is much else
             continue
         new = _another(text, rng, shorter=text in periods)
         known = {*asked, *coded, *chosen.values()}

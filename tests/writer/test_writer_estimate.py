@@ -89,14 +89,13 @@ def test_what_cannot_fit_is_refused_with_both_figures_and_a_remedy(seven: Path) 
 
 
 def test_shape_of_the_stand_in_is_the_one_that_is_built(tmp_path: Path) -> None:
-    from llm_plugin.bootstrap.network import build_network
-    from llm_plugin.writer.network import build_code_tokenizer
+    from llm_plugin.writer.network import build_code_network, build_code_tokenizer
 
     tokenizer = build_code_tokenizer(["x = 1\n"] * 9, tmp_path, 300, 128)
     plan = StandinSettings(
         hidden=64, layers=3, vocabulary=len(tokenizer) if len(tokenizer) >= 300 else 300, context=128
     )
-    network = build_network(tokenizer, hidden=64, layers=3, max_tokens=128, seed=0)
+    network = build_code_network(tokenizer, plan, 0)
     missing = 2 * 64 * (plan.vocabulary - len(tokenizer))
     assert standin_shape(plan).parameters == sum(p.numel() for p in network.parameters()) + missing
 

@@ -78,18 +78,27 @@ def test_base_reads_code_and_no_instruction(rows: list[StrategyRow], tokenizer: 
         assert ids[-1] == labels[-1] == tokenizer.eos_token_id
 
 
-def test_digits_and_symbols_are_the_same_tokens_in_a_question_and_in_code(tokenizer: Any) -> None:
+def test_numbers_and_symbols_are_the_same_tokens_in_a_question_and_in_code(tokenizer: Any) -> None:
     asked = tokenizer("Buy SPY when RSI(14) falls below 30.")["input_ids"]
     coded = tokenizer('self.add_equity("SPY", Resolution.DAILY)\nself.rsi(self._symbol, 14) < 30')["input_ids"]
     for text in ("SPY", "14", "30"):
         tokens = tokenizer(text)["input_ids"]
         for ids in (asked, coded):
             assert tokens in [ids[i : i + len(tokens)] for i in range(len(ids))]
-    assert len(tokenizer("14")["input_ids"]) == 2
+    assert len(tokenizer("2013")["input_ids"]) == 1  # in every program
+    assert len(tokenizer("9173")["input_ids"]) == 4  # never seen: digit by digit
+    assert tokenizer("0.14")["input_ids"][-2:] == tokenizer("14")["input_ids"]  # 14 % is copied too
+
+
+def test_names_of_members_are_the_same_tokens_where_they_are_made_and_used(tokenizer: Any) -> None:
+    name = tokenizer("symbol")["input_ids"]
+    assert len(name) == 1
+    for line in ("\n        self._symbol = 1", "            self.liquidate(self._symbol)", "elif self._symbol:"):
+        assert name[0] in tokenizer(line)["input_ids"]
 
 
 def test_line_that_recurs_is_one_token_with_its_break_and_indentation(tokenizer: Any) -> None:
-    for line in ("\n            return", "\n                self.liquidate(self._symbol)"):
+    for line in ("\n            return", "\n        self.set_cash("):
         assert len(tokenizer(line)["input_ids"]) == 1
     code = toy_rows(1)[0]["completion"]
     assert tokenizer.decode(tokenizer(code)["input_ids"]) == code

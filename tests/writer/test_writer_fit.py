@@ -227,5 +227,5 @@ def test_mlflow_gets_settings_recipe_and_figures(trained: Trained, tmp_path: Pat
     assert experiment is not None
     (run,) = client.search_runs([experiment.experiment_id])
     assert run.data.params["settings.rank"] == "4"
-    assert run.data.params["recipe.rows"] == "96"
+    assert run.data.params["recipe.rows"] == "100"
     assert run.data.metrics["eval_loss"] == 1.5

@@ -46,7 +46,7 @@ def test_adapter_is_whole_and_says_how_it_came_to_be(trained: Trained) -> None:
     assert facts["settings"] == job.settings.model_dump(mode="json")
     assert facts["settings"]["seed"] == 0
     assert {"torch", "trl", "peft", "transformers", "python"} <= set(facts["versions"])
-    assert facts["recipe"]["rows"] == 96
+    assert facts["recipe"]["rows"] == 100  # 48 with a copy of each, and 4 drawn ones
     assert facts["steps"] == result.steps == 6
     assert [look["step"] for look in facts["evaluations"]] == [3, 6]
     assert "LoRA: rank 4, alpha 32" in (job.out / "README.md").read_text(encoding="utf-8")

@@ -50,6 +50,23 @@ def test_what_only_one_side_names_stays() -> None:
     assert (copy.instruction, copy.completion) == ("Buy the index fund, 7 days, in 2015.", CODE)
 
 
+def test_dates_cash_and_the_whole_portfolio_stay_as_they_are() -> None:
+    code = (
+        "self.set_start_date(2016, 1, 12)\nself.set_cash(25000)\nself.rsi(x, 25)\nself.set_holdings(x, 1)\n"
+        "at = self.time_rules.at(12, 0)\nif close < average - 12: self.order(x, -25)\n"
+    )
+    asked = "With RSI(25) and 12 below, 100 % of the portfolio, 25 shares, 2016-01-12 on, $25,000."
+    for seed in range(30):
+        copy = varied(row(asked, code), ["SPY"], random.Random(seed))
+        period = re.search(r"RSI\((\d+)\)", copy.instruction)
+        below = re.search(r"and (\d+) below", copy.instruction)
+        assert period
+        assert below
+        expected = code.replace("(x, 25)", f"(x, {period[1]})").replace("- 12", f"- {below[1]}")
+        assert copy.completion == expected.replace("-25", f"-{period[1]}")
+        assert copy.instruction.endswith(f"100 % of the portfolio, {period[1]} shares, 2016-01-12 on, $25,000.")
+
+
 def test_copies_repeat_with_their_seed_and_have_ids_of_their_own() -> None:
     rows = [row("Buy SPY below 30."), StrategyRow("s", "Buy IBM.", 'self.add_equity("IBM")', "f", "train")]
     assert tickers_of(rows) == ["IBM", "SPY"]

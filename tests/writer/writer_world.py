@@ -14,6 +14,7 @@ QUICK = {
     "standin.hidden": "32",
     "standin.layers": "2",
     "standin.vocabulary": "600",
+    "standin.draws": "4",
     "standin.steps": "6",
     "standin.save_steps": "3",
     "standin.batch_tokens": "800",
