@@ -102,25 +102,25 @@ class AlgorithmBase(  # type: ignore[override]
             security.set_market_price(point)
 
     # Set-up.
-    def set_start_date(self, *args: Any) -> None:
+    def set_start_date(self, *args: Any, **named: Any) -> None:
         """`(year, month, day)` or a date: midnight in the algorithm's zone. A live run that goes on starts now."""
         self._check_unlocked("set_start_date")
         if self._engine.start_is_now:
             return
-        day = _day(args)
+        day = _day(args, named)
         self._engine.start = datetime(day.year, day.month, day.day)
         self._engine.clock.utc_us = self._engine.clock.zone.utc(_us(self._engine.start))
 
-    def set_end_date(self, *args: Any) -> None:
+    def set_end_date(self, *args: Any, **named: Any) -> None:
         """`(year, month, day)` or a date: the end of that day, at most yesterday's."""
         self._check_unlocked("set_end_date")
-        day = min(_day(args), datetime.now(UTC).date() - timedelta(days=1))
+        day = min(_day(args, named), datetime.now(UTC).date() - timedelta(days=1))
         self._engine.end = datetime(day.year, day.month, day.day, 23, 59, 59, 999999)
 
-    def set_cash(self, *args: Any) -> None:
-        """`(amount)`, or `(currency, amount[, conversion_rate])`."""
+    def set_cash(self, *args: Any, **named: Any) -> None:
+        """`(starting_cash)`, or `(symbol, starting_cash[, conversion_rate])`."""
         self._check_unlocked("set_cash")
-        self._engine.portfolio.set_cash(*args)
+        self._engine.portfolio.set_cash(*args, *_in_order(named, ("symbol", "starting_cash", "conversion_rate")))
 
     def set_account_currency(self, currency: str, starting_cash: Any = None) -> None:
         """Set the account's currency, before `set_cash` and any security."""
@@ -259,7 +259,16 @@ class QCAlgorithm(AlgorithmBase):
     """Base of user algorithms, in either spelling."""
 
 
-def _day(args: tuple[Any, ...]) -> date:
+def _in_order(named: dict[str, Any], names: tuple[str, ...]) -> list[Any]:
+    """Return arguments that were given by name in the order in which the method takes them."""
+    unknown = [name for name in named if name not in names]
+    if unknown:
+        raise TypeError(f"there is no argument {unknown[0]!r}; known: {', '.join(names)}")
+    return [named[name] for name in names if name in named]
+
+
+def _day(args: tuple[Any, ...], named: dict[str, Any]) -> date:
+    args = (*args, *_in_order(named, ("year", "month", "day", "start", "end")))
     if len(args) == 3:
         return date(*(int(part) for part in args))
     value = args[0]

@@ -13,15 +13,16 @@ from llm_plugin.engine.refusals import install
 __all__ = ["engine_names"]
 
 _MODULES = (
-    "algorithm", "bars", "benchmark", "brokerage_fees", "brokerage_messages", "brokerage_models", "brokerages_crypto",
-    "brokerages_equity", "brokerages_routed", "buying_power", "buying_power_parameters", "cash", "cash_buying_power",
-    "charts", "combo_orders", "consolidators", "corporate_data", "custom_data", "data_fields", "enums", "equity_fills",
-    "exchanges", "feed_filters", "fees", "file_providers", "fills", "framework", "holdings", "indicators", "lean_paths",
-    "market_hours", "market_impact", "net_json", "order_events", "order_properties", "orders", "portfolio",
-    "scheduling", "securities", "security_cache", "security_manager", "seeders", "session", "settings", "settlement",
-    "shortable", "slices", "slippage", "statistics", "subscriptions", "symbol_properties", "symbols",
-    "system_errors", "tickets", "time_in_force", "universe", "universe_api", "universe_data", "universe_manager",
-    "user_api", "volatility", "zones",
+    "algorithm", "bars", "benchmark", "brokerage_fees", "brokerage_messages", "brokerage_models",
+    "brokerages_crypto", "brokerages_equity", "brokerages_routed", "buying_power", "buying_power_parameters",
+    "cash", "cash_buying_power", "charts", "combo_orders", "consolidators", "corporate_data", "custom_data",
+    "data_fields", "enums", "equity_exchange", "equity_fills", "exchanges", "feed_filters", "fees",
+    "file_providers", "fills", "framework", "holdings", "indicators", "lean_paths", "market_hours", "market_impact",
+    "net_json", "net_types", "order_events", "order_properties", "orders", "portfolio", "scheduling", "securities",
+    "security_cache", "security_manager", "seeders", "session", "settings", "settlement", "shortable", "slices",
+    "slippage", "statistics", "subscriptions", "symbol_properties", "symbols", "system_errors", "tickets",
+    "time_in_force", "universe", "universe_api", "universe_data", "universe_manager", "user_api", "volatility",
+    "zones",
 )  # fmt: skip
 # Helpers of the engine that are no part of LEAN's API.
 _PRIVATE = frozenset(

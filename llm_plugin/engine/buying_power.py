@@ -277,9 +277,9 @@ def maintenance_of(security: Any) -> Decimal:
     return to_decimal(float(user(MaintenanceMarginParameters(security))))
 
 
-def initial_margin_of(security: Any, quantity: Decimal) -> Decimal:
-    """Ask a security's buying power model for the margin to open a quantity."""
-    model = security.buying_power_model
+def initial_margin_of(security: Any, quantity: Decimal, model: Any = None) -> Decimal:
+    """Ask a buying power model, a security's own by default, for the margin to open a quantity."""
+    model = security.buying_power_model if model is None else model
     user = overridden(model, "get_initial_margin_requirement", BuyingPowerModel)
     if user is None:
         return model.initial_margin(security, quantity)  # type: ignore[no-any-return]

@@ -10,7 +10,15 @@ from llm_plugin.engine.fields import decimal_field, float_view
 from llm_plugin.engine.money import CONTEXT, ONE, ZERO, to_decimal
 from llm_plugin.engine.names import LeanObject
 
-__all__ = ["CURRENCY_SYMBOLS", "Cash", "CashAmount", "CashBook", "ConvertibleCashAmount", "Currencies"]
+__all__ = [
+    "CURRENCY_SYMBOLS",
+    "Cash",
+    "CashAmount",
+    "CashBook",
+    "ConvertibleCashAmount",
+    "Currencies",
+    "CurrencyConversion",
+]
 
 CURRENCY_SYMBOLS = {
     "USD": "$", "GBP": "₤", "JPY": "¥", "KRW": "₩", "EUR": "€", "NZD": "$", "AUD": "$", "CAD": "$", "CHF": "Fr",
@@ -45,6 +53,15 @@ class CashAmount(LeanObject):
         return f"{self.exact_amount} {self.currency}"
 
 
+class CurrencyConversion(LeanObject):
+    """The way from one currency to another, over the prices of one or two securities."""
+
+    def __init__(self, source: str, destination: str | None, securities: list[Any], rate: Decimal) -> None:
+        self.source_currency, self.destination_currency = source, destination
+        self.conversion_rate_securities = securities
+        self.conversion_rate = float(rate)
+
+
 class Cash(LeanObject):
     """What the account holds of one currency, and what a unit is worth in the account's currency."""
 
@@ -55,6 +72,7 @@ class Cash(LeanObject):
         self.exact_amount = to_decimal(amount)
         self.conversion_rate = conversion_rate
         self.legs: list[Leg] = []
+        self.converted_to: str | None = None
         self.searched = False
         self._priced: list[Any] = []
         # (amount, rate) and the value that they gave.
@@ -101,6 +119,12 @@ class Cash(LeanObject):
     def currency_symbol(self) -> str:
         """Sign of the currency."""
         return CURRENCY_SYMBOLS.get(self.symbol, self.symbol)
+
+    @property
+    def currency_conversion(self) -> CurrencyConversion:
+        """The way to the account's currency; none of its rates needs a security where there is no leg."""
+        securities = [security for security, _ in self.legs]
+        return CurrencyConversion(self.symbol, self.converted_to, securities, self.exact_rate)
 
     def add_amount(self, amount: Any) -> float:
         """Add units."""

@@ -83,7 +83,7 @@ class Conversions:
             else:
                 self._seed(security, now_us)
             legs.append((security, inverted))
-        cash.legs = legs
+        cash.legs, cash.converted_to = legs, account
 
     def _existing(self) -> Iterator[Security]:
         for security in (*self._core.securities.values(), *self._core.internal_securities):

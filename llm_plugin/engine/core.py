@@ -56,6 +56,8 @@ class RunContext:
     live: Any = None
     # Finds the symbol of a ticker; set by the run.
     find: Callable[[Any], Symbol | None] | None = None
+    # Of the run; set by it.
+    clock: Any = None
 
 
 _context: ContextVar[RunContext | None] = ContextVar("lean_run_context", default=None)
@@ -97,7 +99,7 @@ class EngineCore:
         self.data_folder = context.data_folder
         self.live = context.live is not None
         self.start_is_now = False
-        self.clock = Clock()
+        self.clock = context.clock = Clock()
         self.market_hours = load_market_hours(context.data_folder)
         self.symbol_properties = load_symbol_properties(context.data_folder)
         self.symbol_cache = SymbolCache()

@@ -54,12 +54,12 @@ class Exchange(LeanObject):
         return self.name
 
     def json_fields(self) -> dict[str, Any]:
-        """Return what the order list holds of it."""
+        """Return what the order list holds of it, by C#'s names."""
         return {
-            "code": self.code,
-            "name": self.name,
-            "market": self.market,
-            "securityTypes": [int(kind) for kind in self.security_types],
+            "Code": self.code,
+            "Name": self.name,
+            "Market": self.market,
+            "SecurityTypes": [int(kind) for kind in self.security_types],
         }
 
 

@@ -15,6 +15,7 @@ from llm_plugin.engine.feed import FOREVER, BarSource, BarStream
 from llm_plugin.engine.frames import frame_of
 from llm_plugin.engine.lazy_list import LazyList
 from llm_plugin.engine.lean_data import is_strict_daily
+from llm_plugin.engine.market_hours import MarketHoursEntry
 from llm_plugin.engine.names import LeanObject, snake
 from llm_plugin.engine.slices import AUXILIARY, Slice
 from llm_plugin.engine.subscriptions import SubscriptionDataConfig, data_kind, default_data
@@ -130,7 +131,10 @@ class HistoryReader:
         if resolution == Resolution.TICK:
             text = "History functions that accept a 'periods' parameter can not be used with Resolution.TICK"
             raise InvalidOperationException(text)
-        entry = self._core.entry_of(symbol)
+        entry, security = self._core.entry_of(symbol), self._core.securities.get(symbol)
+        if security is not None and security.exchange.hours is not entry.exchange_hours:
+            # The user gave the security other hours.
+            entry = MarketHoursEntry(security.exchange.hours, entry.data_time_zone)
         below_hour = resolution < Resolution.HOUR
         extended = below_hour and any(config.extended_market_hours for config in configs)
         kind, market = symbol.security_type, symbol.id.market

@@ -124,6 +124,7 @@ INSTANCE_ATTRIBUTES: dict[str, str] = {
     "CashBook": "account_currency",
     "ChaikinMoneyFlow": "name updated",
     "Chart": "name series",
+    "CircularQueue": "circle_completed",
     "ClassicRangeConsolidator": "consolidated data_consolidated",
     "CoarseFundamental": "end_time symbol time value",
     "ComboLegLimitOrder": "price_adjustment_mode status",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
 from llm_plugin.engine.core import EngineCore
 from llm_plugin.engine.corporate_actions import CorporateActions
 from llm_plugin.engine.data_manager import DataManager
+from llm_plugin.engine.end_of_day import EndOfDay
 from llm_plugin.engine.enums import AlgorithmStatus
 from llm_plugin.engine.loop_consolidators import LoopConsolidators
 from llm_plugin.engine.margin_calls import MARGIN_CHECK_US, MarginCallModel
@@ -69,6 +69,7 @@ class TimeLoop:
         self.guard = ValueGuard(core, _MARGIN_ALARM)
         self._real_start = to_us(core.start)
         self._find = core.symbol_cache.find
+        self._end_of_day = EndOfDay(core.algorithm)
         self._handlers()
 
     def _handlers(self) -> None:
@@ -91,7 +92,7 @@ class TimeLoop:
         core.clock.utc_us = start = manager.start_us
         self._real_start = core.clock.zone.utc(to_us(core.start))
         self._activate(start)
-        self._schedule_end_of_day()
+        self._end_of_day.start(core.securities.values())
         for security in core.securities.values():
             if security.volatility_model is not None:
                 warm_up_volatility(self.algorithm, security)
@@ -348,27 +349,6 @@ class TimeLoop:
         self.sampler.on_warmup_finished()
         self.algorithm.on_warmup_finished()
 
-    # Scheduled end of day.
-    def _schedule_end_of_day(self) -> None:
-        from llm_plugin.engine.algorithm import QCAlgorithm
-
-        algorithm = self.algorithm
-        if type(algorithm).on_end_of_day is QCAlgorithm.on_end_of_day:
-            return
-        handler = algorithm.on_end_of_day
-        if not inspect.signature(handler).parameters:
-            rules = algorithm.schedule
-            rules.on("End of day", rules.date_rules.every_day(), rules.time_rules.at(23, 58), handler)
-            return
-        for security in self.core.securities.values():
-            self._end_of_day_of(security.symbol, security.exchange.hours.is_market_always_open, handler)
-
-    def _end_of_day_of(self, symbol: Any, always_open: bool, handler: Any) -> None:
-        rules = self.algorithm.schedule
-        time_rule = rules.time_rules.midnight if always_open else rules.time_rules.before_market_close(symbol, 10)
-        name = f"{symbol} end of day"
-        rules.on(name, rules.date_rules.every_day(symbol), time_rule, lambda: handler(symbol))
-
     # Margin.
     def check_margin(self) -> None:
         """Call for margin where the account may lack it."""
@@ -385,6 +365,7 @@ class TimeLoop:
         core.added, core.removed = [], []
         changes = SecurityChanges(added, removed)
         if changes.count:
+            self._end_of_day.follow(added, removed)
             algorithm.on_securities_changed(changes)
             algorithm.framework.on_securities_changed(changes)
 

@@ -15,47 +15,12 @@ from llm_plugin.engine.consolidators import TradeBarConsolidator
 from llm_plugin.engine.enums import Resolution, SecurityType
 from llm_plugin.engine.money import ZERO, to_decimal
 from llm_plugin.engine.names import LeanObject
+from llm_plugin.engine.net_types import Random
 from llm_plugin.engine.orders import Order
 
-__all__ = ["MarketImpactSlippageModel", "NetRandom"]
+__all__ = ["MarketImpactSlippageModel"]
 
-_BIG = 2147483647
-_SEED = 161803398
 _DAY_SECONDS = 86_400.0
-
-
-class NetRandom:
-    """.NET's random numbers for a seed (Knuth's subtractive generator), so that runs are the same as LEAN's."""
-
-    def __init__(self, seed: int) -> None:
-        state = [0] * 56
-        first = state[55] = _SEED - abs(seed)
-        second, place = 1, 0
-        for _ in range(1, 55):
-            place = (place + 21) % 55
-            state[place] = second
-            second = first - second
-            if second < 0:
-                second += _BIG
-            first = state[place]
-        for _ in range(4):
-            for i in range(1, 56):
-                state[i] -= state[1 + (i + 30) % 55]
-                if state[i] < 0:
-                    state[i] += _BIG
-        self._state, self._next, self._other = state, 0, 21
-
-    def next_double(self) -> float:
-        """Return a number in [0, 1)."""
-        self._next = self._next % 55 + 1
-        self._other = self._other % 55 + 1
-        value = self._state[self._next] - self._state[self._other]
-        if value == _BIG:
-            value -= 1
-        if value < 0:
-            value += _BIG
-        self._state[self._next] = value
-        return value * (1.0 / _BIG)
 
 
 class _Daily:
@@ -121,7 +86,7 @@ class MarketImpactSlippageModel(LeanObject):
         self._algorithm, self._non_negative = algorithm, non_negative
         self._latency, self._impact_time = latency, impact_time
         self._alpha, self._beta, self._gamma, self._eta = alpha, beta, gamma, eta
-        self._random = NetRandom(random_seed)
+        self._random = Random(random_seed)
         self._daily: _Daily | None = None
 
     def get_slippage_approximation(self, asset: Any, order: Order) -> Decimal:

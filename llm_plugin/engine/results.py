@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -15,7 +15,7 @@ from llm_plugin.engine.charts import Chart, charts_to_json
 from llm_plugin.engine.enums import OrderType
 from llm_plugin.engine.json_text import RawJson, iso_utc, to_json_text
 from llm_plugin.engine.money import round_half_even, smart_rounding, to_decimal
-from llm_plugin.engine.names import pascal
+from llm_plugin.engine.names import pascal, snake
 from llm_plugin.engine.statistics.performance import AlgorithmPerformance, StatisticsResults
 from llm_plugin.engine.statistics.trades import Trade
 from llm_plugin.files import write_whole
@@ -50,11 +50,12 @@ def _time_in_force(rule: Any) -> dict[str, Any]:
     return result
 
 
-def _properties(properties: Any) -> dict[str, Any]:
-    own = {_camel(key): value for key, value in properties.json_fields().items()}
+def _properties(properties: Any, spell: Callable[[str], str]) -> dict[str, Any]:
+    own = {spell(key): value for key, value in properties.json_fields().items()}
     fields = {**own, "timeInForce": _time_in_force(properties.time_in_force)}
     if properties.exchange is not None:
-        fields["exchange"] = properties.exchange.json_fields()
+        exchange = properties.exchange.json_fields()
+        fields[spell("exchange")] = {spell(snake(key)): value for key, value in exchange.items()}
     return fields
 
 
@@ -86,8 +87,13 @@ def _group(order: Any) -> dict[str, Any]:
     return {} if group is None else {"groupOrderManager": group.json_fields()}
 
 
-def order_json(order: Any) -> str:
-    """One order as LEAN writes it, without spaces."""
+def order_json(order: Any, spell: Callable[[str], str] = pascal) -> str:
+    """One order as LEAN writes it, without spaces.
+
+    Args:
+        order: The order.
+        spell: How options of a brokerage are named: as in C# for the order list's hash, in camel case for files.
+    """
     price = smart_rounding(order.exact_price)
     sent = order.order_submission_data
     fields: dict[str, Any] = {
@@ -113,7 +119,7 @@ def order_json(order: Any) -> str:
             **({} if "quantity" in fields else {"quantity": order.exact_quantity}),
             "status": int(order.status),
             "tag": order.tag,
-            "properties": _properties(order.properties),
+            "properties": _properties(order.properties, spell),
             "securityType": int(order.security_type),
             "direction": int(order.direction),
             "value": order.exact_quantity * price,
@@ -274,7 +280,11 @@ def _tail(run: RunState) -> dict[str, Any]:
 
 
 def _order_texts(run: RunState) -> Iterable[tuple[str, RawJson]]:
-    texts = run.order_texts or [order_json(order) for order in run.orders]
+    known = run.order_texts or [order_json(order) for order in run.orders]
+    texts = [
+        order_json(order, _camel) if order.properties.json_fields() or order.properties.exchange is not None else text
+        for order, text in zip(run.orders, known, strict=True)
+    ]
     for order, text in zip(run.orders, texts, strict=True):
         yield str(order.id), RawJson(text)
 

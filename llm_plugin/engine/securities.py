@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from llm_plugin.engine.bars import BaseData, QuoteBar, Tick, TradeBar
 from llm_plugin.engine.cash import Cash, CashBook
 from llm_plugin.engine.clock import Clock
+from llm_plugin.engine.custom_properties import CustomProperties
 from llm_plugin.engine.enums import Resolution, SecurityType
 from llm_plugin.engine.exchanges import Exchange
 from llm_plugin.engine.fields import float_view
 from llm_plugin.engine.holdings import SecurityHolding
 from llm_plugin.engine.market_hours import ExchangeHours
 from llm_plugin.engine.money import ZERO, to_decimal
-from llm_plugin.engine.names import LeanObject, find_member
+from llm_plugin.engine.names import find_member
 from llm_plugin.engine.normalization import equity_normalization
 from llm_plugin.engine.security_cache import SecurityCache, SecurityExchange
 from llm_plugin.engine.session import Session
@@ -34,7 +35,7 @@ __all__ = ["Security", "SecurityCache", "SecurityExchange"]
 _CRYPTO = SecurityType.CRYPTO
 
 
-class Security(LeanObject):
+class Security(CustomProperties):
     """A subscribed instrument."""
 
     def __init__(
@@ -78,7 +79,7 @@ class Security(LeanObject):
         self._exact_of: Any = None
         self._exact: Decimal = ZERO
         self._fixed: Decimal | None = None
-        self._custom: dict[str, Any] = {}
+        self._close_attributes()
 
     # Prices: exact ones for the engine, floats for user code.
     @property
@@ -348,26 +349,6 @@ class Security(LeanObject):
     def set_shortable_provider(self, provider: Any) -> None:
         """Replace the provider of shortable quantities."""
         self.shortable_provider = provider
-
-    # Dynamic properties, by item or attribute.
-    def __getitem__(self, key: str) -> Any:
-        return self._custom[key]
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self._custom[key] = value
-        setattr(self, key, value)
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """Return a custom property."""
-        return self._custom.get(key, default)
-
-    def add(self, key: str, value: Any) -> None:
-        """Set a custom property."""
-        self[key] = value
-
-    def try_get(self, key: str) -> tuple[bool, Any]:
-        """Return (found, value) of a custom property."""
-        return key in self._custom, self._custom.get(key)
 
     def day_of(self, local_us: int) -> int:
         """Return days since 1970 of exchange-local microseconds."""

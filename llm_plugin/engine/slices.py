@@ -260,13 +260,16 @@ class Slice(LeanObject):
                 self._data = found
                 return found
             for point in self._points:
+                held = found.get(point.symbol)
                 if isinstance(point, AUXILIARY):
-                    continue
-                if isinstance(point, Tick):
-                    found.setdefault(point.symbol, [])
-                    if isinstance(found[point.symbol], list):
-                        found[point.symbol].append(point)
-                elif isinstance(point, QuoteBar) and isinstance(found.get(point.symbol), TradeBar):
+                    # The symbol is there, without market data.
+                    found.setdefault(point.symbol, None)
+                elif isinstance(point, Tick):
+                    if held is None:
+                        found[point.symbol] = [point]
+                    elif isinstance(held, list):
+                        held.append(point)
+                elif isinstance(point, QuoteBar) and isinstance(held, TradeBar):
                     continue
                 else:
                     found[point.symbol] = point
@@ -277,13 +280,14 @@ class Slice(LeanObject):
         return key if isinstance(key, Symbol) else self._find(key)
 
     def __getitem__(self, key: Any) -> Any:
-        found = self._by_symbol().get(self._key(key))
-        if found is None:
-            raise KeyError(f"{key} has no data in this slice ({self.time}): ask `contains_key` first, or use `get`")
-        return found
+        try:
+            return self._by_symbol()[self._key(key)]
+        except KeyError:
+            text = f"{key} has no data in this slice ({self.time}): ask `contains_key` first, or use `get`"
+            raise KeyError(text) from None
 
     def contains_key(self, key: Any) -> bool:
-        """True if there is market data of the symbol (corporate events do not count)."""
+        """True if there is anything of the symbol; of corporate events alone, `slice[symbol]` is None."""
         points = self._points
         if points:
             # One bar of one symbol is what most slices are; most algorithms ask for nothing else.
@@ -319,14 +323,14 @@ class Slice(LeanObject):
         return DataDictionary(found, self._find, self.time)
 
     def keys(self) -> list[Symbol]:
-        """Symbols with market data."""
+        """Symbols with anything."""
         return list(self._by_symbol())
 
     Keys = property(keys)
 
     def values(self) -> list[Any]:
         """Market data."""
-        return list(self._by_symbol().values())
+        return [value for value in self._by_symbol().values() if value is not None]
 
     Values = property(values)
 
@@ -336,18 +340,18 @@ class Slice(LeanObject):
 
     def items(self) -> list[tuple[Symbol, Any]]:
         """Symbols and market data."""
-        return list(self._by_symbol().items())
+        return [(key, value) for key, value in self._by_symbol().items() if value is not None]
 
     @property
     def count(self) -> int:
-        """Number of symbols with market data."""
+        """Number of symbols with anything."""
         return len(self._by_symbol())
 
     def __len__(self) -> int:
         return self.count
 
     def __iter__(self) -> Iterator[Any]:
-        return iter([Pair(key, value) for key, value in self._by_symbol().items()])
+        return iter([Pair(key, value) for key, value in self.items()])
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_"):

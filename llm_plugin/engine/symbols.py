@@ -143,6 +143,27 @@ class SymbolCache(LeanObject):
         self._by_ticker[ticker.upper()] = symbol
         self._by_id[str(symbol.id)] = symbol
 
+    @staticmethod
+    def try_get_symbol(ticker: str, symbol: Any = None) -> tuple[bool, Symbol | None]:
+        """Return (found, symbol) of a ticker in the run at hand; the second argument is LEAN's place for the symbol."""
+        from llm_plugin.engine.core import current_find
+
+        find = current_find()
+        found = find(ticker) if find is not None else None
+        return found is not None, found
+
+    @staticmethod
+    def get_symbol(ticker: str) -> Symbol:
+        """Return the symbol of a ticker in the run at hand.
+
+        Raises:
+            ValueError: Nothing is called so.
+        """
+        known, found = SymbolCache.try_get_symbol(ticker)
+        if not known or found is None:
+            raise ValueError(f"SymbolCache.get_symbol: {ticker!r} is not known to this run")
+        return found
+
     def find(self, key: Any) -> Symbol | None:
         """Return the symbol of a ticker, an identifier or a symbol; None where unknown."""
         if isinstance(key, Symbol):

@@ -113,8 +113,7 @@ class TransactionManager(OrderScan, OrderQueries):
         order.order_submission_data = OrderSubmissionData(security.exact_bid, security.exact_ask, security.exact_close)
         self._orders[order.id] = self._open[order.id] = order
         self._queue.append(request)
-        if not request.asynchronous:
-            self.drain()
+        self.drain()
         return ticket
 
     def _submission_response(self, request: SubmitOrderRequest) -> OrderResponse:

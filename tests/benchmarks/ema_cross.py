@@ -50,7 +50,7 @@ class EmaCross(QCAlgorithm):
     def on_data(self, data):
         if not data.contains_key(self.pair):
             return
-        if self.keep:
+        if self.keep and data[self.pair] is not None:  # a dividend is a slice without a bar
             bar = data[self.pair]
             self.bars.append((self.time, bar.open, bar.high, bar.low, bar.close))
         if self.slow.is_ready:

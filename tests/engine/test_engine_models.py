@@ -12,16 +12,17 @@ from llm_plugin.engine.framework.optimizers import (
 )
 from llm_plugin.engine.framework.portfolio import PortfolioBias
 from llm_plugin.engine.framework.reversion import MeanReversionPortfolioConstructionModel, on_simplex
-from llm_plugin.engine.market_impact import MarketImpactSlippageModel, NetRandom
+from llm_plugin.engine.market_impact import MarketImpactSlippageModel
 from llm_plugin.engine.net_json import JsonConvert
+from llm_plugin.engine.net_types import Random
 from llm_plugin.errors import UnsupportedLeanApi
 
 
 def test_random_numbers_are_those_of_dotnet():
     """`new Random(0)` and `new Random(50)` of .NET: their first numbers."""
-    zero = NetRandom(0)
+    zero = Random(0)
     assert [round(zero.next_double(), 12) for _ in range(3)] == [0.726243269968, 0.817325359591, 0.768022689395]
-    assert all(0 <= NetRandom(seed).next_double() < 1 for seed in range(50))
+    assert all(0 <= Random(seed).next_double() < 1 for seed in range(50))
 
 
 @pytest.mark.parametrize("name", ["latency", "impact_time"])

@@ -45,7 +45,7 @@ def initialize(self):
     self.seen = []
 
 def on_data(self, data):
-    if not data.contains_key(self.spy):
+    if not data.contains_key(self.spy) or data[self.spy] is None:
         return
     self.seen.append((self.time, data[self.spy].close, self.portfolio.total_portfolio_value))
     side = 1 if self.roc_.current.value < 0 else -1

@@ -182,3 +182,23 @@ def test_object_store_keys_stay_inside(tmp_path, key):
     with pytest.raises(ValueError, match=r"leaves the store|must not be empty"):
         store.save(key, "x")
     assert not (tmp_path / "outside").exists()
+
+
+def test_options_of_a_brokerage_are_named_as_in_csharp_in_the_hash_and_in_camel_case_in_files(
+    run, tmp_path, spy_minute
+):
+    result = run(
+        spy_minute("self.default_order_properties = IndiaOrderProperties(Exchange.NSE)")
+        + """
+def on_data(self, data):
+    if not self.portfolio.invested:
+        self.market_order("SPY", 1)
+""",
+        results_folder=tmp_path / "results",
+    )
+    exchange = '{"Code":"NSE","Name":"NSE","Market":"india","SecurityTypes":[1]}'
+    (text,) = result.run_state.order_texts
+    assert f'"properties":{{"ProductType":null,"timeInForce":{{}},"Exchange":{exchange}}}' in text
+    order = json.loads(result.files["full"].read_text(encoding="utf-8"))["orders"]["1"]
+    assert list(order["properties"]) == ["productType", "timeInForce", "exchange"]
+    assert order["properties"]["exchange"]["securityTypes"] == [1]

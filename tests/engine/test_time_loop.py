@@ -86,8 +86,8 @@ def test_a_dividend_is_data_and_pays_cash_on_raw_prices_only(run):
     adjusted = run(body.format(mode="ADJUSTED"))
 
     assert len(raw.algorithm.paid) == 1
-    moment, distribution, has_bar = raw.algorithm.paid[0]
-    assert (moment, has_bar) == ("2013-09-20 00:00:00", False)
+    moment, distribution, is_there = raw.algorithm.paid[0]
+    assert (moment, is_there) == ("2013-09-20 00:00:00", True)
     assert adjusted.algorithm.paid == raw.algorithm.paid
     assert raw.algorithm.portfolio[raw.algorithm.spy].total_dividends == pytest.approx(100 * distribution)
     assert adjusted.algorithm.portfolio[adjusted.algorithm.spy].total_dividends == 0

@@ -245,6 +245,7 @@ UNREAD_IN_LEAN_TOO = {
     "select_symbols(utc_time)": "a hook's signature",
     "trigger_times(hours)": "a hook's signature",
     "can_submit_order(unused)": "out parameter of .NET",
+    "try_get_symbol(symbol)": "out parameter of .NET",
     "can_update_order(unused)": "out parameter of .NET",
     "can_update_order(security)": "a hook's signature",
     "can_update_order(order)": "a hook's signature",

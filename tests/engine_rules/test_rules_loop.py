@@ -11,9 +11,9 @@ from tiny_market import DAY, EQUITY, source, steady
 from llm_plugin.errors import AlgorithmError
 
 
-@rule("2.2", "18.1", "10.2")
+@rule("0.8", "2.2", "18.1", "10.2")
 def test_events_of_one_moment_come_in_leans_order(run, market):
-    """Fills of older orders, scheduled events, consolidators, on_data; then asynchronous orders."""
+    """Fills of older orders, scheduled events, consolidators, on_data; an asynchronous order fills within the call."""
     market.minutes("xyz", DAY, steady(10))
     prepare = """
 def prepare(self):
@@ -40,7 +40,7 @@ def on_data(self, data):
     seen = run(source(body, prepare), market).algorithm.seen
     moment = [item.partition(" ")[2] for item in seen if item.startswith("07 09:32")]
     assert [item.partition(" ")[2] for item in moment] == [
-        "fill of 1", "schedule", "consolidator", "data", "after the call", "fill of 2",
+        "fill of 1", "schedule", "consolidator", "data", "fill of 2", "after the call",
     ]  # fmt: skip
     assert seen[-1].endswith("end")
 

@@ -11,8 +11,10 @@ from llm_plugin.engine.framework.models import ExecutionModel
 from llm_plugin.engine.framework.targets import OrderSizing
 from llm_plugin.engine.indicators import IntradayVwap, SimpleMovingAverage, StandardDeviation
 from llm_plugin.engine.money import to_decimal
+from llm_plugin.engine.names import LeanObject
 
 __all__ = [
+    "BuyingPowerModelExtensions",
     "ImmediateExecutionModel",
     "SpreadExecutionModel",
     "StandardDeviationExecutionModel",
@@ -28,6 +30,19 @@ def is_above_minimum_margin(algorithm: Any, security: Any, quantity: Decimal) ->
     margin = abs(initial_margin_of(security, quantity))
     # Without free margin every order may pass, so that positions can be reduced.
     return bool(least <= margin or portfolio.exact_remaining <= 0)
+
+
+class BuyingPowerModelExtensions(LeanObject):
+    """What LEAN adds to every buying power model."""
+
+    @staticmethod
+    def above_minimum_order_margin_portfolio_percentage(
+        model: Any, security: Any, quantity: Any, portfolio: Any, minimum_order_margin_portfolio_percentage: Any
+    ) -> bool:
+        """Whether an order's margin is at least a fraction of the portfolio; any is while no margin is free."""
+        least = portfolio.exact_total * to_decimal(minimum_order_margin_portfolio_percentage)
+        margin = abs(initial_margin_of(security, to_decimal(quantity), model))
+        return bool(least <= margin or portfolio.exact_remaining <= 0)
 
 
 class ImmediateExecutionModel(ExecutionModel):
