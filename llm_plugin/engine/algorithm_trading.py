@@ -12,7 +12,7 @@ from llm_plugin.engine.enums import AlgorithmStatus, OrderType, SecurityType
 from llm_plugin.engine.enums import OrderResponseErrorCode as Code
 from llm_plugin.engine.fill_rules import initial_trailing_stop
 from llm_plugin.engine.money import ZERO, to_decimal
-from llm_plugin.engine.order_checks import daily_only, refusals, too_late_for_close
+from llm_plugin.engine.order_checks import daily_only, refusal, too_late_for_close
 from llm_plugin.engine.orders import Order, OrderProperties
 from llm_plugin.engine.securities import Security
 from llm_plugin.engine.sizing import order_quantity, order_targets_by_margin
@@ -234,23 +234,24 @@ class TradingApi(ComboApi):
 
     def submit_order_request(self, request: SubmitOrderRequest) -> OrderTicket:
         """Check a request and send it; a refused one gives an Invalid ticket that counts as no order."""
-        response = self._pre_order_checks(request)
-        if response.is_error:
-            request.set_response(response)
-            self._engine.error(response.error_message)
+        refused = self._pre_order_checks(request)
+        if refused is not None:
+            request.set_response(refused)
+            self._engine.error(refused.error_message)
             return OrderTicket(self._engine.transactions, request)
         return self._engine.transactions.add_order(request)
 
-    def _pre_order_checks(self, request: SubmitOrderRequest) -> OrderResponse:
+    def _pre_order_checks(self, request: SubmitOrderRequest) -> OrderResponse | None:
+        """Return why a request is not sent, None where it is."""
         core = self._engine
-        security = core.securities.get(request.symbol)
-        for code, message in refusals(core, security, request):
-            return OrderResponse(request.order_id, code, message)
+        reason = refusal(core, core.securities.get(request.symbol), request)
+        if reason is not None:
+            return OrderResponse(request.order_id, *reason)
         if core.transactions.orders_count > core.max_orders:
             core.status = AlgorithmStatus.STOPPED
             text = f"You have exceeded maximum number of orders ({core.max_orders})"
             return OrderResponse(request.order_id, Code.EXCEEDED_MAXIMUM_ORDERS, text)
-        return OrderResponse(request.order_id)
+        return None
 
     # Sizing.
     def calculate_order_quantity(self, symbol: Any, target: Any) -> float:

@@ -6,11 +6,10 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from llm_plugin.engine import fee_rules
-from llm_plugin.engine.cash import CashAmount
 from llm_plugin.engine.enums import OrderDirection, OrderType, SecurityType
-from llm_plugin.engine.fees import FeeModel, OrderFeeParameters
+from llm_plugin.engine.fees import Fee, FeeModel
 from llm_plugin.engine.money import ZERO, to_decimal
-from llm_plugin.engine.orders import Order, OrderFee
+from llm_plugin.engine.orders import Order
 
 __all__ = [
     "AlpacaFeeModel",
@@ -40,8 +39,8 @@ __all__ = [
 _KRAKEN_FIAT = ("CAD", "EUR", "GBP", "JPY", "USD", "USDT", "DAI", "USDC")
 
 
-def _fee(amount: Decimal, currency: str = "USD") -> OrderFee:
-    return OrderFee(CashAmount(amount, currency))
+def _fee(amount: Decimal, currency: str = "USD") -> Fee:
+    return amount, currency
 
 
 def _is_maker(order: Order) -> bool:
@@ -72,9 +71,8 @@ class _ReceivedCurrencyFeeModel(FeeModel):
     def _rate(self, order: Order) -> Decimal:
         return self._maker if _is_maker(order) else self._taker
 
-    def get_order_fee(self, parameters: OrderFeeParameters) -> OrderFee:
+    def fee_of(self, security: Any, order: Order) -> Fee:
         """Return base currency for a buy, quote currency for a sale."""
-        security, order = parameters.security, parameters.order
         quantity, rate = abs(order.exact_quantity), self._rate(order)
         if order.direction == OrderDirection.BUY:
             return _fee(quantity * rate, security.base_currency.symbol)
@@ -110,9 +108,8 @@ class AlpacaFeeModel(_ReceivedCurrencyFeeModel):
     def __init__(self) -> None:
         super().__init__()
 
-    def get_order_fee(self, parameters: OrderFeeParameters) -> OrderFee:
+    def fee_of(self, security: Any, order: Order) -> Fee:
         """Return the fee; sales of crypto are reckoned at the last price."""
-        security, order = parameters.security, parameters.order
         if security.type != SecurityType.CRYPTO:
             return _fee(ZERO)
         amount = abs(order.exact_quantity) * self._rate(order)
@@ -124,9 +121,8 @@ class AlpacaFeeModel(_ReceivedCurrencyFeeModel):
 class KrakenFeeModel(FeeModel):
     """Kraken: buys pay in quote, sales in base currency, unless the order's properties say otherwise."""
 
-    def get_order_fee(self, parameters: OrderFeeParameters) -> OrderFee:
+    def fee_of(self, security: Any, order: Order) -> Fee:
         """Return the fee of the first tier; pairs that start with a fiat or stable coin have a rate of their own."""
-        security, order = parameters.security, parameters.order
         rate = Decimal("0.0016" if _is_maker(order) else "0.0026")
         if security.symbol.value.startswith(_KRAKEN_FIAT):
             rate = Decimal("0.002")
@@ -147,9 +143,8 @@ class FTXFeeModel(FeeModel):
     maker_fee: ClassVar[str] = "0.0002"
     taker_fee: ClassVar[str] = "0.0007"
 
-    def get_order_fee(self, parameters: OrderFeeParameters) -> OrderFee:
+    def fee_of(self, security: Any, order: Order) -> Fee:
         """Return the fee of the first tier."""
-        security, order = parameters.security, parameters.order
         quantity, buys = abs(order.exact_quantity), order.direction == OrderDirection.BUY
         if _is_maker(order) and buys:
             return _fee(quantity * Decimal(self.maker_fee), security.base_currency.symbol)
@@ -171,17 +166,16 @@ class AxosFeeModel(FeeModel):
     def __init__(self, fees_per_share: Any = None) -> None:
         self._per_share = to_decimal("0.0035" if fees_per_share is None else fees_per_share)
 
-    def get_order_fee(self, parameters: OrderFeeParameters) -> OrderFee:
+    def fee_of(self, security: Any, order: Order) -> Fee:
         """Return USD."""
-        return _fee(self._per_share * abs(parameters.order.exact_quantity))
+        return _fee(self._per_share * abs(order.exact_quantity))
 
 
 class AlphaStreamsFeeModel(FeeModel):
     """Alpha Streams: Interactive Brokers' equity fees, 0.2 basis points of forex, rates on crypto."""
 
-    def get_order_fee(self, parameters: OrderFeeParameters) -> OrderFee:
+    def fee_of(self, security: Any, order: Order) -> Fee:
         """Return the fee by kind of instrument."""
-        security, order = parameters.security, parameters.order
         quantity = abs(order.exact_quantity)
         if security.type == SecurityType.EQUITY:
             return _fee(fee_rules.interactive_brokers_equity_fee(quantity, order.exact_order_value(security)))
@@ -204,9 +198,9 @@ class IndiaFeeModel(FeeModel):
     rates: ClassVar[tuple[str, str, str, str, str]] = ("0", "0", "0", "0", "0")
     stamp_on_exact_value: ClassVar[bool] = False
 
-    def get_order_fee(self, parameters: OrderFeeParameters) -> OrderFee:
+    def fee_of(self, security: Any, order: Order) -> Fee:
         """Return INR."""
-        value = parameters.order.exact_order_value(parameters.security)
+        value = order.exact_order_value(security)
         fee = fee_rules.india_equity_fee(
             value, self.brokerage_multiplier, self.max_brokerage, self.rates, self.stamp_on_exact_value
         )
@@ -234,7 +228,7 @@ class TradeStationFeeModel(FeeModel):
     def __init__(self, us_resident: bool = True) -> None:
         self.us_resident = us_resident
 
-    def get_order_fee(self, parameters: OrderFeeParameters) -> OrderFee:
+    def fee_of(self, security: Any, order: Order) -> Fee:
         """Return USD."""
         return _fee(ZERO if self.us_resident else Decimal("5.0"))
 
@@ -245,9 +239,8 @@ class ExanteFeeModel(FeeModel):
     def __init__(self, forex_commission_rate: Any = "0.25") -> None:
         self._forex = to_decimal(forex_commission_rate)
 
-    def get_order_fee(self, parameters: OrderFeeParameters) -> OrderFee:
+    def fee_of(self, security: Any, order: Order) -> Fee:
         """Return USD."""
-        security, order = parameters.security, parameters.order
         if security.type == SecurityType.FOREX:
             return _fee(abs(self._forex * order.exact_order_value(security)))
         if security.type == SecurityType.EQUITY:
@@ -261,9 +254,8 @@ class PublicFeeModel(FeeModel):
 
     _steps = (("10", "0.49"), ("25", "0.69"), ("50", "1.19"), ("100", "1.69"), ("250", "3.29"), ("500", "6.29"))
 
-    def get_order_fee(self, parameters: OrderFeeParameters) -> OrderFee:
+    def fee_of(self, security: Any, order: Order) -> Fee:
         """Return USD."""
-        security, order = parameters.security, parameters.order
         if security.type == SecurityType.EQUITY:
             hours = security.exchange.hours
             return _fee(ZERO if hours.is_open_us(hours.time_zone.local(order.time_us)) else Decimal("2.99"))

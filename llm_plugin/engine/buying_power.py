@@ -6,6 +6,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, Any
 
 from llm_plugin.engine.buying_power_parameters import (
+    SUFFICIENT,
     BuyingPower,
     BuyingPowerParameters,
     GetMaximumOrderQuantityForTargetBuyingPowerParameters,
@@ -102,8 +103,7 @@ class BuyingPowerModel(LeanObject):
         total = portfolio.exact_total
         result = portfolio.exact_margin_remaining_of(total)
         quantity = security.holdings.exact_quantity
-        against = (quantity > 0 and direction == _SELL) or (quantity < 0 and direction == _BUY)
-        if against:
+        if quantity and direction == (_SELL if quantity > 0 else _BUY):
             result += self.maintenance_margin(security) + self.initial_margin(security, abs(quantity))
         result -= total * self.required_free
         return max(result, ZERO)
@@ -113,18 +113,16 @@ class BuyingPowerModel(LeanObject):
     ) -> SufficiencyResult:
         """Return whether the unfilled part of an order is affordable."""
         quantity = order.exact_quantity
-        if quantity == 0:
-            return SufficiencyResult(True)
-        holding = security.holdings.exact_quantity
-        if holding * quantity < 0 and abs(holding) >= abs(quantity):
-            return SufficiencyResult(True)
-        free = self.margin_remaining(portfolio, security, order.direction)
+        holding, size = security.holdings.exact_quantity, abs(quantity)
+        if not quantity or (holding * quantity < 0 and abs(holding) >= size):
+            return SUFFICIENT
+        free = self.margin_remaining(portfolio, security, _BUY if quantity > 0 else _SELL)
         required = self.initial_margin_for_order(security, order)
-        unfilled = (abs(quantity) - abs(filled)) / abs(quantity)
+        unfilled = (size - abs(filled)) / size
         needed = abs(unfilled * required)
         if needed > free:
             return SufficiencyResult(False, f"Id: {order.id}, Initial Margin: {needed}, Free Margin: {free}")
-        return SufficiencyResult(True)
+        return SUFFICIENT
 
     def maximum_for_target(
         self,

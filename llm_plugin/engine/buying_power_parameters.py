@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     pass
 
 __all__ = [
+    "SUFFICIENT",
     "BuyingPower",
     "BuyingPowerParameters",
     "GetMaximumOrderQuantityForTargetBuyingPowerParameters",
@@ -37,6 +38,9 @@ class SufficiencyResult:
 
     is_sufficient: bool
     reason: str = ""
+
+
+SUFFICIENT = SufficiencyResult(True)
 
 
 @dataclass(frozen=True, slots=True)

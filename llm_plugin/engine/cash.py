@@ -38,16 +38,11 @@ Leg = tuple[Any, bool]
 class CashAmount(LeanObject):
     """An amount in a currency."""
 
-    amount = decimal_field("amount", "The amount.")
+    amount = decimal_field("amount", "The amount.", "exact_amount")
 
     def __init__(self, amount: Any, currency: str) -> None:
-        self.amount = amount
+        self.exact_amount: Decimal = to_decimal(amount)
         self.currency = currency
-
-    @property
-    def exact_amount(self) -> Decimal:
-        """The amount, exact."""
-        return self._amount  # type: ignore[no-any-return]
 
     def __str__(self) -> str:
         return f"{self.exact_amount} {self.currency}"

@@ -22,7 +22,7 @@ class ComboApi(LeanObject):
 
     _engine: EngineCore
     _security_for_order: Callable[[Any], Security]
-    _pre_order_checks: Callable[[SubmitOrderRequest], OrderResponse]
+    _pre_order_checks: Callable[[SubmitOrderRequest], OrderResponse | None]
 
     def combo_market_order(
         self, legs: list[Leg], quantity: int, asynchronous: bool = False, tag: str = "", order_properties: Any = None
@@ -78,11 +78,11 @@ class ComboApi(LeanObject):
                 kind, security.symbol, amount, core.clock.utc_time, tag, chosen, asynchronous, limit_price=price
             )
             request.group_order_manager = group
-            response = self._pre_order_checks(request)
-            if response.is_error:
+            refused = self._pre_order_checks(request)
+            if refused is not None:
                 # Nothing is sent yet: no half of a combo is left behind.
-                request.set_response(response)
-                core.error(response.error_message)
+                request.set_response(refused)
+                core.error(refused.error_message)
                 return [OrderTicket(core.transactions, request)]
             requests.append(request)
         return [core.transactions.add_order(request) for request in requests]

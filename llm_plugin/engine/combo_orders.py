@@ -45,18 +45,14 @@ def check_ratios(legs: list[Leg]) -> None:
 class GroupOrderManager(LeanObject):
     """What the orders of one combo share."""
 
-    quantity = decimal_field("quantity", "How many times the legs are traded; negative sells.")
+    quantity = decimal_field("quantity", "How many times the legs are traded; negative sells.", "exact_quantity")
+    exact_quantity: Decimal
     limit_price = decimal_field("limit_price", "Limit of the whole combo, 0 without one.")
 
     def __init__(self, id: int, leg_count: int, quantity: Any, limit_price: Any = 0) -> None:
         self.id, self.count = id, leg_count
         self.quantity, self.limit_price = quantity, limit_price
         self.order_ids: list[int] = []
-
-    @property
-    def exact_quantity(self) -> Decimal:
-        """How many times the legs are traded, exact."""
-        return self._quantity  # type: ignore[no-any-return]
 
     @property
     def exact_limit(self) -> Decimal:
@@ -115,7 +111,7 @@ class ComboOrder(Order):
         return self._ratio
 
     @property
-    def exact_quantity(self) -> Decimal:
+    def exact_quantity(self) -> Decimal:  # type: ignore[override]
         """Signed quantity, exact."""
         return normalize(self._ratio * self.group_order_manager.exact_quantity)
 
@@ -162,6 +158,7 @@ class ComboLegLimitOrder(ComboOrder):
     """Trade all legs once each can trade at its own limit."""
 
     type = OrderType.COMBO_LEG_LIMIT
+    price_names = ("limit_price",)
     limit_price = decimal_field("limit_price", "The leg's limit.")
 
     def __init__(

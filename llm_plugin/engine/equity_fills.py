@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -32,7 +32,7 @@ class EquityFillModel(FillModel):
         if stale_end is not None and wait_for_fresh(asset, stale_end, order.time_us):
             return event
         event.message = message
-        return self._filled(event, order, fill_rules.market_fill(buys(order), price, slip))
+        return self._filled(event, order, fill_rules.market_fill(order.exact_quantity > 0, price, slip))
 
     def limit_fill(self, asset: Any, order: Any) -> OrderEvent:
         """Fill at the limit or at a better open."""
@@ -137,7 +137,7 @@ class EquityFillModel(FillModel):
 
     def _best_effort(self, asset: Any, order: Order) -> tuple[Decimal, str, int | None]:
         """Return (price, message, UTC end of the data if it is stale)."""
-        buy = buys(order)
+        buy = order.exact_quantity > 0
         oldest = order.time_us - self._stale_us()
         newest: tuple[int, Decimal, str] | None = None
         for kind, ended, price in self._candidates(asset, buy):
@@ -150,25 +150,26 @@ class EquityFillModel(FillModel):
             raise ValueError(f"{asset.symbol} has no market data to fill an order with")
         return newest[1], newest[2], newest[0]
 
-    def _candidates(self, asset: Any, buy: bool) -> list[tuple[str, int, Decimal]]:
+    def _candidates(self, asset: Any, buy: bool) -> Iterator[tuple[str, int, Decimal]]:
         cache, kinds = asset.cache, subscribed_types(asset)
         side = "ask" if buy else "bid"
-        found: list[tuple[str, int, Decimal]] = []
         if Tick in kinds:
             quotes = [t for t in cache.quote_ticks if getattr(t, f"{side}_price") > 0]
             if quotes:
                 price = quotes[-1].exact(f"{side}_price")
-                found.append(("quote", utc_of(asset, to_us(quotes[-1].end_time)), price))
+                yield "quote", utc_of(asset, to_us(quotes[-1].end_time)), price
         if QuoteBar in kinds and cache.quote is not None:
             quote = cache.quote
-            price = quote.exact(f"{side}_close") if getattr(quote, side) is not None else quote.exact("close")
-            found.append(("quote", utc_of(asset, to_us(quote.end_time)), price))
+            if quote is (cache.ask_source if buy else cache.bid_source):
+                price = asset.exact_ask if buy else asset.exact_bid
+            else:
+                price = quote.exact(f"{side}_close") if getattr(quote, side) is not None else quote.exact("close")
+            yield "quote", utc_of(asset, to_us(quote.end_time)), price
         if Tick in kinds and cache.trade_ticks:
             trade = cache.trade_ticks[-1]
-            found.append(("trade", utc_of(asset, to_us(trade.end_time)), trade.exact("value")))
+            yield "trade", utc_of(asset, to_us(trade.end_time)), trade.exact("value")
         if TradeBar in kinds and cache.trade is not None:
-            found.append(("trade", utc_of(asset, to_us(cache.trade.end_time)), cache.trade.exact("close")))
-        return found
+            yield "trade", utc_of(asset, to_us(cache.trade.end_time)), cache.trade.exact("close")
 
 
 def _trade_bar(asset: Any) -> TradeBar | None:

@@ -16,11 +16,16 @@ from llm_plugin.engine.orders import Order, OrderFee
 __all__ = [
     "CoinbaseFeeModel",
     "ConstantFeeModel",
+    "Fee",
     "FeeModel",
     "FxcmFeeModel",
     "InteractiveBrokersFeeModel",
     "OrderFeeParameters",
+    "own_fee",
 ]
+
+# Amount and currency.
+Fee = tuple[Decimal, str]
 
 _STABLE_PAIRS = frozenset({"DAIUSDC", "DAIUSD", "GYENUSD", "PAXUSD", "PAXUSDT", "PYUSDUSD", "RAIUSD", "USDCUSD",
                            "USDTUSD", "USDTUSDC", "PAXGUSD", "MUSDUSD", "CBETHETH", "WBTCBTC"})  # fmt: skip
@@ -35,11 +40,22 @@ class OrderFeeParameters(LeanObject):
 
 
 class FeeModel(LeanObject):
-    """No fee; the base of user-written models."""
+    """No fee; the base of user-written models, which replace `get_order_fee`; the engine's replace `fee_of`."""
 
     def get_order_fee(self, parameters: OrderFeeParameters) -> OrderFee:
         """Return the fee of an order."""
-        return OrderFee(CashAmount(ZERO, "USD"))
+        return OrderFee(CashAmount(*self.fee_of(parameters.security, parameters.order)))
+
+    def fee_of(self, security: Any, order: Order) -> Fee:
+        """Return the fee of an order as amount and currency."""
+        return ZERO, "USD"
+
+
+def own_fee(security: Any, order: Order) -> Fee | None:
+    """Return what a model of the engine's takes; None where the security's model is the user's."""
+    model = security.fee_model
+    own = isinstance(model, FeeModel) and type(model).get_order_fee is FeeModel.get_order_fee
+    return model.fee_of(security, order) if own else None
 
 
 class ConstantFeeModel(FeeModel):
@@ -48,9 +64,9 @@ class ConstantFeeModel(FeeModel):
     def __init__(self, fee: Any, currency: str = "USD") -> None:
         self._fee, self._currency = abs(to_decimal(fee)), currency
 
-    def get_order_fee(self, parameters: OrderFeeParameters) -> OrderFee:
+    def fee_of(self, security: Any, order: Order) -> Fee:
         """Return the fee."""
-        return OrderFee(CashAmount(self._fee, self._currency))
+        return self._fee, self._currency
 
 
 class InteractiveBrokersFeeModel(FeeModel):
@@ -59,24 +75,20 @@ class InteractiveBrokersFeeModel(FeeModel):
     def __init__(self, monthly_forex_trade_amount_in_us_dollars: float = 0.0, *unused: Any) -> None:
         self._monthly = float(monthly_forex_trade_amount_in_us_dollars)
 
-    def get_order_fee(self, parameters: OrderFeeParameters) -> OrderFee:
+    def fee_of(self, security: Any, order: Order) -> Fee:
         """Return the fee by kind of instrument."""
-        security, order = parameters.security, parameters.order
         value = order.exact_order_value(security)
         if security.type == SecurityType.EQUITY:
             if security.symbol.id.market == "india":
-                fee = fee_rules.interactive_brokers_india_fee(abs(order.exact_quantity), value)
-                return OrderFee(CashAmount(fee, "INR"))
-            fee = fee_rules.interactive_brokers_equity_fee(abs(order.exact_quantity), value)
-            return OrderFee(CashAmount(fee, "USD"))
+                return fee_rules.interactive_brokers_india_fee(abs(order.exact_quantity), value), "INR"
+            return fee_rules.interactive_brokers_equity_fee(abs(order.exact_quantity), value), "USD"
         if security.type == SecurityType.FOREX:
-            fee = fee_rules.interactive_brokers_forex_fee(value, self._monthly)
-            return OrderFee(CashAmount(fee, "USD"))
+            return fee_rules.interactive_brokers_forex_fee(value, self._monthly), "USD"
         if security.type == SecurityType.CFD:
             currency = security.quote_currency.symbol
             local = abs(order.exact_quantity * security.exact_price * security.symbol_properties.exact_multiplier)
-            return OrderFee(CashAmount(fee_rules.interactive_brokers_cfd_fee(local, currency), currency))
-        return OrderFee(CashAmount(ZERO, "USD"))
+            return fee_rules.interactive_brokers_cfd_fee(local, currency), currency
+        return ZERO, "USD"
 
 
 class CoinbaseFeeModel(FeeModel):
@@ -86,9 +98,8 @@ class CoinbaseFeeModel(FeeModel):
         self._maker = None if maker_fee is None else to_decimal(maker_fee)
         self._taker = None if taker_fee is None else to_decimal(taker_fee)
 
-    def get_order_fee(self, parameters: OrderFeeParameters) -> OrderFee:
+    def fee_of(self, security: Any, order: Order) -> Fee:
         """Return rate x quantity x unit price, in the quote currency."""
-        security, order = parameters.security, parameters.order
         moment = order.time.replace(tzinfo=UTC)
         taker, maker = fee_rules.coinbase_fee_rates(
             moment, security.symbol.value in _STABLE_PAIRS, self._taker, self._maker
@@ -98,7 +109,7 @@ class CoinbaseFeeModel(FeeModel):
         price = security.exact_ask if order.direction == OrderDirection.BUY else security.exact_bid
         unit = price * security.symbol_properties.exact_multiplier
         fee: Decimal = unit * abs(order.exact_quantity) * (maker if is_maker else taker)
-        return OrderFee(CashAmount(fee, security.quote_currency.symbol))
+        return fee, security.quote_currency.symbol
 
 
 class FxcmFeeModel(FeeModel):
@@ -107,10 +118,9 @@ class FxcmFeeModel(FeeModel):
     def __init__(self, currency: str = "USD") -> None:
         self._currency = currency
 
-    def get_order_fee(self, parameters: OrderFeeParameters) -> OrderFee:
+    def fee_of(self, security: Any, order: Order) -> Fee:
         """Return the fee by pair."""
         fee = ZERO
-        if parameters.security.type == SecurityType.FOREX:
-            order = parameters.order
+        if security.type == SecurityType.FOREX:
             fee = fee_rules.fxcm_forex_fee(order.symbol.value, abs(order.exact_quantity))
-        return OrderFee(CashAmount(fee, self._currency))
+        return fee, self._currency

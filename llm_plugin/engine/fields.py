@@ -9,9 +9,9 @@ from llm_plugin.engine.money import to_decimal
 __all__ = ["decimal_field", "float_view", "optional_decimal_field"]
 
 
-def decimal_field(name: str, doc: str) -> Any:
-    """Return a property `name` over the exact attribute `_name`."""
-    hidden = f"_{name}"
+def decimal_field(name: str, doc: str, exact: str = "") -> Any:
+    """Return a property `name` over the exact attribute `exact`, or `_name` where none is given."""
+    hidden = exact or f"_{name}"
 
     def read(self: Any) -> float:
         return float(getattr(self, hidden))

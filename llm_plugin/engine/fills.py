@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,12 +12,13 @@ from llm_plugin.engine.bars import QuoteBar, Tick, TradeBar
 from llm_plugin.engine.combo_orders import combined_price
 from llm_plugin.engine.enums import OrderDirection, OrderStatus, OrderType, Resolution, SecurityType
 from llm_plugin.engine.enums import resolution_span as span_of
+from llm_plugin.engine.fill_prices import BarPrices, Prices
 from llm_plugin.engine.money import to_decimal
-from llm_plugin.engine.names import LeanObject
+from llm_plugin.engine.names import LeanObject, find_member
 from llm_plugin.engine.orders import Order, OrderEvent
 from llm_plugin.engine.pairs import Pair
 from llm_plugin.engine.slippage import slippage_of
-from llm_plugin.engine.zones import DAY_US, HOUR_US, from_us, to_us
+from llm_plugin.engine.zones import DAY_US, HOUR_US, to_us
 
 __all__ = [
     "Fill",
@@ -27,30 +27,8 @@ __all__ = [
     "ImmediateFillModel",
     "LatestPriceFillModel",
     "Prices",
+    "events_of",
 ]
-
-
-@dataclass(slots=True)
-class Prices:
-    """The prices of the side of the trade; times are exchange-local microseconds."""
-
-    start_us: int
-    end_us: int
-    current: Decimal
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    close: Decimal
-
-    @property
-    def end_time(self) -> datetime:
-        """End of the bar, exchange time."""
-        return from_us(self.end_us)
-
-    @property
-    def time(self) -> datetime:
-        """Start of the bar, exchange time."""
-        return from_us(self.start_us)
 
 
 class FillModelParameters(LeanObject):
@@ -94,6 +72,8 @@ _METHODS = {
     OrderType.MARKET_ON_OPEN: "market_on_open_fill",
     OrderType.MARKET_ON_CLOSE: "market_on_close_fill",
 }
+_EQUITY, _SELL = SecurityType.EQUITY, OrderDirection.SELL
+_FILLED, _CANCELED = OrderStatus.FILLED, OrderStatus.CANCELED
 _COMBO_METHODS = {
     OrderType.COMBO_MARKET: "combo_market_fill",
     OrderType.COMBO_LIMIT: "combo_limit_fill",
@@ -110,11 +90,6 @@ class SecuritiesForOrders(dict[Any, Any]):
     count = Count = property(len)
 
 
-def _exact(bar: Any, prefix: str, *, open_too: bool = True) -> Prices:
-    values = [bar.exact(prefix + name) for name in ("open", "high", "low", "close")]
-    return Prices(to_us(bar.time), to_us(bar.end_time), values[3], *values)
-
-
 class FillModel(LeanObject):
     """LEAN's base fill model; user models derive from it and override `market_fill`, `limit_fill`, ..."""
 
@@ -123,20 +98,23 @@ class FillModel(LeanObject):
 
     def fill(self, parameters: FillModelParameters) -> Fill:
         """Try to fill an order against the last data."""
+        return Fill(self.look(parameters))
+
+    def look(self, parameters: FillModelParameters) -> Any:
+        """Return the event of a look at an order; the events of a combo."""
         self.parameters = parameters
         order = parameters.order
-        combo = _COMBO_METHODS.get(order.type)
-        if combo is not None:
-            return Fill(getattr(self, combo)(order, parameters))
-        method: Callable[[Any, Order], OrderEvent] = getattr(self, _METHODS[order.type])
-        return Fill(method(parameters.security, order))
+        name = _METHODS.get(order.type)
+        if name is None:
+            return getattr(self, _COMBO_METHODS[order.type])(order, parameters)
+        return getattr(self, name)(parameters.security, order)
 
     # What user models may call or override.
     def get_prices(self, asset: Any, direction: OrderDirection) -> Prices:
         """Return tick, quote side, trade or cached prices, in this order."""
         cache = asset.cache
         kinds = subscribed_types(asset)
-        side = "bid" if direction == OrderDirection.SELL else "ask"
+        side = "bid" if direction == _SELL else "ask"
         tick = cache.tick
         if tick is not None and Tick in kinds:
             price = to_decimal(getattr(tick, f"{side}_price")) or to_decimal(tick.value)
@@ -145,9 +123,9 @@ class FillModel(LeanObject):
                 return Prices(at, at, price, price, price, price, price)
         quote = cache.quote
         if quote is not None and QuoteBar in kinds and getattr(quote, side) is not None:
-            return _exact(quote, f"{side}_")
+            return BarPrices(quote, f"{side}_")
         if cache.trade is not None and TradeBar in kinds:
-            return _exact(cache.trade, "")
+            return BarPrices(cache.trade)
         last, price = cache.last, asset.exact_price
         if last is None:
             return Prices(-DAY_US, -DAY_US, price, price, price, price, price)
@@ -169,7 +147,7 @@ class FillModel(LeanObject):
     def market_fill(self, asset: Any, order: Order) -> OrderEvent:
         """Fill at the current price of the side."""
         event = self._event(asset, order)
-        if order.status == OrderStatus.CANCELED or not self.is_exchange_open(asset, False):
+        if order.status == _CANCELED or not self.is_exchange_open(asset, False):
             return event
         prices = self.get_prices(asset, order.direction)
         ended = utc_of(asset, prices.end_us)
@@ -178,10 +156,10 @@ class FillModel(LeanObject):
                 return event
             event.message = f"Warning: fill at stale price ({prices.end_time})"
         price = prices.current
-        if prices.open != 0 and _coarse_only(asset) and order.time_us <= utc_of(asset, prices.start_us):
+        if order.time_us <= utc_of(asset, prices.start_us) and prices.open != 0 and _coarse_only(asset):
             price = prices.open
         slip = slippage_of(asset, order)
-        return self._filled(event, order, fill_rules.market_fill(buys(order), price, slip))
+        return self._filled(event, order, fill_rules.market_fill(order.exact_quantity > 0, price, slip))
 
     def limit_fill(self, asset: Any, order: Any) -> OrderEvent:
         """Fill at the limit or worse side of the bar."""
@@ -230,7 +208,7 @@ class FillModel(LeanObject):
     def limit_if_touched_fill(self, asset: Any, order: Any) -> OrderEvent:
         """Trigger on trades only; then fill at the limit."""
         event = self._event(asset, order)
-        if order.status == OrderStatus.CANCELED or not self.is_exchange_open(asset, asset.is_extended_market_hours):
+        if order.status == _CANCELED or not self.is_exchange_open(asset, asset.is_extended_market_hours):
             return event
         bar = asset.cache.trade
         if (
@@ -259,7 +237,7 @@ class FillModel(LeanObject):
         if hours.is_market_always_open:
             raise ValueError(f"{asset.symbol} never closes: a MarketOnOpen order cannot fill")
         sent = hours.time_zone.local(order.time_us)
-        if order.status == OrderStatus.CANCELED or bar is None or sent >= to_us(bar.end_time):
+        if order.status == _CANCELED or bar is None or sent >= to_us(bar.end_time):
             return event
         if hours.is_open_us(sent) and sent // DAY_US == asset.exchange.local_us // DAY_US:
             return event
@@ -274,7 +252,7 @@ class FillModel(LeanObject):
         hours = asset.exchange.hours
         if hours.is_market_always_open:
             raise ValueError(f"{asset.symbol} never closes: a MarketOnClose order cannot fill")
-        if order.status == OrderStatus.CANCELED:
+        if order.status == _CANCELED:
             return event
         if asset.exchange.local_us < hours.next_close_us(hours.time_zone.local(order.time_us)):
             return event
@@ -312,7 +290,7 @@ class FillModel(LeanObject):
         events = []
         for leg, asset in _by_id(parameters):
             event = fill(asset, leg)
-            if event.status != OrderStatus.FILLED:
+            if event.status != _FILLED:
                 return []
             events.append(event)
         return events
@@ -327,19 +305,34 @@ class FillModel(LeanObject):
 
     def _filled(self, event: OrderEvent, order: Order, price: Decimal | None) -> OrderEvent:
         if price is not None:
-            event.status = OrderStatus.FILLED
-            event.fill_price = price
-            event.fill_quantity = order.exact_quantity
+            event.status = _FILLED
+            event.exact_fill_price, event.exact_fill_quantity = to_decimal(price), order.exact_quantity
         return event
 
     def _priced(self, asset: Any, order: Order, extended: bool, rule: Callable[[Prices], Decimal | None]) -> OrderEvent:
         event = self._event(asset, order)
-        if order.status == OrderStatus.CANCELED or not self.is_exchange_open(asset, extended):
+        if order.status == _CANCELED or not self.is_exchange_open(asset, extended):
             return event
         prices = self.get_prices(asset, order.direction)
         if utc_of(asset, prices.end_us) <= order.time_us:
             return event
         return self._filled(event, order, rule(prices))
+
+
+def events_of(model: Any, parameters: FillModelParameters) -> list[Any]:
+    """Ask a fill model, which may be the user's, about an order.
+
+    Raises:
+        ValueError: The model has no `fill`.
+    """
+    if isinstance(model, FillModel) and type(model).fill is FillModel.fill:
+        found = model.look(parameters)
+        return Fill(found).events if isinstance(found, list | tuple) else [found]
+    fill = find_member(model, "fill")
+    if fill is None:
+        raise ValueError(f"{type(model).__name__} has no fill method")
+    result = fill(parameters)
+    return list(getattr(result, "events", [result]))
 
 
 def _by_id(parameters: FillModelParameters) -> list[tuple[Any, Any]]:
@@ -357,7 +350,7 @@ class LatestPriceFillModel(FillModel):
         """Return the newer of the two bars; the quote wins a draw."""
         trade, quote = asset.cache.trade, asset.cache.quote
         if trade is not None and quote is not None and trade.end_time > quote.end_time:
-            return _exact(trade, "")
+            return BarPrices(trade)
         return super().get_prices(asset, direction)
 
 
@@ -370,10 +363,8 @@ def utc_of(asset: Any, local_us: int) -> int:
 
 
 def subscribed_types(asset: Any) -> set[type]:
-    configs = asset.subscriptions
-    if asset.type == SecurityType.EQUITY:
-        configs = [c for c in configs if not c.is_internal_feed]
-    return {config.type for config in configs}
+    internal = asset.type is not _EQUITY
+    return {config.type for config in asset.subscriptions if internal or not config.is_internal_feed}
 
 
 def _coarse_only(asset: Any) -> bool:

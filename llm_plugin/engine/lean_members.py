@@ -232,10 +232,7 @@ INSTANCE_ATTRIBUTES: dict[str, str] = {
     "T3MovingAverage": "name updated",
     "TickConsolidator": "consolidated data_consolidated",
     "TickQuoteBarConsolidator": "consolidated data_consolidated",
-    "Trade": (
-        "direction end_trade_drawdown entry_price entry_time exit_price exit_time id is_win mae mfe "
-        "profit_loss quantity total_fees"
-    ),
+    "Trade": "direction entry_price entry_time exit_price exit_time quantity total_fees",
     "TradeBarConsolidator": "consolidated data_consolidated",
     "TradeStationFeeModel": "us_resident",
     "TrailingStopOrder": "price_adjustment_mode status",

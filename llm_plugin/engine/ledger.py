@@ -134,7 +134,7 @@ class Ledger:
             if holding.exact_quantity is not quantity or holding.exact_sale_volume is not sold:
                 return False
         for properties, multiplier in self._multipliers:
-            if properties._contract_multiplier is not multiplier:
+            if properties.exact_multiplier is not multiplier:
                 return False
         for counted, version in self._versions:
             if counted.version != version:
@@ -243,7 +243,7 @@ class Ledger:
         if security.type in _MARGINED or cash.legs:
             return False
         self._watch(cash)
-        self._multipliers.append((properties, properties._contract_multiplier))
+        self._multipliers.append((properties, properties.exact_multiplier))
         term = _Term(security, last=False, held=True, total=security.type not in _CURRENCY)
         self._terms.append(term)
         return term.multiply(security.holdings.exact_quantity, properties.exact_multiplier, cash._conversion_rate)

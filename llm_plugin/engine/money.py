@@ -22,6 +22,7 @@ ZERO = Decimal(0)
 ONE = Decimal(1)
 _THOUSAND = Decimal(1000)
 _SEVEN = Context(prec=7, rounding=ROUND_HALF_EVEN)
+_UNITS = {digits: ONE.scaleb(-digits) for digits in range(-2, 13)}
 
 
 def to_decimal(value: Any) -> Decimal:
@@ -44,16 +45,6 @@ def to_decimal(value: Any) -> Decimal:
         raise ValueError(f"{value!r} is not a finite number") from None
 
 
-def _exponent(value: Decimal) -> int:
-    # The text is an order of magnitude cheaper than `as_tuple`.
-    text = str(value)
-    if "E" not in text:
-        point = text.find(".")
-        return point + 1 - len(text) if point >= 0 else 0
-    exponent = value.as_tuple().exponent
-    return exponent if isinstance(exponent, int) else 0
-
-
 def normalize(value: Decimal) -> Decimal:
     """Drop trailing zeros without going to an exponent: 100.00 -> 100."""
     shorter = value.normalize(CONTEXT)
@@ -72,9 +63,16 @@ def smart_rounding(value: Decimal) -> Decimal:
 
 def round_half_even(value: Decimal, digits: int) -> Decimal:
     """Round like .NET's Math.Round: half to even, never adding zeros to a shorter number."""
-    if _exponent(value) >= -digits:
+    # The text is an order of magnitude cheaper than `as_tuple`.
+    text = str(value)
+    if "E" in text:
+        decimals = -int(value.as_tuple().exponent)
+    else:
+        point = text.find(".")
+        decimals = len(text) - 1 - point if point >= 0 else 0
+    if decimals <= digits:
         return value
-    return value.quantize(ONE.scaleb(-digits), ROUND_HALF_EVEN, CONTEXT)
+    return CONTEXT.quantize(value, _UNITS.get(digits) or ONE.scaleb(-digits))
 
 
 def round_down_to(value: Decimal, step: Decimal, *, floor: bool = False) -> Decimal:

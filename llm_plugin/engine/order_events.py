@@ -33,8 +33,20 @@ class OrderSubmissionData(LeanObject):
     ask_price = decimal_field("ask_price", "Ask.")
     last_price = decimal_field("last_price", "Close.")
 
+    _bid_price: Decimal
+    _ask_price: Decimal
+    _last_price: Decimal
+
     def __init__(self, bid_price: Any, ask_price: Any, last_price: Any) -> None:
         self.bid_price, self.ask_price, self.last_price = bid_price, ask_price, last_price
+
+    @classmethod
+    def of(cls, security: Any) -> OrderSubmissionData:
+        """Return the prices of a security as they are now."""
+        made = cls.__new__(cls)
+        made._bid_price, made._ask_price = security.exact_bid, security.exact_ask
+        made._last_price = security.exact_close
+        return made
 
 
 class OrderFee(LeanObject):
@@ -47,7 +59,7 @@ class OrderFee(LeanObject):
 
     def apply_to_portfolio(self, portfolio: Any, fill: Any) -> None:
         """Take the fee from the cash of its currency."""
-        portfolio.cash_book[self.value.currency].add_amount(-self.value.exact_amount)
+        portfolio.cash_book[self.value.currency].exact_amount += -self.value.exact_amount
 
     def __str__(self) -> str:
         return str(self.value)
@@ -75,9 +87,9 @@ OrderFee.Zero = OrderFee.ZERO = OrderFee.zero  # type: ignore[attr-defined]
 class OrderEvent(LeanObject):
     """Something that happened to an order."""
 
-    fill_price = decimal_field("fill_price", "Price of the fill.")
-    fill_quantity = decimal_field("fill_quantity", "Signed quantity of the fill.")
-    quantity = decimal_field("quantity", "Signed quantity of the order.")
+    fill_price = decimal_field("fill_price", "Price of the fill.", "exact_fill_price")
+    fill_quantity = decimal_field("fill_quantity", "Signed quantity of the fill.", "exact_fill_quantity")
+    quantity = decimal_field("quantity", "Signed quantity of the order.", "exact_quantity")
     limit_price = optional_decimal_field("limit_price", "Current limit.")
     stop_price = optional_decimal_field("stop_price", "Current stop.")
     trigger_price = optional_decimal_field("trigger_price", "Current trigger.")
@@ -91,11 +103,11 @@ class OrderEvent(LeanObject):
         self.symbol = order.symbol
         self.utc_time = utc_time
         self.status: OrderStatus = fill.get("status", order.status)
-        self.direction = order.direction
-        self._fill_price = to_decimal(fill["fill_price"]) if "fill_price" in fill else ZERO
+        self.exact_quantity: Decimal = order.exact_quantity
+        self.direction = direction_of(self.exact_quantity)
+        self.exact_fill_price = to_decimal(fill["fill_price"]) if "fill_price" in fill else ZERO
         self.fill_price_currency = order.price_currency
-        self._fill_quantity = to_decimal(fill["fill_quantity"]) if "fill_quantity" in fill else ZERO
-        self._quantity = order.exact_quantity
+        self.exact_fill_quantity = to_decimal(fill["fill_quantity"]) if "fill_quantity" in fill else ZERO
         self.order_fee = order_fee if order_fee is not None else OrderFee.zero
         self.message = message
         self._limit_price = self._stop_price = self._trigger_price = self._trailing_amount = None
@@ -106,23 +118,15 @@ class OrderEvent(LeanObject):
         self.ticket: Any = None
 
     @property
-    def exact_fill_price(self) -> Decimal:
-        """Price of the fill, exact."""
-        return self._fill_price
-
-    @property
-    def exact_fill_quantity(self) -> Decimal:
-        """Signed quantity of the fill, exact."""
-        return self._fill_quantity
-
-    @property
     def absolute_fill_quantity(self) -> float:
         """Unsigned quantity of the fill."""
         return float(abs(self.exact_fill_quantity))
 
     def copy_order_fields(self, order: Any) -> None:
         """Show the order's current prices, so that updates can be seen."""
-        self._quantity = order.exact_quantity
+        self.exact_quantity = order.exact_quantity
+        if not order.price_names:
+            return
         prices = vars(order)
         for name in _PRICES:
             value = prices.get(name)
@@ -138,7 +142,7 @@ class OrderEvent(LeanObject):
     def __repr__(self) -> str:
         unit = CURRENCY_SYMBOLS.get(self.fill_price_currency, "$")
         text = f"Time: {self.utc_time:%m/%d/%Y %H:%M:%S} OrderID: {self.order_id} EventID: {self.id}"
-        text += f" Symbol: {self.symbol.value} Status: {self.status} Quantity: {normalize(self._quantity)}"
+        text += f" Symbol: {self.symbol.value} Status: {self.status} Quantity: {normalize(self.exact_quantity)}"
         if self.exact_fill_quantity != 0:
             price = smart_rounding(self.exact_fill_price)
             text += f" FillQuantity: {normalize(self.exact_fill_quantity)} FillPrice: {unit}{price}"

@@ -62,25 +62,14 @@ def read_field(order: Order, which: OrderField) -> float:
 def create_order(request: Any, time_us: int) -> Order:
     """Return the order of a submit request."""
     kind: Any = order_class(request.order_type)
-    prices = request.prices
-    positional: list[Any] = [request.symbol, request.exact_quantity]
-    if issubclass(kind, TrailingStopOrder):
-        positional += [prices["stop_price"], prices["trailing_amount"], prices["trailing_as_percentage"]]
-    elif issubclass(kind, StopLimitOrder):
-        positional += [prices["stop_price"], prices["limit_price"]]
-    elif issubclass(kind, LimitIfTouchedOrder):
-        positional += [prices["trigger_price"], prices["limit_price"]]
-    elif issubclass(kind, LimitOrder):
-        positional += [prices["limit_price"]]
-    elif issubclass(kind, StopMarketOrder):
-        positional += [prices["stop_price"]]
-    if issubclass(kind, ComboLegLimitOrder):
-        positional += [prices["limit_price"]]
-    if issubclass(kind, ComboOrder):
-        positional += [request.group_order_manager]
-    order: Order = kind(*positional, request.time, request.tag or "", request.order_properties)
+    group = request.group_order_manager
+    given = [request.prices[name] for name in kind.price_names] if kind.price_names else ()
+    legs = (group,) if issubclass(kind, ComboOrder) else ()
+    order: Order = kind(
+        request.symbol, request.exact_quantity, *given, *legs, request.time, request.tag or "", request.order_properties
+    )
     order.id = request.order_id
-    if request.group_order_manager is not None:
-        request.group_order_manager.order_ids.append(order.id)
+    if group is not None:
+        group.order_ids.append(order.id)
     order.time_us = time_us
     return order

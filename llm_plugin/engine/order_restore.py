@@ -9,7 +9,7 @@ from typing import Any
 from llm_plugin.engine.core import EngineCore
 from llm_plugin.engine.enums import OrderRequestStatus, OrderStatus
 from llm_plugin.engine.orders import Order, OrderEvent
-from llm_plugin.engine.state_codec import decode, encode
+from llm_plugin.engine.state_codec import decode, encode, fill_fields
 from llm_plugin.engine.symbols import Symbol
 from llm_plugin.engine.tickets import OrderResponse, OrderTicket, SubmitOrderRequest
 
@@ -65,8 +65,7 @@ def restore_orders(
     manager._last_id = max([manager._last_id, *rows])
     for row in events:
         event: OrderEvent = OrderEvent.__new__(OrderEvent)
-        for name, value in row.items():
-            object.__setattr__(event, name, decode(value, find))
+        fill_fields(event, row, find)
         ticket = manager._tickets[event.order_id]
         event.ticket = ticket
         ticket.order_events.append(event)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from llm_plugin.engine.enums import DataNormalizationMode, SecurityType
+from llm_plugin.engine.enums import DataNormalizationMode, OrderType, SecurityType
 from llm_plugin.engine.enums import OrderResponseErrorCode as Code
-from llm_plugin.engine.money import ZERO, normalize
-from llm_plugin.engine.orders import Order
+from llm_plugin.engine.money import ZERO, normalize, round_down_to
+from llm_plugin.engine.orders import Order, TimeInForce
 from llm_plugin.engine.tickets import OrderRequest, OrderResponse
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ __all__ = [
     "invalid_new",
     "invalid_status",
     "power_message",
+    "prepare",
     "price_increment",
     "round_combo_limit",
     "round_prices",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 _PRICES = ("_limit_price", "_stop_price", "_trigger_price", "_trailing_amount")
+_ON_OPEN_CLOSE = (OrderType.MARKET_ON_OPEN, OrderType.MARKET_ON_CLOSE)
 _DOLLAR, _PENNY = Decimal(1), Decimal("0.0001")
 
 
@@ -81,10 +83,23 @@ def invalid_new(request: OrderRequest, order: Order) -> OrderResponse:
     )
 
 
+def prepare(order: Order, security: Security) -> None:
+    """Give a new order what follows from its security: currency, whole lots, rounded prices."""
+    properties = security.symbol_properties
+    order.price_currency = properties.quote_currency
+    order.tag = order.tag or order.default_tag()
+    quantity = order.exact_quantity
+    rounded = round_down_to(quantity, properties.exact_lot)
+    if rounded != quantity:
+        order.quantity = rounded
+    round_prices(order, security)
+    if order.type in _ON_OPEN_CLOSE:
+        drop_good_til_date(order)
+    order.price_adjustment_mode = adjustment_mode(security)
+
+
 def drop_good_til_date(order: Order) -> None:
     """Market-on-open and -close orders live until canceled."""
-    from llm_plugin.engine.orders import TimeInForce
-
     if order.properties.time_in_force.kind == "GoodTilDate":
         order.properties = order.properties.clone()
         order.properties.time_in_force = TimeInForce.GOOD_TIL_CANCELED
@@ -92,7 +107,7 @@ def drop_good_til_date(order: Order) -> None:
 
 def round_prices(order: Order, security: Security) -> None:
     """Round an order's prices to the step of its security."""
-    step = price_increment(security)
+    step = price_increment(security) if order.price_names else ZERO
     if step == 0:
         return
     prices = vars(order)

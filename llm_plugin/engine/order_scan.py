@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,7 @@ from llm_plugin.engine.bars import TradeBar
 from llm_plugin.engine.buying_power import order_is_affordable
 from llm_plugin.engine.enums import OrderStatus, OrderType
 from llm_plugin.engine.equity_fills import EquityFillModel
-from llm_plugin.engine.fills import FillModelParameters, SecuritiesForOrders, subscribed_types
-from llm_plugin.engine.names import find_member
+from llm_plugin.engine.fills import FillModelParameters, SecuritiesForOrders, events_of, subscribed_types
 from llm_plugin.engine.order_rules import power_message
 from llm_plugin.engine.orders import Order, OrderEvent
 from llm_plugin.engine.time_in_force import GoodTilCanceledTimeInForce, TimeInForce
@@ -29,6 +28,7 @@ __all__ = ["OrderScan"]
 _AT_ONCE = (OrderType.MARKET, OrderType.COMBO_MARKET)
 _TIMELESS = (TimeInForce, GoodTilCanceledTimeInForce)
 _TRADES = {TradeBar}
+CLOSED = (OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.INVALID)
 _OWN = "llm_plugin.engine."
 
 
@@ -58,13 +58,13 @@ class OrderScan:
         whole = True
         for order_id in sorted(self._pending):
             order = self._pending.get(order_id)
-            if order is None or order.status.is_closed():
+            if order is None or order.status in CLOSED:
                 self._pending.pop(order_id, None)
                 continue
             if order.time_us == now and order.type not in _AT_ONCE:
                 whole = False
                 continue
-            orders = self._orders_of_group(order)
+            orders = [order] if order.group_order_manager is None else self._orders_of_group(order)
             if orders is not None:
                 self._try_fill(order, orders)
         self._needs_scan = bool(self._pending)
@@ -80,9 +80,8 @@ class OrderScan:
         """Remember that an order was just found affordable, unless user code may have changed that."""
         algorithm = self._algorithm
         models = security.buying_power_model, security.fee_model, algorithm.brokerage_model
-        if algorithm.tells_orders or not all(type(model).__module__.startswith(_OWN) for model in models):
-            return
-        self._afforded = order.id, len(self.events), self._clock.utc_us
+        if _are_own(models) and not algorithm.tells_orders:
+            self._afforded = order.id, len(self.events), self._clock.utc_us
 
     def _waits(self, order: Order) -> bool:
         security = self._algorithm.securities[order.symbol]
@@ -95,7 +94,7 @@ class OrderScan:
             and type(order.time_in_force) in _TIMELESS
             and type(security.fill_model) is EquityFillModel
             and subscribed_types(security) == _TRADES
-            and all(type(model).__module__.startswith(_OWN) for model in models)
+            and _are_own(models)
             and (begun is None or to_us(begun) < security.exchange.hours.time_zone.local(order.time_us))
         )
 
@@ -117,7 +116,8 @@ class OrderScan:
     def _try_fill(self, order: Order, orders: list[Order]) -> None:
         algorithm = self._algorithm
         security = algorithm.securities[order.symbol]
-        if order.time_in_force.is_order_expired(security, order):
+        lives = order.properties.time_in_force
+        if type(lives) not in _TIMELESS and lives.is_order_expired(security, order):
             self._drop(orders, OrderStatus.CANCELED, "The order has expired.")
             return
         known, self._afforded = self._afforded, None
@@ -133,16 +133,13 @@ class OrderScan:
                 return
         for event in self._fill_events(security, order, orders):
             target = order if event.order_id == order.id else self._orders[event.order_id]
-            if event.status == target.status and event.exact_fill_quantity == 0:
+            if event.status == target.status and not event.exact_fill_quantity:
                 continue
-            if event.status.is_closed():
+            if event.status in CLOSED:
                 self._pending.pop(target.id, None)
             self._handle(event, target)
 
     def _fill_events(self, security: Security, order: Order, orders: list[Order]) -> list[OrderEvent]:
-        fill: Any = find_member(security.fill_model, "fill")
-        if fill is None:
-            raise ValueError(f"{type(security.fill_model).__name__} has no fill method")
         algorithm = self._algorithm
         securities = algorithm.securities
         parameters = FillModelParameters(
@@ -150,14 +147,25 @@ class OrderScan:
             order,
             algorithm.subscription_manager,
             algorithm.settings.stale_price_time_span,
-            SecuritiesForOrders({one: securities[one.symbol] for one in orders}),
+            SecuritiesForOrders({one: security if one is order else securities[one.symbol] for one in orders}),
         )
-        result = fill(parameters)
-        events: list[OrderEvent] = list(getattr(result, "events", [result]))
-        if not all(order.time_in_force.is_fill_valid(security, order, event) for event in events):
+        events = events_of(security.fill_model, parameters)
+        lives = order.properties.time_in_force
+        if type(lives) not in _TIMELESS and not all(lives.is_fill_valid(security, order, event) for event in events):
             return []
         for event in events:
-            if event.status == OrderStatus.FILLED and event.order_fee.value.exact_amount == 0:
-                target = order if event.order_id == order.id else self._orders[event.order_id]
-                event.order_fee = securities[target.symbol].order_fee(target)
+            if event.status == OrderStatus.FILLED and not event.order_fee.value.exact_amount:
+                if event.order_id == order.id:
+                    event.order_fee = security.order_fee(order)
+                else:
+                    target = self._orders[event.order_id]
+                    event.order_fee = securities[target.symbol].order_fee(target)
         return events
+
+
+def _are_own(models: Iterable[Any]) -> bool:
+    """Whether no model is of a class of the user's."""
+    for model in models:
+        if not type(model).__module__.startswith(_OWN):
+            return False
+    return True

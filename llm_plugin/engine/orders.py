@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from llm_plugin.engine.enums import OrderDirection, OrderStatus, OrderType, SecurityType
 from llm_plugin.engine.fields import decimal_field, float_view
@@ -38,8 +38,12 @@ class Order(LeanObject):
     """Base of all orders; `quantity` is signed."""
 
     type: OrderType = OrderType.MARKET
+    # What a request gives a new order of the kind besides the quantity, as its class takes it.
+    price_names: ClassVar[tuple[str, ...]] = ()
     # The combo that it is a leg of.
     group_order_manager: Any = None
+    # Signed quantity, exact.
+    exact_quantity: Decimal
 
     price = decimal_field("price", "Average price of its fills.")
 
@@ -49,7 +53,7 @@ class Order(LeanObject):
         self.broker_id: list[str] = []
         self.symbol = symbol
         self.quantity = quantity
-        self.price = ZERO
+        self._price = ZERO
         self.price_currency = ""
         self.time = time
         self.created_time = time
@@ -68,22 +72,17 @@ class Order(LeanObject):
     @property
     def quantity(self) -> float:
         """Signed quantity."""
-        return float(self._quantity)
+        return float(self.exact_quantity)
 
     @quantity.setter
     def quantity(self, value: Any) -> None:
         # LEAN drops the zeros behind the point; the order list shows it.
-        self._quantity = normalize(to_decimal(value))
-
-    @property
-    def exact_quantity(self) -> Decimal:
-        """Signed quantity, exact."""
-        return self._quantity
+        self.exact_quantity = normalize(to_decimal(value))
 
     @property
     def exact_price(self) -> Decimal:
         """Average fill price, exact."""
-        return self._price  # type: ignore[no-any-return]
+        return self._price
 
     @property
     def direction(self) -> OrderDirection:
@@ -194,6 +193,7 @@ class LimitOrder(Order):
     """Trade at a price or better."""
 
     type = OrderType.LIMIT
+    price_names = ("limit_price",)
     limit_price = decimal_field("limit_price", "The limit.")
 
     def __init__(
@@ -232,6 +232,7 @@ class StopMarketOrder(Order):
     """Trade once the price goes beyond the stop."""
 
     type = OrderType.STOP_MARKET
+    price_names: ClassVar[tuple[str, ...]] = ("stop_price",)
     stop_price = decimal_field("stop_price", "The stop.")
 
     def __init__(
@@ -260,6 +261,7 @@ class StopLimitOrder(Order):
     """Become a limit order once the price goes beyond the stop."""
 
     type = OrderType.STOP_LIMIT
+    price_names = ("stop_price", "limit_price")
     stop_price = decimal_field("stop_price", "The stop.")
     limit_price = decimal_field("limit_price", "The limit.")
 
@@ -300,6 +302,7 @@ class TrailingStopOrder(StopMarketOrder):
     """A stop that follows the price."""
 
     type = OrderType.TRAILING_STOP
+    price_names = ("stop_price", "trailing_amount", "trailing_as_percentage")
     trailing_amount = decimal_field("trailing_amount", "Distance of the stop.")
 
     def __init__(
@@ -344,6 +347,7 @@ class LimitIfTouchedOrder(Order):
     """Become a limit order once the price touches the trigger."""
 
     type = OrderType.LIMIT_IF_TOUCHED
+    price_names = ("trigger_price", "limit_price")
     trigger_price = decimal_field("trigger_price", "The trigger.")
     limit_price = decimal_field("limit_price", "The limit.")
 

@@ -18,7 +18,11 @@ from llm_plugin.engine.orders import OrderEvent
 from llm_plugin.engine.pairs import Pair
 from llm_plugin.engine.securities import Security
 from llm_plugin.engine.security_manager import SecurityManager
-from llm_plugin.engine.settlement import ApplyFundsSettlementModelParameters
+from llm_plugin.engine.settlement import (
+    ApplyFundsSettlementModelParameters,
+    ImmediateSettlementModel,
+    settle_at_once,
+)
 from llm_plugin.engine.symbols import Symbol
 
 if TYPE_CHECKING:
@@ -184,42 +188,46 @@ class SecurityPortfolioManager(LeanObject):
     def process_fill(self, fill: OrderEvent) -> None:
         """Account for a fill: cash, fee, profit, position."""
         security = self.securities[fill.symbol]
-        holding = security.holdings
+        holding, kind = security.holdings, security.type
         quantity, price = fill.exact_fill_quantity, fill.exact_fill_price
         holding.exact_sale_volume += holding.exact_quantity_value(abs(quantity), price)
         fee = ZERO
         value = fill.order_fee.value
-        if value.exact_amount != 0:
+        amount = value.exact_amount
+        if amount:
             self.cash_book.ensure(value.currency)
-            fee = self.cash_book.exact_convert(value.exact_amount, value.currency)
+            fee = self.cash_book.exact_convert(amount, value.currency)
             holding.exact_fees += fee
             fill.order_fee.apply_to_portfolio(self, fill)
-        multiplier = security.symbol_properties.exact_multiplier
-        if security.type not in _MARGINED:
-            self._settle(security, fill, -quantity * price * multiplier, security.quote_currency.symbol)
-        if security.type in _CURRENCY and security.base_currency is not None:
-            received = quantity
-            self._settle(security, fill, received, security.base_currency.symbol)
+        if kind not in _MARGINED:
+            paid = -quantity * price * security.symbol_properties.exact_multiplier
+            self._settle(security, fill, paid, security.quote_currency.symbol)
+        if kind in _CURRENCY and security.base_currency is not None:
+            self._settle(security, fill, quantity, security.base_currency.symbol)
         if holding.exact_quantity * quantity < 0:
             self._close(security, fill, fee)
         self._move(holding, quantity, price)
         self.invalidate()
 
     def _settle(self, security: Security, fill: OrderEvent, amount: Decimal, currency: str) -> None:
-        apply = find_member(security.settlement_model, "apply_funds")
+        model = security.settlement_model
+        if type(model) is ImmediateSettlementModel:
+            settle_at_once(self, amount, currency)
+            return
+        apply = find_member(model, "apply_funds")
         if apply is None:
-            raise ValueError(f"{type(security.settlement_model).__name__} has no apply_funds")
+            raise ValueError(f"{type(model).__name__} has no apply_funds")
         cash = CashAmount(amount, currency)
         apply(ApplyFundsSettlementModelParameters(self, security, fill.utc_time, cash, fill))
 
     def _close(self, security: Security, fill: OrderEvent, fee: Decimal) -> None:
         holding = security.holdings
-        closed = min(abs(fill.exact_fill_quantity), abs(holding.exact_quantity))
-        signed = closed if holding.exact_quantity > 0 else -closed
+        held = holding.exact_quantity
+        closed = min(abs(fill.exact_fill_quantity), abs(held))
+        signed = closed if held > 0 else -closed
         multiplier = security.symbol_properties.exact_multiplier
         cost = signed * holding.exact_average_price * multiplier
-        proceeds = signed * fill.exact_fill_price * multiplier
-        local = proceeds - cost
+        local = signed * fill.exact_fill_price * multiplier - cost
         if security.type in _MARGINED:
             self._settle(security, fill, local, security.quote_currency.symbol)
         profit = CONTEXT.multiply(local, security.quote_currency.exact_rate)
@@ -246,7 +254,7 @@ class SecurityPortfolioManager(LeanObject):
             average = ZERO
         elif after * before < 0:
             average = price
-        holding.set_holdings(average, after)
+        holding.exact_average_price, holding.exact_quantity = average, after
 
     def apply_dividend(self, security: Security, distribution: Decimal) -> None:
         """Pay a dividend in cash (raw and split-adjusted prices)."""

@@ -250,22 +250,21 @@ class RunSampler:
         self.results.sample_day(from_us(now), snapshot)
 
     def _on_order_event(self, event: OrderEvent) -> None:
-        if event.exact_fill_quantity == 0:
+        if not event.exact_fill_quantity:
             return
         core = self.core
-        self.held = [s for s in core.securities.values() if s.holdings.exact_quantity != 0]
+        self.held = [s for s in core.securities.each if s.holdings.exact_quantity]
         self.invested = bool(self.held)
         security = core.securities[event.symbol]
         fee = event.order_fee.value
-        paid = core.cash_book.exact_convert(fee.exact_amount, fee.currency) if fee.exact_amount else ZERO
+        amount = fee.exact_amount
+        paid = core.cash_book.exact_convert(amount, fee.currency) if amount else ZERO
         rate, multiplier = security.quote_currency.exact_rate, security.symbol_properties.exact_multiplier
+        price, quantity = event.exact_fill_price, event.exact_fill_quantity
         process = find_member(self.algorithm.trade_builder, "process_fill")
         if process is not None:
-            process(
-                event.symbol, event.utc_time, event.exact_fill_price, event.exact_fill_quantity, event.order_id,
-                paid, rate, multiplier,
-            )  # fmt: skip
-        self.capacity.on_fill(event.symbol, event.utc_time, event.exact_fill_price, event.exact_fill_quantity)
+            process(event.symbol, event.utc_time, price, quantity, event.order_id, paid, rate, multiplier)
+        self.capacity.on_fill(event.symbol, event.utc_time, rate * price * abs(quantity) * multiplier)
 
     # Capacity.
     def _bar_of(self, symbol: Any) -> MarketBar | None:

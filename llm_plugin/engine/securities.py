@@ -7,17 +7,19 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from llm_plugin.engine.bars import BaseData, QuoteBar, Tick, TradeBar
-from llm_plugin.engine.cash import Cash, CashBook
+from llm_plugin.engine.cash import Cash, CashAmount, CashBook
 from llm_plugin.engine.clock import Clock
 from llm_plugin.engine.custom_properties import CustomProperties
 from llm_plugin.engine.enums import Resolution, SecurityType
 from llm_plugin.engine.exchanges import Exchange
+from llm_plugin.engine.fees import OrderFeeParameters, own_fee
 from llm_plugin.engine.fields import float_view
 from llm_plugin.engine.holdings import SecurityHolding
 from llm_plugin.engine.market_hours import ExchangeHours
 from llm_plugin.engine.money import ZERO, to_decimal
 from llm_plugin.engine.names import find_member
 from llm_plugin.engine.normalization import equity_normalization
+from llm_plugin.engine.orders import OrderFee
 from llm_plugin.engine.security_cache import SecurityCache, SecurityExchange
 from llm_plugin.engine.session import Session
 from llm_plugin.engine.subscriptions import default_data
@@ -33,6 +35,7 @@ __all__ = ["Security", "SecurityCache", "SecurityExchange"]
 
 # A look at a member of an enumeration costs as much as several of anything else.
 _CRYPTO = SecurityType.CRYPTO
+_NONE: Any = None
 
 
 class Security(CustomProperties):
@@ -76,8 +79,9 @@ class Security(CustomProperties):
         self._session: Session | None = None
         # The run's list of the sessions that it feeds.
         self.running_sessions: list[Any] = []
-        self._exact_of: Any = None
-        self._exact: Decimal = ZERO
+        # The data whose prices are known exactly, and these.
+        self._exact_of, self._bid_of, self._ask_of = _NONE, _NONE, _NONE
+        self._exact = self._bid = self._ask = ZERO
         self._fixed: Decimal | None = None
         self._close_attributes()
 
@@ -108,7 +112,9 @@ class Security(CustomProperties):
     def last_data_price(self) -> Decimal:
         """Price of the last data of the default kind, as conversion rates use it."""
         last = self.cache.last
-        return last.exact("value") if last is not None else self.exact_price
+        if last is None:
+            return self.exact_price
+        return self._exact if last is self._exact_of else last.exact("value")
 
     @property
     def exact_close(self) -> Decimal:
@@ -124,7 +130,10 @@ class Security(CustomProperties):
         source = self.cache.bid_source
         if source is None:
             return self.exact_price
-        return source.exact("bid_price" if isinstance(source, Tick) else "bid_close")  # type: ignore[no-any-return]
+        if source is not self._bid_of:
+            self._bid = source.exact("bid_price" if isinstance(source, Tick) else "bid_close")
+            self._bid_of = source
+        return self._bid
 
     @property
     def exact_ask(self) -> Decimal:
@@ -132,7 +141,10 @@ class Security(CustomProperties):
         source = self.cache.ask_source
         if source is None:
             return self.exact_price
-        return source.exact("ask_price" if isinstance(source, Tick) else "ask_close")  # type: ignore[no-any-return]
+        if source is not self._ask_of:
+            self._ask = source.exact("ask_price" if isinstance(source, Tick) else "ask_close")
+            self._ask_of = source
+        return self._ask
 
     price = float_view("exact_price", "Last price.")
     bid_price = float_view("exact_bid", "Bid.")
@@ -201,8 +213,9 @@ class Security(CustomProperties):
 
     def order_fee(self, order: Any) -> Any:
         """Ask the fee model, which may be the user's."""
-        from llm_plugin.engine.fees import OrderFeeParameters
-
+        fee = own_fee(self, order)
+        if fee is not None:
+            return OrderFee(CashAmount(*fee))
         function = find_member(self.fee_model, "get_order_fee")
         if function is None:
             raise ValueError(f"{type(self.fee_model).__name__} has no get_order_fee")
@@ -210,11 +223,18 @@ class Security(CustomProperties):
 
     def exact_fee(self, order: Any) -> Decimal:
         """Return the fee of an order in the account currency."""
-        value = self.order_fee(order).value
-        if value.exact_amount == 0:
+        fee = own_fee(self, order)
+        if fee is None:
+            value = self.order_fee(order).value
+            fee = value.exact_amount, value.currency
+        amount, currency = fee
+        if not amount:
             return ZERO
-        self.cash_book.ensure(value.currency)
-        return self.cash_book.exact_convert(value.exact_amount, value.currency)
+        book = self.cash_book
+        if currency == book.account_currency:
+            return amount
+        book.ensure(currency)
+        return book.exact_convert(amount, currency)
 
     # Time and hours.
     @property

@@ -15,6 +15,8 @@ from llm_plugin.engine.securities import Security
 
 __all__ = ["SecurityManager"]
 
+_NOBODY: tuple[Any, Any] = (object(), None)
+
 
 class SecurityManager(LeanObject):
     """Securities by symbol, ticker or identifier."""
@@ -25,12 +27,15 @@ class SecurityManager(LeanObject):
         self._gone: dict[Symbol, Security] = {}
         self._find = find
         self.version = 0
+        # The last symbol that was looked up: an order asks for the same one many times.
+        self._recent = _NOBODY
 
     def add(self, symbol: Any, security: Security | None = None) -> None:
         """Add a security."""
         if security is None:
             symbol, security = symbol.symbol, symbol
         self._items[symbol] = security
+        self._recent = _NOBODY
         self._gone.pop(symbol, None)
         self.version += 1
 
@@ -38,6 +43,7 @@ class SecurityManager(LeanObject):
         """Take a security off the list; it is still found by its symbol."""
         security = self._items.pop(symbol, None)
         self.version += 1
+        self._recent = _NOBODY
         if security is not None:
             self._gone[symbol] = security
         return security is not None
@@ -63,10 +69,15 @@ class SecurityManager(LeanObject):
         return key if isinstance(key, Symbol) else self._find(key)
 
     def __getitem__(self, key: Any) -> Security:
+        known = self._recent
+        if known[0] is key:
+            return known[1]  # type: ignore[no-any-return]
         found = self._items.get(key) if isinstance(key, Symbol) else None
-        if found is None:
-            symbol = self._symbol(key)
-            found = self._get(symbol) if symbol is not None else None
+        if found is not None:
+            self._recent = key, found
+            return found
+        symbol = self._symbol(key)
+        found = self._get(symbol) if symbol is not None else None
         if found is None:
             raise KeyError(
                 f"{key} was not subscribed: call self.add_equity (add_forex, add_crypto, ...) in initialize first"
@@ -75,6 +86,9 @@ class SecurityManager(LeanObject):
 
     def get(self, key: Any, default: Security | None = None) -> Security | None:
         """Return a security or the default."""
+        known = self._recent
+        if known[0] is key:
+            return known[1]  # type: ignore[no-any-return]
         symbol = self._symbol(key)
         return (self._get(symbol) or default) if symbol is not None else default
 

@@ -39,13 +39,18 @@ class ScanSettlementModelParameters(LeanObject):
         self.utc_time = utc_time
 
 
+def settle_at_once(portfolio: Any, amount: Decimal, currency: str) -> None:
+    """Add money to the cash book."""
+    portfolio.cash_book.ensure(currency).exact_amount += amount
+
+
 class ImmediateSettlementModel(LeanObject):
     """At once."""
 
     def apply_funds(self, parameters: ApplyFundsSettlementModelParameters) -> None:
         """Add the money to the cash book."""
         amount = parameters.cash_amount
-        parameters.portfolio.cash_book.ensure(amount.currency).add_amount(amount.exact_amount)
+        settle_at_once(parameters.portfolio, amount.exact_amount, amount.currency)
 
     def scan(self, parameters: ScanSettlementModelParameters) -> None:
         """Nothing waits."""
@@ -69,7 +74,7 @@ class DelayedSettlementModel(LeanObject):
         """Take money at once, give it later."""
         portfolio, amount = parameters.portfolio, parameters.cash_amount
         if amount.exact_amount <= 0:
-            portfolio.cash_book.ensure(amount.currency).add_amount(amount.exact_amount)
+            settle_at_once(portfolio, amount.exact_amount, amount.currency)
             return
         portfolio.unsettled_cash_book.ensure(amount.currency).add_amount(amount.exact_amount)
         hours = parameters.security.exchange.hours

@@ -17,11 +17,18 @@ from llm_plugin.engine.symbols import SecurityIdentifier, Symbol
 from llm_plugin.engine.time_in_force import TimeInForce
 from llm_plugin.errors import DataError
 
-__all__ = ["FindSymbol", "decode", "encode"]
+__all__ = ["FindSymbol", "decode", "encode", "fill_fields"]
 
 FindSymbol = Callable[[str], "Symbol | None"]
 
 _PACKAGE = "llm_plugin.engine."
+# What fields of orders, their events and amounts of money were called before.
+_RENAMED = {
+    "_quantity": "exact_quantity",
+    "_fill_price": "exact_fill_price",
+    "_fill_quantity": "exact_fill_quantity",
+    "_amount": "exact_amount",
+}
 _DEEPEST = 8
 
 
@@ -77,6 +84,12 @@ def decode(data: Any, find: FindSymbol) -> Any:
         raise DataError(f"a saved object cannot be read ({error!r}): {str(data)[:120]}") from error
 
 
+def fill_fields(made: Any, fields: Mapping[str, Any], find: FindSymbol) -> None:
+    """Set the fields of an object of the engine's from what `encode` made of them."""
+    for name, item in fields.items():
+        object.__setattr__(made, _RENAMED.get(name, name), decode(item, find))
+
+
 def _path(kind: type) -> str:
     if not kind.__module__.startswith(_PACKAGE):
         raise DataError(
@@ -102,8 +115,7 @@ def _class(path: str) -> type:
 def _read_object(data: Mapping[str, Any], find: FindSymbol) -> Any:
     kind = _class(str(data["$object"]))
     made: Any = object.__new__(kind)
-    for name, item in data["fields"].items():
-        object.__setattr__(made, name, decode(item, find))
+    fill_fields(made, data["fields"], find)
     return made
 
 

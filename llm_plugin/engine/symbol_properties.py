@@ -23,9 +23,12 @@ _CENT = Decimal("0.01")
 class SymbolProperties(LeanObject):
     """What one unit of a symbol is."""
 
-    contract_multiplier = decimal_field("contract_multiplier", "Units of the underlying in one contract.")
-    minimum_price_variation = decimal_field("minimum_price_variation", "Smallest step of the price.")
-    lot_size = decimal_field("lot_size", "Smallest step of a quantity.")
+    contract_multiplier = decimal_field("contract_multiplier", "Units in one contract.", "exact_multiplier")
+    minimum_price_variation = decimal_field("minimum_price_variation", "Smallest step of the price.", "exact_tick")
+    lot_size = decimal_field("lot_size", "Smallest step of a quantity.", "exact_lot")
+    exact_multiplier: Decimal
+    exact_tick: Decimal
+    exact_lot: Decimal
 
     def __init__(
         self,
@@ -58,21 +61,6 @@ class SymbolProperties(LeanObject):
     def minimum_order_size(self) -> float | None:
         """Smallest quantity of an order, None where there is no limit."""
         return None if self.exact_minimum_order is None else float(self.exact_minimum_order)
-
-    @property
-    def exact_multiplier(self) -> Decimal:
-        """Contract multiplier, exact."""
-        return self._contract_multiplier  # type: ignore[no-any-return]
-
-    @property
-    def exact_lot(self) -> Decimal:
-        """Lot size, exact."""
-        return self._lot_size  # type: ignore[no-any-return]
-
-    @property
-    def exact_tick(self) -> Decimal:
-        """Smallest price step, exact."""
-        return self._minimum_price_variation  # type: ignore[no-any-return]
 
 
 class SymbolPropertiesDatabase(LeanObject):

@@ -25,6 +25,8 @@ from llm_plugin.engine.symbols import Symbol
 if TYPE_CHECKING:
     from llm_plugin.engine.transactions import TransactionManager
 
+_NONE, _ERROR = OrderResponseErrorCode.NONE, OrderRequestStatus.ERROR
+
 __all__ = [
     "CancelOrderRequest",
     "OrderRequest",
@@ -42,7 +44,7 @@ class OrderResponse(LeanObject):
     def __init__(
         self,
         order_id: int,
-        error_code: OrderResponseErrorCode = OrderResponseErrorCode.NONE,
+        error_code: OrderResponseErrorCode = _NONE,
         error_message: str = "",
         processed: bool = True,
     ) -> None:
@@ -54,12 +56,12 @@ class OrderResponse(LeanObject):
     @property
     def is_success(self) -> bool:
         """True if it was accepted."""
-        return self._processed and self.error_code == OrderResponseErrorCode.NONE
+        return self._processed and self.error_code == _NONE
 
     @property
     def is_error(self) -> bool:
         """True if it was refused."""
-        return self._processed and self.error_code != OrderResponseErrorCode.NONE
+        return self._processed and self.error_code != _NONE
 
     @property
     def is_processed(self) -> bool:
@@ -87,10 +89,10 @@ class OrderRequest(LeanObject):
         self.status = OrderRequestStatus.UNPROCESSED
         self.response = OrderResponse(order_id, processed=False)
 
-    def set_response(self, response: OrderResponse, status: OrderRequestStatus = OrderRequestStatus.ERROR) -> None:
+    def set_response(self, response: OrderResponse, status: OrderRequestStatus = _ERROR) -> None:
         """Store the response; an error always ends the request."""
         self.response = response
-        self.status = OrderRequestStatus.ERROR if response.is_error else status
+        self.status = _ERROR if response.error_code != _NONE and response.is_processed else status
 
 
 class SubmitOrderRequest(OrderRequest):
@@ -116,19 +118,37 @@ class SubmitOrderRequest(OrderRequest):
         if position is None:
             raise TypeError("SubmitOrderRequest needs the prices, the UTC time and the tag")
         numbers, (time, tag, *more) = rest[:position], rest[position : position + 4]
+        given = next((value for value in more if isinstance(value, OrderProperties)), properties)
+        chosen = given if given is not None else OrderProperties()
+        names = ("stop_price", "limit_price", "trigger_price", "trailing_amount", "trailing_as_percentage")
+        prices = dict(zip(names, numbers, strict=False))
+        self._set(order_type, security_type, symbol, quantity, time, tag, chosen, asynchronous, prices)
+
+    def _set(
+        self,
+        order_type: OrderType,
+        security_type: SecurityType,
+        symbol: Any,
+        quantity: Any,
+        time: datetime,
+        tag: str,
+        properties: OrderProperties,
+        asynchronous: bool,
+        prices: dict[str, Any],
+    ) -> None:
         super().__init__(time, 0, tag)
         self.order_type = order_type
         self.symbol = symbol
         self.security_type = security_type
         self.exact_quantity = to_decimal(quantity)
-        given = next((value for value in more if isinstance(value, OrderProperties)), properties)
-        self.order_properties = given if given is not None else OrderProperties()
+        self.order_properties = properties
         self.asynchronous = asynchronous
         # The combo that it is a leg of.
         self.group_order_manager: Any = None
-        names = ("stop_price", "limit_price", "trigger_price", "trailing_amount", "trailing_as_percentage")
-        pairs = zip(names, numbers, strict=False)
-        self.prices = {name: value if isinstance(value, bool) else to_decimal(value) for name, value in pairs}
+        for name, value in prices.items():
+            if not isinstance(value, bool):
+                prices[name] = to_decimal(value)
+        self.prices = prices
 
     @classmethod
     def make(
@@ -143,13 +163,8 @@ class SubmitOrderRequest(OrderRequest):
         **prices: Any,
     ) -> SubmitOrderRequest:
         """Make a request with prices by name."""
-        request = cls(
-            order_type, symbol.security_type, symbol, quantity, time, tag, properties=properties,
-            asynchronous=asynchronous,
-        )  # fmt: skip
-        request.prices = {
-            name: value if isinstance(value, bool) else to_decimal(value) for name, value in prices.items()
-        }
+        request = cls.__new__(cls)
+        request._set(order_type, symbol.security_type, symbol, quantity, time, tag, properties, asynchronous, prices)
         return request
 
     quantity = float_view("exact_quantity", "Signed quantity.")
@@ -316,14 +331,14 @@ class OrderTicket(LeanObject):
     def add_event(self, event: OrderEvent) -> None:
         """Append an event and account for its fill."""
         self.order_events.append(event)
-        if event.exact_fill_quantity != 0:
+        filled = event.exact_fill_quantity
+        if filled:
             before = self._filled
-            self._filled = before + event.exact_fill_quantity
-            if before == 0:
+            self._filled = before + filled
+            if not before:
                 self._average = event.exact_fill_price
-            elif self._filled != 0:
-                value = before * self._average + event.exact_fill_quantity * event.exact_fill_price
-                self._average = value / self._filled
+            elif self._filled:
+                self._average = (before * self._average + filled * event.exact_fill_price) / self._filled
 
     def get(self, field: OrderField) -> float:
         """Return a price of the order."""

@@ -15,21 +15,21 @@ from llm_plugin.engine.enums import (
     SecurityType,
 )
 from llm_plugin.engine.enums import OrderResponseErrorCode as Code
-from llm_plugin.engine.money import ZERO, normalize, round_down_to, to_decimal
+from llm_plugin.engine.money import ZERO, normalize, to_decimal
 from llm_plugin.engine.order_events import ModifiedFillQuantityOrderFee
 from llm_plugin.engine.order_kinds import create_order
 from llm_plugin.engine.order_queries import OrderQueries
 from llm_plugin.engine.order_rules import (
     adjustment_mode,
-    drop_good_til_date,
     invalid_new,
     invalid_status,
     power_message,
+    prepare,
     round_combo_limit,
     round_prices,
     unknown,
 )
-from llm_plugin.engine.order_scan import OrderScan
+from llm_plugin.engine.order_scan import CLOSED, OrderScan
 from llm_plugin.engine.orders import (
     Order,
     OrderEvent,
@@ -56,6 +56,7 @@ _CRYPTO = SecurityType.CRYPTO
 _SUBMITTED, _UPDATE_SUBMITTED = OrderStatus.SUBMITTED, OrderStatus.UPDATE_SUBMITTED
 _FILLED, _CANCELED, _INVALID = OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.INVALID
 _CANCEL_PENDING = OrderStatus.CANCEL_PENDING
+_FILLS = (_FILLED, OrderStatus.PARTIALLY_FILLED)
 
 
 class TransactionManager(OrderScan, OrderQueries):
@@ -99,30 +100,31 @@ class TransactionManager(OrderScan, OrderQueries):
         request.symbol = security.symbol
         order = create_order(request, self._clock.utc_us)
         self._tickets[order.id] = ticket
-        response = self._submission_response(request)
-        if response.is_error:
-            request.set_response(response)
+        refused = self._submission_refusal(request, security)
+        if refused is not None:
+            request.set_response(refused)
             order.price_currency = security.symbol_properties.quote_currency
             order.status = OrderStatus.INVALID
-            order.tag = response.error_message
+            order.tag = refused.error_message
             ticket.set_order(order)
             self._orders[order.id] = order
-            self._handle(OrderEvent(order, self.utc_time, message=response.error_message), order)
+            self._handle(OrderEvent(order, self.utc_time, message=refused.error_message), order)
             return ticket
-        request.set_response(response, OrderRequestStatus.PROCESSING)
-        order.order_submission_data = OrderSubmissionData(security.exact_bid, security.exact_ask, security.exact_close)
+        request.set_response(OrderResponse(order.id), OrderRequestStatus.PROCESSING)
+        order.order_submission_data = OrderSubmissionData.of(security)
         self._orders[order.id] = self._open[order.id] = order
         self._queue.append(request)
         self.drain()
         return ticket
 
-    def _submission_response(self, request: SubmitOrderRequest) -> OrderResponse:
+    def _submission_refusal(self, request: SubmitOrderRequest, security: Security) -> OrderResponse | None:
         if self._algorithm.is_warming_up:
             return OrderResponse(request.order_id, Code.ALGORITHM_WARMING_UP, "Algorithm warming up.")
-        if request.exact_quantity < 0 and not self._algorithm.is_shortable(request.symbol, request.exact_quantity):
-            text = self._short_text(request.symbol, request.exact_quantity)
+        quantity, limited = request.exact_quantity, security.shortable_provider is not None
+        if limited and quantity < 0 and not self._algorithm.is_shortable(request.symbol, quantity):
+            text = self._short_text(request.symbol, quantity)
             return OrderResponse(request.order_id, Code.EXCEEDS_SHORTABLE_QUANTITY, text)
-        return OrderResponse(request.order_id)
+        return None
 
     def _queue_update(self, request: UpdateOrderRequest) -> OrderTicket | None:
         ticket, order = self._tickets.get(request.order_id), self._orders.get(request.order_id)
@@ -216,13 +218,7 @@ class TransactionManager(OrderScan, OrderQueries):
     def _submit(self, request: SubmitOrderRequest, order: Order) -> OrderResponse:
         algorithm = self._algorithm
         security = algorithm.securities[order.symbol]
-        order.price_currency = security.symbol_properties.quote_currency
-        order.tag = order.tag or order.default_tag()
-        order.quantity = round_down_to(order.exact_quantity, security.symbol_properties.exact_lot)
-        round_prices(order, security)
-        if order.type in (OrderType.MARKET_ON_OPEN, OrderType.MARKET_ON_CLOSE):
-            drop_good_til_date(order)
-        order.price_adjustment_mode = adjustment_mode(security)
+        prepare(order, security)
         self._tickets[order.id].set_order(order)
         orders = self._orders_of_group(order)
         if orders is None:
@@ -231,16 +227,17 @@ class TransactionManager(OrderScan, OrderQueries):
         if len(orders) > 1:
             round_combo_limit(orders, [algorithm.securities[one.symbol] for one in orders])
         for one in orders:
-            if one.exact_quantity == 0:
+            if not one.exact_quantity:
                 text = f"Unable to submit order {one.id} of zero units"
                 return self._invalidate(orders, Code.ORDER_QUANTITY_ZERO, text)
-        for one in orders:
-            affordable = order_is_affordable(algorithm.portfolio, algorithm.securities[one.symbol], one, ZERO)
+        legs = [(one, security if one is order else algorithm.securities[one.symbol]) for one in orders]
+        for one, traded in legs:
+            affordable = order_is_affordable(algorithm.portfolio, traded, one, ZERO)
             if not affordable.is_sufficient:
                 text = power_message(orders, affordable.reason)
                 return self._invalidate(orders, Code.INSUFFICIENT_BUYING_POWER, text)
-        for one in orders:
-            allowed, message = algorithm.brokerage_model.check_submit(algorithm.securities[one.symbol], one)
+        for one, traded in legs:
+            allowed, message = algorithm.brokerage_model.check_submit(traded, one)
             if not allowed:
                 ids = ",".join(str(leg.id) for leg in orders)
                 text = f"BrokerageModel declared unable to submit order: [{ids}] {message}"
@@ -249,10 +246,10 @@ class TransactionManager(OrderScan, OrderQueries):
             self._pending[one.id] = one
             self._needs_scan = True
             one.broker_id.append(str(one.id))
-            self._handle(OrderEvent(one, self.utc_time, status=OrderStatus.SUBMITTED), one)
+            self._handle(OrderEvent(one, self._clock.utc_time, status=_SUBMITTED), one)
         if len(orders) == 1:
             self._keep_afforded(order, security)
-        return OrderResponse(order.id)
+        return request.response
 
     def _invalidate(self, orders: list[Order], code: Code, message: str) -> OrderResponse:
         self._algorithm.error(message)
@@ -304,40 +301,40 @@ class TransactionManager(OrderScan, OrderQueries):
         return OrderResponse(order.id)
 
     def _handle(self, event: OrderEvent, order: Order) -> None:
-        ticket = self._tickets[order.id]
+        ticket, status = self._tickets[order.id], event.status
         event.ticket = ticket
-        if event.status not in (_CANCEL_PENDING, _INVALID):
+        if self._before_cancel and status not in (_CANCEL_PENDING, _INVALID):
             self._before_cancel.pop(order.id, None)
-        if order.status not in (_FILLED, _CANCELED) or event.status != _INVALID:
-            order.status = event.status
-        if order.status.is_closed():
+        if status != _INVALID or order.status not in (_FILLED, _CANCELED):
+            order.status = status
+        if order.status in CLOSED:
             self._open.pop(order.id, None)
         order.events += 1
         event.id = order.events
-        now = self.utc_time
-        if event.status == _CANCELED:
-            order.canceled_time = now
-        elif event.status.is_fill():
-            order.last_fill_time = now
-        elif event.status in (_SUBMITTED, _UPDATE_SUBMITTED) and ticket.update_requests:
-            order.last_update_time = now
+        if status == _CANCELED:
+            order.canceled_time = self._clock.utc_time
+        elif status in _FILLS:
+            order.last_fill_time = self._clock.utc_time
+        elif ticket.update_requests and status in (_SUBMITTED, _UPDATE_SUBMITTED):
+            order.last_update_time = self._clock.utc_time
         event.copy_order_fields(order)
         event.fill_price_currency = event.fill_price_currency or order.price_currency
-        if event.exact_fill_quantity != 0:
+        if event.exact_fill_quantity:
             self._adjust_for_base_fee(event)
             self._algorithm.portfolio.process_fill(event)
         ticket.add_event(event)
-        order.price = ticket.exact_average
+        order._price = ticket.exact_average
         self.events.append(event)
         for listener in self.listeners:
             listener(event)
         self._algorithm.dispatch_order_event(event)
 
     def _adjust_for_base_fee(self, event: OrderEvent) -> None:
+        if event.symbol.security_type is not _CRYPTO:
+            return
         security = self._algorithm.securities[event.symbol]
         base, fee = security.base_currency, event.order_fee.value
-        crypto = security.type is _CRYPTO
-        if crypto and base is not None and fee.exact_amount and fee.currency == base.symbol:
+        if base is not None and fee.exact_amount and fee.currency == base.symbol:
             if event.exact_fill_quantity > 0:
                 event.fill_quantity = event.exact_fill_quantity - fee.exact_amount
                 quote, multiplier = security.quote_currency.symbol, security.symbol_properties.exact_multiplier
@@ -354,7 +351,7 @@ class TransactionManager(OrderScan, OrderQueries):
         ticket = OrderTicket(self, request)
         order.price_currency = security.symbol_properties.quote_currency
         order.price_adjustment_mode = adjustment_mode(security)
-        order.order_submission_data = OrderSubmissionData(security.exact_bid, security.exact_ask, security.exact_close)
+        order.order_submission_data = OrderSubmissionData.of(security)
         order.broker_id.append(str(order.id))
         self._tickets[order.id], self._orders[order.id] = ticket, order
         ticket.set_order(order)

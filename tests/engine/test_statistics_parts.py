@@ -90,7 +90,7 @@ def test_capacity_counts_the_volume_after_a_fill():
     state = SymbolState(D(1), D(1), D(0), D(1), False)
     estimate = CapacityEstimate(datetime(2024, 1, 1), datetime(2024, 1, 20), lambda s: state, bars.get)
     assert estimate.is_idle
-    estimate.on_fill("A", START, D(100), D(10))
+    estimate.on_fill("A", START, D(1000))
     bars["A"] = MarketBar(D(100), D(1_000_000), Resolution.MINUTE)
     estimate.update(START, D(100_000))
     estimate.update(START + timedelta(minutes=1), D(100_000))

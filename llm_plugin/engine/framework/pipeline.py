@@ -85,7 +85,8 @@ class FrameworkPipeline:
 
     def on_order_event(self, event: Any) -> None:
         """Tell the execution model, if it wants to know."""
-        method = find_member(self.execution, "on_order_event")
+        model = self.execution
+        method = None if type(model) is ImmediateExecutionModel else find_member(model, "on_order_event")
         if method is not None:
             method(self._algorithm, event)
 

@@ -27,6 +27,8 @@ _FAKE_VOLUME = {SecurityType.FOREX: Decimal(25_000_000), SecurityType.CFD: Decim
 _THOUSAND = Decimal("1000.00")
 _LEAST, _MOST = Decimal("0.20"), Decimal(1)
 _OLD, _NEW = Decimal("0.66"), Decimal("0.33")
+# Between orders: up to a tenth of a trading day counts least, half of one and more counts most.
+_SHORTEST, _LONGEST = timedelta(minutes=39), timedelta(minutes=195)
 
 
 def bar_resolution(period: timedelta) -> Resolution:
@@ -84,9 +86,13 @@ class _Symbol:
 
     def on_fill(self, utc_time: datetime, value: Decimal) -> None:
         self.sale_volume += value
-        before = self._last_order if self._last_order is not None else utc_time - _DAY
-        minutes = to_decimal((utc_time - before) / timedelta(minutes=1))
-        self._discount = min(_MOST, max(_LEAST, 2 * minutes / 390))
+        span = _DAY if self._last_order is None else utc_time - self._last_order
+        if span >= _LONGEST:
+            self._discount = _MOST
+        elif span <= _SHORTEST:
+            self._discount = _LEAST
+        else:
+            self._discount = 2 * to_decimal(span / timedelta(minutes=1)) / 390
         if self._reset_pending:
             self._market_volume, self.trades, self._reset_pending = ZERO, 0, False
         self.trades += 1
@@ -181,11 +187,12 @@ class CapacityEstimate:
             self._rounded = self._capacity, rounded
         return rounded
 
-    def on_fill(self, symbol: Any, utc_time: datetime, fill_price: Decimal, fill_quantity: Decimal) -> None:
-        """Tell the estimate a (partial) fill."""
-        state = self._state(symbol)
-        item = self._symbols.setdefault(symbol, _Symbol(symbol))
-        item.on_fill(utc_time, state.conversion_rate * fill_price * abs(fill_quantity) * state.multiplier)
+    def on_fill(self, symbol: Any, utc_time: datetime, value: Decimal) -> None:
+        """Tell the estimate the value of a (partial) fill in the account currency."""
+        item = self._symbols.get(symbol)
+        if item is None:
+            item = self._symbols[symbol] = _Symbol(symbol)
+        item.on_fill(utc_time, value)
         self.watched[symbol] = item
 
     @property

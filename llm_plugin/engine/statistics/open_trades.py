@@ -60,6 +60,26 @@ class OpenPosition:
         margin = _MARGIN * float(abs(self.highest))
         self.quiet_low, self.quiet_high = float(low) + margin, float(high) - margin
 
+    def turn(self, opened: OpenTrade, price: Decimal) -> None:
+        """Start anew with one trade at a price; no price is quiet yet."""
+        self.open = [opened]
+        self.lowest = self.highest = price
+        self.quiet_low = self.quiet_high = 0.0
+
+    def observe(self, price: Decimal) -> None:
+        """Take a new price into account."""
+        if len(self.open) == 1:
+            self.follow(price)
+            return
+        if price > self.highest:
+            self.highest = price
+        elif price < self.lowest:
+            self.lowest = price
+        for item in self.open:
+            long = item.trade.direction is _LONG
+            item.observe(price - item.trade.entry_price if long else item.trade.entry_price - price)
+        self.settle()
+
     def follow(self, price: Decimal) -> None:
         """Take a price where one trade is open: what `observe` and `settle` do, as far as it can have changed."""
         item = self.open[0]

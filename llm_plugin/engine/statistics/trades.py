@@ -18,11 +18,27 @@ from llm_plugin.engine.statistics.open_trades import OpenPosition, OpenTrade
 __all__ = ["Trade", "TradeBuilder", "TradeStatistics"]
 
 _LONG = TradeDirection.LONG
+_NEVER = datetime(1, 1, 1)
 _ID_SPACE = uuid.UUID("0b0b2a52-1d2c-5c0e-8f0c-5a8c7d1f2e30")
+
+
+def _figure(place: int, doc: str) -> Any:
+    def read(self: Trade) -> Any:
+        return self._figures()[place]
+
+    def write(self: Trade, value: Any) -> None:
+        self._figures()[place] = value
+
+    return property(read, write, doc=doc)
 
 
 class Trade(LeanObject):
     """One closed (or still open) round trip. Money is in the account currency."""
+
+    # Of a closed trade: how many closed before it; profit, worst, best and drawdown a unit; units.
+    _closed: tuple[int, Decimal, Decimal, Decimal, Decimal, Decimal] | None = None
+    # What follows from it, once it was asked for.
+    _known: list[Any] | None = None
 
     def __init__(
         self,
@@ -38,11 +54,33 @@ class Trade(LeanObject):
         self.entry_time, self.entry_price = entry_time, entry_price
         self.direction, self.quantity = direction, quantity
         self.total_fees = total_fees
-        self.exit_time, self.exit_price = datetime(1, 1, 1), ZERO
-        self.profit_loss = self.mae = self.mfe = self.end_trade_drawdown = ZERO
+        self.exit_time, self.exit_price = _NEVER, ZERO
         self.order_ids = list(order_ids)
-        self.is_win = False
-        self.id = ""
+
+    def close(
+        self, serial: int, profit: Decimal, worst: Decimal, best: Decimal, drawdown: Decimal, size: Decimal
+    ) -> None:
+        """Keep what the figures of the closed trade are worked out from."""
+        self._closed, self._known = (serial, profit, worst, best, drawdown, size), None
+
+    def _figures(self) -> list[Any]:
+        """Work the figures out when the first of them is asked for: nobody may ever ask."""
+        if self._known is None:
+            self._known = ["", ZERO, ZERO, ZERO, ZERO, False]
+            if self._closed is not None:
+                serial, *units, size = self._closed
+                # LEAN draws an id by chance; a run of ours must be repeatable.
+                text = f"{serial}|{self.symbol}|{self.entry_time}|{self.exit_time}"
+                money = [round_half_even(unit * size, 2) for unit in units]
+                self._known = [str(uuid.uuid5(_ID_SPACE, text)), *money, money[0] > 0]
+        return self._known
+
+    id = _figure(0, "Unique name.")
+    profit_loss = _figure(1, "Profit before fees.")
+    mae = _figure(2, "Worst profit while it was open.")
+    mfe = _figure(3, "Best profit while it was open.")
+    end_trade_drawdown = _figure(4, "How far it fell from its best profit.")
+    is_win = _figure(5, "Whether it earned something before fees.")
 
     @property
     def symbols(self) -> list[Any]:
@@ -92,19 +130,8 @@ class TradeBuilder(LeanObject):
     def set_market_price(self, symbol: Any, price: Decimal) -> None:
         """Tell the builder a new price of a symbol."""
         position = self._positions.get(symbol)
-        if position is None:
-            return
-        if len(position.open) == 1:
-            position.follow(price)
-            return
-        if price > position.highest:
-            position.highest = price
-        elif price < position.lowest:
-            position.lowest = price
-        for item in position.open:
-            long = item.trade.direction is _LONG
-            item.observe(price - item.trade.entry_price if long else item.trade.entry_price - price)
-        position.settle()
+        if position is not None:
+            position.observe(price)
 
     def apply_split(self, symbol: Any, factor: Decimal) -> None:
         """Scale open trades of raw-price equities by a split factor."""
@@ -141,7 +168,7 @@ class TradeBuilder(LeanObject):
             opened = _opened(symbol, utc_time, fill_price, fill_quantity, order_id, fee)
             self._positions[symbol] = OpenPosition([opened], fill_price, fill_price)
             return
-        self.set_market_price(symbol, fill_price)
+        position.observe(fill_price)
         long = position.open[0].trade.direction is _LONG
         if (fill_quantity > 0) == long:
             position.open.append(_opened(symbol, utc_time, fill_price, fill_quantity, order_id, fee))
@@ -151,9 +178,7 @@ class TradeBuilder(LeanObject):
         left = self._close(position, utc_time, fill_price, abs(fill_quantity), order_id, fee, rate)
         if left > 0:
             signed = left if fill_quantity > 0 else -left
-            position.open = [_opened(symbol, utc_time, fill_price, signed, order_id, ZERO)]
-            position.lowest = position.highest = fill_price
-            position.settle()
+            position.turn(_opened(symbol, utc_time, fill_price, signed, order_id, ZERO), fill_price)
         elif not position.open:
             del self._positions[symbol]
         else:
@@ -203,15 +228,7 @@ class TradeBuilder(LeanObject):
                 trade.entry_price - position.highest,
                 trade.entry_price - position.lowest,
             )
-        trade.profit_loss = round_half_even(profit * size, 2)
-        trade.mae = round_half_even(worst * size, 2)
-        trade.mfe = round_half_even(best * size, 2)
-        trade.end_trade_drawdown = round_half_even(item.drawdown * size, 2)
-        trade.is_win = trade.profit_loss > 0
-        # LEAN draws a random id; a run of ours must be repeatable.
-        trade.id = str(
-            uuid.uuid5(_ID_SPACE, f"{len(self._closed)}|{trade.symbol}|{trade.entry_time}|{trade.exit_time}")
-        )
+        trade.close(len(self._closed), profit, worst, best, item.drawdown, size)
         self._closed.append(trade)
 
 
