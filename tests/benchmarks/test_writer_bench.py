@@ -12,6 +12,12 @@ from .writer_speed import estimated_gib, measure
 
 pytestmark = pytest.mark.slow
 PROMPTS, STEPS = 20, 6
+GATES = {
+    "compiles": ("compile", 0.8),
+    "backtests": ("backtest", 0.5),
+    "trades": ("trade", 0.0),
+    "means_it": ("mean_it", 0.0),
+}
 DATA = Path(__file__).resolve().parents[2] / "datasets" / "market"
 
 
@@ -42,10 +48,27 @@ def test_standin_base_against_tuned_on_held_out_prompts(writer_home: Path, recor
                 for answer, task in zip(answers, tasks, strict=True)
             ]
             reached = [verdict.reached for verdict in judge.judge_many(candidates)]
-            bars = {"compile": (1, 0.8), "backtest": (2, 0.5), "trade": (3, 0.0), "mean_it": (4, 0.0)}
-            for what, (gate, bar) in bars.items():
+            for gate, (what, bar) in enumerate(GATES.values(), 1):
                 share = sum(gate <= found for found in reached) / PROMPTS
                 record_figure(f"standin_{name}_{what}_20", share, "share", bar if name == "tuned" else 0.0, "higher")
+
+
+def test_standin_base_against_tuned_on_the_whole_benchmark(
+    writer_home: Path, tmp_path: Path, record_figure: RecordFigure
+) -> None:
+    from llm_plugin.strategies.benchmark.evaluate import evaluate
+    from llm_plugin.strategies.benchmark.runner import BenchmarkOptions
+
+    options = BenchmarkOptions(samples=1, temperature=0.0, max_new_tokens=1000, seed=0, gates=4)
+    for name, model in (("base", "standin:base"), ("tuned", "standin")):
+        found = evaluate(model, DATA, options, output=tmp_path / name)
+        assert found.missing == 0
+        for gate, (what, bar) in GATES.items():
+            score = found.summary["scores"][gate]["pass@1"]
+            wanted = bar if name == "tuned" else 0.0
+            record_figure(f"standin_{name}_{what}_all", score["value"], "share", wanted, "higher")
+            record_figure(f"standin_{name}_{what}_all_low", score["low"], "share", 0.0, "higher")
+            record_figure(f"standin_{name}_{what}_all_high", score["high"], "share", 0.0, "higher")
 
 
 @pytest.mark.gpu
