@@ -7,11 +7,12 @@ from typing import Any
 
 from llm_plugin.engine import indicators as lib
 from llm_plugin.engine.consolidation_api import ConsolidationApi
+from llm_plugin.engine.security_definitions import DefinitionsApi
 
 __all__ = ["BreadthApi"]
 
 
-class BreadthApi(ConsolidationApi):
+class BreadthApi(ConsolidationApi, DefinitionsApi):
     """The class that mixes it in provides `create_indicator_name` and `initialize_indicator`."""
 
     def create_indicator_name(self, symbol: Any, type: str, resolution: Any = None) -> str:

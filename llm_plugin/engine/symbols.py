@@ -7,6 +7,7 @@ from typing import Any
 
 from llm_plugin.engine.enums import SecurityType
 from llm_plugin.engine.names import LeanObject
+from llm_plugin.engine.security_definitions import Identified
 
 __all__ = ["MARKET_CODES", "Market", "SecurityIdentifier", "Symbol", "SymbolCache"]
 
@@ -178,7 +179,7 @@ class SymbolCache(LeanObject):
         return found
 
 
-class Symbol(LeanObject):
+class Symbol(Identified):
     """A security's identity and its current ticker; equal to its ticker and to its identifier string."""
 
     __slots__ = ("_alias", "_hash", "_sid", "id", "security_type", "underlying", "value")

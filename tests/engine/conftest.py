@@ -42,7 +42,8 @@ def run(data_folder: Path, tmp_path: Path) -> Callable[..., BacktestResult]:
         project.mkdir(exist_ok=True)
         (project / "main.py").write_text("from AlgorithmImports import *\n\n" + textwrap.dedent(text))
         options.setdefault("results_folder", None)
-        return run_backtest(project, data_folder=data_folder, raise_errors=not errors, **options)  # type: ignore[arg-type]
+        options.setdefault("data_folder", data_folder)
+        return run_backtest(project, raise_errors=not errors, **options)  # type: ignore[arg-type]
 
     return go
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 
@@ -158,3 +160,31 @@ def test_a_slice_of_a_dividend_alone_has_the_symbol_and_no_data_of_it(run):
     spy = result.algorithm.spy
     assert result.algorithm.told == [(True, None, None, 1, [spy], [], False)]
     assert "AAPL has no data in this slice" in result.algorithm.refused
+
+
+def test_industry_identifiers_are_those_of_the_security_database(run, data_folder, tmp_path):
+    folder = tmp_path / "data"
+    shutil.copytree(data_folder, folder)
+    database = folder / "symbol-properties" / "security-database.csv"
+    database.write_text("# made up\nSPY R735QTJ8XC9X,78462F10,BBG000BDTBL9,,US78462F1030,884394\n", encoding="utf-8")
+    result = run(
+        """
+        def initialize(self):
+            self.set_start_date(2013, 10, 7)
+            self.set_end_date(2013, 10, 7)
+            spy = self.add_equity("SPY", Resolution.DAILY).symbol
+            self.told = [spy.cusip, spy.CUSIP, self.cusip(spy), self.composite_figi(spy)]
+            self.told += [spy.sedol, spy.isin, self.cik(spy)]
+            self.unknown = self.add_equity("AAPL", Resolution.DAILY).symbol.cusip
+            try:
+                self.cusip("78462F10")
+            except Exception as error:
+                self.refused = f"{type(error).__name__}: {error}"
+        """,
+        data_folder=folder,
+    )
+    figi, isin = "BBG000BDTBL9", "US78462F1030"
+    assert result.algorithm.told == ["78462F10", "78462F10", "78462F10", figi, None, isin, 884394]
+    assert result.algorithm.unknown is None
+    assert result.algorithm.refused.startswith("UnsupportedLeanApi")
+    assert "QCAlgorithm.cusip" in result.algorithm.refused
