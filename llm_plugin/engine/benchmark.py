@@ -32,8 +32,17 @@ class SecurityBenchmark(LeanObject):
     """The price of a security in the account currency."""
 
     def __init__(self, security: Any) -> None:
-        self.security = security
+        self._security = security
+        # Called before somebody looks, where the price may lag behind.
+        self.on_look: Callable[[], None] | None = None
         self._known: tuple[Any, Any, Decimal] = (None, None, ZERO)
+
+    @property
+    def security(self) -> Any:
+        """The security."""
+        if self.on_look is not None:
+            self.on_look()
+        return self._security
 
     def evaluate(self, time: datetime) -> float:
         """Return the current price."""
@@ -46,8 +55,8 @@ class SecurityBenchmark(LeanObject):
     @property
     def exact_now(self) -> Decimal:
         """The current value, rounded as in the chart."""
-        price = self.security.exact_price
-        rate = self.security.quote_currency.exact_rate
+        security = self.security
+        price, rate = security.exact_price, security.quote_currency.exact_rate
         known = self._known
         if known[0] is price and known[1] is rate:
             return known[2]

@@ -322,6 +322,16 @@ class BarStream:
         return self._index
 
     @property
+    def block(self) -> BarBlock:
+        """The chunk at hand."""
+        return self._block
+
+    @property
+    def points_ahead(self) -> tuple[list[int], list[int] | None, int]:
+        """When the chunk's points are due, the row of each (None: in order), and which comes next."""
+        return self._emits, self._rows, self._index
+
+    @property
     def exact_values(self) -> tuple[Ints, int] | None:
         """The values of the chunk's bars, exact: scaled integers and their decimals; None where there are no such."""
         return self._block.exact_values  # type: ignore[no-any-return]

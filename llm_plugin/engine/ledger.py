@@ -53,6 +53,10 @@ class _Term:
             return cache.trade
         return cache.last if self.last else cache.source
 
+    def value(self) -> int:
+        """What it is worth now; the price is known to be a bar's."""
+        return int(self.units[self.source._row] * self.factor)
+
     def multiply(self, *factors: Decimal) -> bool:
         """Fix the units per unit of price; return whether that can be done."""
         if self.block is None:
@@ -81,12 +85,12 @@ class Ledger:
         self._cash: list[tuple[Any, Any, Any, Any]] = []
         self._holdings: list[tuple[Any, Any, Any]] = []
         self._multipliers: list[tuple[Any, Any]] = []
-        self._terms: list[_Term] = []
-        self._base = 0
+        self.terms: list[_Term] = []
+        self.base = 0
         # The benchmark's security, where its units can be had.
-        self._compared: Any = None
-        self._benchmark_block: Any = None
-        self._benchmark_units: list[int] = []
+        self.compared: Any = None
+        self.benchmark_block: Any = None
+        self.benchmark_units: list[int] = []
         # Of the last look.
         self.shape: AccountShape | None = None
         self.total = 0
@@ -95,7 +99,7 @@ class Ledger:
     def look(self) -> AccountShape | None:
         """Value the account at the prices of now; None where that takes decimals."""
         shape = self.shape
-        if shape is None or not self._holds():
+        if shape is None or not self.holds():
             shape = self._renew()
         if shape is not None and not self._value():
             # Other bars than before may do: one more look at everything.
@@ -111,8 +115,8 @@ class Ledger:
 
     def benchmark(self) -> Any:
         """The benchmark of now, in units of the shape's or as a decimal."""
-        if self._benchmark_block is not None:
-            return self._benchmark_units[self._compared.cache.source._row]
+        if self.benchmark_block is not None:
+            return self.benchmark_units[self.compared.cache.source._row]
         return self.exact_benchmark()
 
     def exact_benchmark(self) -> Decimal:
@@ -122,7 +126,8 @@ class Ledger:
             return benchmark.exact_now
         return benchmark.exact(self._core.clock.time) if benchmark is not None else ZERO
 
-    def _holds(self) -> bool:
+    def holds(self) -> bool:
+        """Whether cash, positions and rates are those of the last look."""
         for cash, amount, rate, legs in self._cash:
             if (
                 cash.exact_amount is not amount
@@ -139,10 +144,10 @@ class Ledger:
         for counted, version in self._versions:
             if counted.version != version:
                 return False
-        return self._benchmark_block is self._block_of_benchmark()
+        return self.benchmark_block is self._block_of_benchmark()
 
     def _block_of_benchmark(self) -> Any:
-        security = self._compared
+        security = self.compared
         if security is None or security._fixed is not None:
             return None
         return _block_of(security.cache.source)
@@ -150,22 +155,22 @@ class Ledger:
     def _look_at_benchmark(self) -> int | None:
         """Return the decimals of the benchmark's units, None where it is taken as a decimal."""
         benchmark = self._core.benchmark
-        self._compared = None
+        self.compared = None
         if type(benchmark) is SecurityBenchmark:
             security = benchmark.security
             cash = security.quote_currency
             self._watch(cash)
             if not (security.type == SecurityType.CRYPTO or cash.legs or cash._conversion_rate != ONE):
-                self._compared = security
-        self._benchmark_block = self._block_of_benchmark()
-        if self._benchmark_block is None:
+                self.compared = security
+        self.benchmark_block = self._block_of_benchmark()
+        if self.benchmark_block is None:
             return None
-        self._benchmark_units, places = self._benchmark_block.close_units
+        self.benchmark_units, places = self.benchmark_block.close_units
         return int(places)
 
     def _value(self) -> bool:
-        total, positions = self._base, []
-        for term in self._terms:
+        total, positions = self.base, []
+        for term in self.terms:
             source = term.source if term.crypto else term.cache.last if term.last else term.cache.source
             if getattr(source, "_block", None) is not term.block or term.security._fixed is not None:
                 return False
@@ -186,15 +191,15 @@ class Ledger:
     def _renew(self) -> AccountShape | None:
         self.shape = None
         self._versions = [(counted, counted.version) for counted in (*self._books, self._portfolio.securities)]
-        self._terms = []
+        self.terms = []
         base = self._look_at_cash()
         assets = self._look_at_assets() if base is not None else None
         if base is None or assets is None:
             return None
         units, places = _parts(base)
-        scale = max([places, *(term.places for term in self._terms)])
-        self._base = units * 10 ** (scale - places)
-        for term in self._terms:
+        scale = max([places, *(term.places for term in self.terms)])
+        self.base = units * 10 ** (scale - places)
+        for term in self.terms:
             term.factor *= 10 ** (scale - term.places)
         places_of_benchmark = self._look_at_benchmark()
         self.shape = AccountShape(scale, places_of_benchmark, assets, self._portfolio.exact_sales)
@@ -214,7 +219,7 @@ class Ledger:
                     term = _Term(security, last=True, held=False, total=True)
                     if inverted or more or not term.multiply(amount):
                         return None
-                    self._terms.append(term)
+                    self.terms.append(term)
         return base
 
     def _watch(self, cash: Any) -> None:
@@ -245,5 +250,5 @@ class Ledger:
         self._watch(cash)
         self._multipliers.append((properties, properties.exact_multiplier))
         term = _Term(security, last=False, held=True, total=security.type not in _CURRENCY)
-        self._terms.append(term)
+        self.terms.append(term)
         return term.multiply(security.holdings.exact_quantity, properties.exact_multiplier, cash._conversion_rate)

@@ -64,7 +64,7 @@ class SampleBook:
             results._start = from_us(zone.utc(start))
             fresh = type(results)(results._start, (end - start) / MINUTE_US, results.starting_value, results._unit)
             results._period = fresh._period
-            run.sampler._period = max(4 * MINUTE_US, (end - start) // 4000)
+            run.sampler.period_us = max(4 * MINUTE_US, (end - start) // 4000)
         saved = state.sampler
         if not saved:
             return
@@ -74,7 +74,7 @@ class SampleBook:
         results._last_turnover = _moment(saved["turnover"])
         results._next = _moment(saved["next"])
         if results._next is not None:
-            run.sampler._next = to_us(results._next)
+            run.sampler.next_us = to_us(results._next)
 
     @staticmethod
     def _owners(run: Any) -> list[tuple[str, dict[str, Any]]]:

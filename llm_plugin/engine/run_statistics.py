@@ -16,6 +16,7 @@ __all__ = ["RunStatistics", "current_statistics"]
 
 def current_statistics(core: EngineCore, sampler: Any) -> StatisticsResults:
     """Return the statistics of what was sampled so far."""
+    sampler.late.close()
     algorithm, results = core.algorithm, sampler.results
     portfolio, currency = core.portfolio, core.cash_book.account_currency
     lowest = sampler.capacity.lowest_capacity_asset

@@ -13,6 +13,7 @@ import numpy as np
 from llm_plugin.engine.buying_power import reserved_by
 from llm_plugin.engine.cash import CURRENCY_SYMBOLS
 from llm_plugin.engine.core import EngineCore
+from llm_plugin.engine.late_samples import LateSamples
 from llm_plugin.engine.ledger import Ledger
 from llm_plugin.engine.money import ZERO, to_decimal
 from llm_plugin.engine.names import find_member
@@ -78,8 +79,8 @@ class RunSampler:
         self.algorithm = core.algorithm
         start = core.clock.zone.utc(to_us(core.start))
         span = to_us(core.end) - to_us(core.start)
-        self._period = max(_LEAST_US, span // _SAMPLES)
-        self._next = -1
+        self.period_us = max(_LEAST_US, span // _SAMPLES)
+        self.next_us = -1
         unit = CURRENCY_SYMBOLS.get(core.cash_book.account_currency, core.cash_book.account_currency)
         value = core.portfolio.exact_total
         self.results = ResultSampler(from_us(start), span / MINUTE_US, value, unit)
@@ -90,11 +91,12 @@ class RunSampler:
         self.held: list[Any] = []
         self._capacity_day = -1
         self.due_us = -1
-        self._ledger = Ledger(core)
+        self.ledger = Ledger(core)
         # A live account outlives its process with the decimals that it had.
         self._in_units = not core.live
         # The event of the daily sample.
         self.midnight: Any = None
+        self.late = LateSamples(core, self)
         core.transactions.listeners.append(self._on_order_event)
 
     def schedule(self) -> None:
@@ -128,22 +130,32 @@ class RunSampler:
     def on_slice(self, now: int) -> None:
         """Sample the equity and the capacity where due: not before `due_us` while nothing is watched."""
         capacity = self.capacity
-        if capacity.watched or self._asks_for_capacity(now):
-            self._capacity_day = now // DAY_US
-            capacity.update(from_us(now), self._value)
-        if now > self._next:
-            self._next = now + self._period
-            self._sample_equity(now)
+        if capacity.watched or self.asks_for_capacity(now):
+            self.look_at_capacity(now)
+        if self.late.is_open:
+            self.late.plan(now)
+            return
+        self.sample_equity(now)
         self._plan(now)
 
-    def _asks_for_capacity(self, now: int) -> bool:
+    def look_at_capacity(self, now: int) -> None:
+        """Let the capacity take a slice into account."""
+        self._capacity_day = now // DAY_US
+        self.capacity.update(from_us(now), self._value)
+
+    def asks_for_capacity(self, now: int) -> bool:
+        """Whether the capacity is due at a slice and was not looked at on its day."""
         return now >= self.capacity.due_us and now // DAY_US != self._capacity_day
 
     def _plan(self, now: int) -> None:
-        self.due_us = min(self._next + 1, max(self.capacity.due_us, (now // DAY_US + 1) * DAY_US))
+        self.due_us = min(self.next_us + 1, max(self.capacity.due_us, (now // DAY_US + 1) * DAY_US))
 
-    def _sample_equity(self, now: int) -> None:
-        shape, known, ledger = self._shape(), self.core.portfolio._total, self._ledger
+    def sample_equity(self, now: int) -> None:
+        """Sample the equity if its time has come."""
+        if now <= self.next_us:
+            return
+        self.next_us = now + self.period_us
+        shape, known, ledger = self.shape(), self.core.portfolio._total, self.ledger
         # What was asked for at this moment stays, even where user code has given or taken money since.
         if shape is None or (known is not None and known != ledger.exact_total):
             self.results.on_slice(from_us(now), self._value())
@@ -158,17 +170,17 @@ class RunSampler:
         Args:
             times: The moments, in order; `can_pass` has just said yes.
         """
-        core, capacity, ledger, at = self.core, self.capacity, self._ledger, 0
+        core, capacity, ledger, at = self.core, self.capacity, self.ledger, 0
         core.portfolio._total = None
         shape = ledger.shape
         while shape is not None and times[-1] >= self.due_us:
             at = bisect_left(times, self.due_us, at)
             now = core.clock.utc_us = times[at]
-            if self._asks_for_capacity(now):
+            if self.asks_for_capacity(now):
                 self._capacity_day = now // DAY_US
                 capacity.update(from_us(now), ledger.exact_total)
-            if now > self._next:
-                self._next = now + self._period
+            if now > self.next_us:
+                self.next_us = now + self.period_us
                 self.results.add_rows([(now, ledger.total, None, ZERO, shape, ())])
             self._plan(now)
         core.clock.utc_us = times[-1]
@@ -176,10 +188,11 @@ class RunSampler:
     @property
     def can_pass(self) -> bool:
         """Whether `pass_slices` may be asked: no user code has a say in what the account is worth."""
-        return self._shape() is not None
+        return self.shape() is not None
 
-    def _shape(self) -> AccountShape | None:
-        return self._ledger.look() if self._in_units else None
+    def shape(self) -> AccountShape | None:
+        """What does not change while only prices do; None where the account takes decimals."""
+        return self.ledger.look() if self._in_units else None
 
     def _value(self) -> Decimal:
         return self.core.portfolio.exact_total
@@ -211,7 +224,7 @@ class RunSampler:
             Whether it could be done.
         """
         core = self.core
-        shape = self._shape()
+        shape = self.shape()
         if shape is None:
             return False
         times = self.algorithm.schedule.take_first(self.midnight, before_us)
@@ -228,7 +241,7 @@ class RunSampler:
         return True
 
     def _add_days(self, times: Sequence[int], shape: AccountShape) -> None:
-        ledger, capacity = self._ledger, self.capacity.capacity
+        ledger, capacity = self.ledger, self.capacity.capacity
         total, benchmark, positions = ledger.total, ledger.benchmark(), ledger.positions
         self.results.add_rows([(now, total, benchmark, capacity, shape, positions) for now in times])
 
@@ -236,7 +249,7 @@ class RunSampler:
         core = self.core
         portfolio = core.portfolio
         portfolio.invalidate()
-        shape = None if final else self._shape()
+        shape = None if final else self.shape()
         if shape is not None:
             self._add_days([now], shape)
             return
@@ -245,13 +258,14 @@ class RunSampler:
             held = security.holdings
             value = held.exact_value if held.exact_quantity else ZERO
             holdings.append(HoldingSample(security.symbol.value, security.type, value, held.exact_sale_volume))
-        compared = self._ledger.exact_benchmark()
+        compared = self.ledger.exact_benchmark()
         snapshot = DaySnapshot(portfolio.exact_total, compared, portfolio.exact_sales, self.capacity.capacity, holdings)
         self.results.sample_day(from_us(now), snapshot)
 
     def _on_order_event(self, event: OrderEvent) -> None:
         if not event.exact_fill_quantity:
             return
+        self.late.close()
         core = self.core
         self.held = [s for s in core.securities.each if s.holdings.exact_quantity]
         self.invested = bool(self.held)

@@ -240,6 +240,13 @@ class PlannedEvent(ScheduledEvent):
                 times += self.take_before(utc_us)
         return times
 
+    def is_apart_from(self, moments: list[int]) -> bool:
+        """Whether no time from now on is one of some moments, in order."""
+        while self._ahead and self._ahead[-1] < moments[-1] and (more := next(self._lists, [])):
+            self._ahead = self._ahead[self._at :] + more
+            self._at = 0
+        return set(moments).isdisjoint(self._ahead[self._at : bisect_left(self._ahead, moments[-1] + 1, self._at)])
+
 
 class ScheduleManager(LeanObject):
     """Keeps the events in time order (same time: order of creation) and fires those that are due.
@@ -328,6 +335,15 @@ class ScheduleManager(LeanObject):
         event.fire()
         if event in self._order:
             self._push(event)
+
+    def hold(self) -> None:
+        """Keep the next event from firing until `resume`."""
+        heapq.heappop(self._heap)
+        self._look()
+
+    def resume(self, event: ScheduledEvent) -> None:
+        """Let an event fire again, from its next time on."""
+        self._push(event)
 
     def take_first(self, event: PlannedEvent, utc_us: int) -> list[int]:
         """Return the times of the next event before a moment and before any other event; it does not fire at them.

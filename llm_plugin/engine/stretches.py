@@ -79,11 +79,16 @@ class Stretches:
         self._lanes = [(stream.own_lane or _NoLane, stream.config.consolidators) for stream in told]
         for stream in self._streams:
             stream.prepare()
+        late = self._sampler.late
+        late.begin(self._streams, count, self._unseen)
         try:
-            return self._go(count, universe_us)
+            plain = self._go(count, universe_us)
+            late.end()
         finally:
+            late.close()
             follower.end()
             self._manager.reorder()
+        return plain
 
     # Before a stretch.
     def _look_ahead(self, end: int) -> int:
@@ -125,18 +130,21 @@ class Stretches:
         """Go through up to `count` moments; return whether the next one can be plain, None if there was none."""
         schedule, sampler, unseen, moment = self._schedule, self._sampler, self._unseen, self._moment
         manager, universes, guard = self._manager, self._core.universes, self._guard
-        version, held, plain = manager.version, sampler.invested, None
+        version, held, plain, late = manager.version, sampler.invested, None, sampler.late
         self._loop.held_before = held
         for now in self._streams[0].emits(count):
             if schedule.due_us <= now and not self._pass_midnights(now):
                 return plain
-            if unseen is not None and unseen.next_emit <= now:
+            if late.is_open:
+                if late.due_us <= now:
+                    late.look_before(now)
+            elif unseen is not None and unseen.next_emit <= now:
                 self._pass_unseen(now)
                 if unseen.next_emit == now:
                     unseen.store(unseen.next_point())
                     unseen.security._fixed = None
             plain = moment(now) and manager.version == version and universes.next_us == universe_us
-            if sampler.invested is not held or (held and not guard.is_same()):
+            if sampler.invested is not held or (held and not guard.is_same()) or not late.holds():
                 self._loop.keep_value()
                 return plain
             if not plain:

@@ -10,11 +10,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llm_plugin.engine.charts import ChartPoint, SeriesType, charts_to_json
 from llm_plugin.engine.json_text import to_json_text
+from llm_plugin.engine.late_samples import LateSamples
 from llm_plugin.engine.ledger import Ledger
 from llm_plugin.engine.sampling import RunSampler
 from llm_plugin.engine.scheduling import PlannedEvent, ScheduledEvent, ScheduleManager
@@ -78,7 +79,7 @@ def _seen(sampler: ResultSampler) -> tuple[Any, ...]:
     return charts, list(points), points, [getattr(sampler, name) for name in FIGURES]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(rows=_samples(), start=st.sampled_from(["1000000", "950.25", "12345678.901"]), cut=st.integers(0, 20))
 def test_samples_in_a_row_are_samples_one_by_one(rows: list[SampleRow], start: str, cut: int) -> None:
     together, single = _sampler(start), _sampler(start)
@@ -234,6 +235,40 @@ def on_data(self, data):
     if self.time.month == 8 and self.time.day == 13:
         self.add_equity('WMI', Resolution.DAILY)
 """,
+    "somebody looks on the way": DAILY
+    + """
+def look(self):
+    self.seen.append((self.time, self.portfolio.total_portfolio_value, self.benchmark.evaluate(self.time)))
+
+def on_data(self, data):
+    self.turn(13)
+    if self.time.day == 7:
+        self.seen.append((self.time, self.benchmark.evaluate(self.time), self.benchmark.security.price))
+    if self.time.day == 14 and self.time.month % 3 == 0:
+        self.seen.append(dict(self.statistics.summary.items()))
+    if self.time.day == 20:
+        self.portfolio.cash_book['USD'].add_amount(7.25)
+    if self.time.day == 22 and self.time.month == 5:
+        self.liquidate()
+    if self.time.day == 3 and self.time.month in (6, 7):
+        self.schedule.on(self.date_rules.tomorrow, self.time_rules.at(3, 30), self.look)
+""",
+    "an error on the way": DAILY
+    + """
+def on_data(self, data):
+    self.turn(9)
+    if self.time.month == 9 and self.time.day > 17:
+        self.portfolio.cash_book['USD'].add_amount(1000)
+        raise ValueError('enough')
+""",
+    "nothing that is held": DAILY
+    + """
+def on_data(self, data):
+    if self.time.day == 12:
+        self.portfolio.cash_book['USD'].add_amount(33.1)
+    if self.time.month == 3 and self.time.day == 13:
+        self.market_order(self.spy, 1)
+""",
     "forex that turns": HOURLY,
     "minutes": """
 def initialize(self):
@@ -272,14 +307,17 @@ def test_an_account_in_whole_units_cannot_be_told_from_one_in_decimals(
         add_rows(self, added)
 
     monkeypatch.setattr(ResultSampler, "add_rows", counted)
-    units = _trace(run(USES[use]))
+    late = _trace(run(USES[use], errors="error" in use))
     assert len(rows) > 3
-    held = [row for row in rows if row[5]]
-    assert held
+    assert [row for row in rows if row[5]]
+    with monkeypatch.context() as patch:
+        patch.setattr(LateSamples, "begin", lambda self, streams, count, unseen: False)
+        units = _trace(run(USES[use], errors="error" in use))
+    assert late == units
     rows.clear()
     with monkeypatch.context() as patch:
         patch.setattr(Ledger, "look", lambda self: None)
-        decimals = _trace(run(USES[use]))
+        decimals = _trace(run(USES[use], errors="error" in use))
         assert not rows
     assert units == decimals
 
@@ -287,25 +325,27 @@ def test_an_account_in_whole_units_cannot_be_told_from_one_in_decimals(
 def test_midnights_and_slices_without_data_are_taken_without_going_through_them(
     run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    passed: list[int] = []
     fired: list[int] = []
-    take, midnight = ScheduleManager.take_first, RunSampler._midnight
+    opened: list[int] = []
+    begin, midnight = LateSamples.begin, RunSampler._midnight
 
-    def taken(self: ScheduleManager, event: PlannedEvent, utc_us: int) -> list[int]:
-        times = take(self, event, utc_us)
-        passed.extend(times)
-        return times
+    def begun(self: LateSamples, streams: list[Any], count: int, unseen: Any) -> bool:
+        done = begin(self, streams, count, unseen)
+        opened.append(count if done else 0)
+        return done
 
     def counted(self: RunSampler) -> None:
         fired.append(1)
         midnight(self)
 
-    monkeypatch.setattr(ScheduleManager, "take_first", taken)
+    monkeypatch.setattr(LateSamples, "begin", begun)
     monkeypatch.setattr(RunSampler, "_midnight", counted)
     result = run(USES["a daily strategy"])
     points = result.run_state.charts["Benchmark"].series["Benchmark"].points()
-    assert len(passed) > 330
-    assert len(passed) + len(fired) + 1 >= len(points) > 360
+    assert len(points) > 360
+    assert len(fired) < 20
+    assert all(opened)
+    assert sum(opened) > 200
     # Every midnight once, and the last moment of the run.
     apart = {after - before for (before, _), (after, _) in pairwise(points[:-1])}
     assert apart == {timedelta(days=1), timedelta(hours=23), timedelta(hours=25)}
