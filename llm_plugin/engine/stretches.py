@@ -144,7 +144,8 @@ class Stretches:
                     unseen.store(unseen.next_point())
                     unseen.security._fixed = None
             plain = moment(now) and manager.version == version and universes.next_us == universe_us
-            if sampler.invested is not held or (held and not guard.is_same()) or not late.holds():
+            changed = sampler.invested is not held or (held and not guard.is_same())
+            if changed or (late.is_open and not late.holds()):
                 self._loop.keep_value()
                 return plain
             if not plain:
