@@ -25,8 +25,6 @@ TRADE_FIELDS = ("open", "high", "low", "close")
 QUOTE_FIELDS = tuple(f"{side}_{name}" for side in ("bid", "ask") for name in TRADE_FIELDS)
 
 _OFTEN = 48
-# Integers below it can be scaled and subtracted without a look.
-_LARGE = 1 << 53
 
 
 @dataclass(slots=True)
@@ -65,21 +63,6 @@ class BarColumns:
         both = self.sides["bid"] & self.sides["ask"]
         total = np.where(both, bid + ask, 2 * np.where(self.sides["bid"], bid, ask))
         return np.asarray(total / (2 * 10.0**self.scale), dtype=np.float64)
-
-    def values(self) -> tuple[Ints, int] | None:
-        """Return the bars' values as exact scaled integers and their decimals: closes, or mid closes of two sides.
-
-        Returns:
-            None where a side is missing somewhere, or numbers are too large.
-        """
-        if "close" in self.exact:
-            found, digits = self.exact["close"], self.scale
-        elif all(bool(side.all()) for side in self.sides.values()):
-            found, digits = (self.exact["bid_close"] + self.exact["ask_close"]) * 5, self.scale + 1
-        else:
-            return None
-        fits = found.dtype == np.int64 and (not len(found) or int(np.abs(found).max()) < _LARGE)
-        return (found, digits) if fits else None
 
     def decimal(self, name: str, row: int) -> Decimal:
         """Return one price exactly, with LEAN's count of decimals."""

@@ -29,9 +29,9 @@ class BarBlock:
             raise AttributeError(name)
         columns = self.columns
         values: Any
-        if name == "close_units":
-            units = self.__dict__[name] = _close_units(columns)
-            return units
+        if name in ("close_column", "unit_column", "close_units"):
+            self.__dict__[name] = made = self._closes(name)
+            return made
         if name == "end_utc":
             values = columns.end_us
         elif name == "start_local":
@@ -44,18 +44,23 @@ class BarBlock:
             values = columns.sizes[name]
         elif name in ("has_bid", "has_ask"):
             values = columns.sides[name[4:]]
-        elif name in ("close_column", "exact_values"):
-            column = columns.floats("close") if name == "close_column" else columns.values()
-            self.__dict__[name] = column
-            return column
         else:
             values = columns.floats(name)
         found: list[Any] = np.asarray(values).tolist()
         self.__dict__[name] = found
         return found
 
+    def _closes(self, name: str) -> Any:
+        """Return the closes as floats, or in whole units with the decimals of a unit: as an array or a list."""
+        if name == "close_column":
+            return self.columns.floats("close")
+        if name == "unit_column":
+            return _unit_column(self.columns)
+        units, places = self.unit_column
+        return units.tolist(), places
 
-def _close_units(columns: BarColumns) -> tuple[list[int], int]:
+
+def _unit_column(columns: BarColumns) -> tuple[Any, int]:
     """Return the closes of `exact` in whole units, and the decimals of a unit."""
 
     def units(name: str) -> Any:
@@ -64,11 +69,11 @@ def _close_units(columns: BarColumns) -> tuple[list[int], int]:
         return columns.exact[name] // step * step
 
     if "close" in columns.exact:
-        return units("close").tolist(), columns.scale
+        return units("close"), columns.scale
     # Half the sum of both sides, or the side that there is.
     bid, ask = (np.where(columns.sides[side], units(f"{side}_close"), 0) for side in ("bid", "ask"))
     shares = np.where(columns.sides["bid"] & columns.sides["ask"], 5, 10)
-    return ((bid + ask) * shares).tolist(), columns.scale + 1
+    return (bid + ask) * shares, columns.scale + 1
 
 
 class FeedTradeBar(TradeBar):

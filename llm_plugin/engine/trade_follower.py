@@ -47,7 +47,7 @@ class TradeFollower:
             kind, security = stream.config.tick_type, stream.security
             single = kind == TickType.TRADE if security.type in _BY_TRADE else security.type in _BY_QUOTE
             position = self._builder.position(security.symbol)
-            if not single or (position is not None and (len(position.open) != 1 or stream.exact_values is None)):
+            if not single or (position is not None and len(position.open) != 1):
                 return False
             if position is not None:
                 self._items.append((position, stream))

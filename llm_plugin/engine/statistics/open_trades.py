@@ -18,6 +18,8 @@ __all__ = ["OpenPosition", "OpenTrade"]
 _MARGIN = 1e-9
 # Fewer prices than this are followed one by one; more decimals than this are not scaled to integers.
 _FEW, _DIGITS = 8, 3
+# Integers below it can be scaled and subtracted without a look.
+_LARGE = 1 << 53
 _LONG = TradeDirection.LONG
 
 
@@ -115,7 +117,7 @@ class OpenPosition:
         entry, long, before = item.trade.entry_price, item.trade.direction is _LONG, item.best
         known = self.highest, self.lowest, entry, before, item.drawdown
         more = max(0, -digits - min(int(value.as_tuple().exponent) for value in known))
-        if len(values) < _FEW or more > _DIGITS:
+        if len(values) < _FEW or more > _DIGITS or values.dtype != np.int64 or int(np.abs(values).max()) >= _LARGE:
             for place in range(len(values)):
                 self.follow(exact(place))
             return

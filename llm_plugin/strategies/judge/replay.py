@@ -121,7 +121,7 @@ class _Framework(FrameworkPipeline):
     player: Player
 
     @property
-    def is_idle(self) -> bool:
+    def is_idle(self) -> bool:  # type: ignore[override] # asked at each moment, while models are set once
         """Whether nothing is to be sent now."""
         return not self.player.is_due
 
