@@ -197,12 +197,9 @@ class DataManager:
         heap = self.heap
         _, rank, stream = heap[0]
         others = min([entry[0] for entry in heap[1:3]], default=FOREVER)
-        point, times = stream.skip_before(min(end_us, others))
-        if point is None:
+        times = stream.skip_before(min(end_us, others))
+        if not times:
             return []
-        stream.store(point)
-        stream.security.has_data = True
-        stream.security._fixed = None
         if stream.next_emit < FOREVER:
             heapq.heapreplace(heap, (stream.next_emit, rank, stream))
         else:

@@ -156,14 +156,17 @@ class BarStream:
         row = first + at
         return (row if self._rows is None else bisect_left(self._rows, row)) - self._index
 
-    def skip_before(self, end_us: int) -> tuple[Any, list[int]]:
-        """Drop the points at hand that are due before a time; return the last of them and when they were due."""
+    def skip_before(self, end_us: int) -> list[int]:
+        """Drop the points at hand before a time, but for the price that they leave; return when they were due."""
         index = bisect_left(self._emits, end_us, self._index, self._count)
         if index == self._index:
-            return None, []
+            return []
         times = self._emits[self._index : index]
         self._index = index - 1
-        return self.next_point(), times
+        self.store(self.next_point())
+        self.security.has_data = True
+        self.security._fixed = None
+        return times
 
     def _load(self) -> None:
         while True:

@@ -131,7 +131,7 @@ class LateSamples:
 
     def holds(self) -> bool:
         """Whether the account is still the one that it was opened for."""
-        return not self.is_open or self._sampler.ledger.holds()
+        return self._sampler.ledger.holds()
 
     def look_before(self, now: int) -> None:
         """Let the capacity look where it is due before a moment, with the prices of then, or else at the moment."""
@@ -161,7 +161,7 @@ class LateSamples:
         self._core.benchmark.on_look = None
         self._take(now)
         if self._unseen is not None:
-            self._pass_unseen(now + 1)
+            self._unseen.skip_before(now + 1)
         self._core.algorithm.schedule.resume(sampler.midnight)
         sampler.due_us = min(sampler.next_us + 1, sampler.capacity.due_us)
 
@@ -170,14 +170,6 @@ class LateSamples:
         if self.is_open:
             self.close()
             self._sampler.sample_equity(self._core.clock.utc_us)
-
-    def _pass_unseen(self, end_us: int) -> None:
-        stream = self._unseen
-        point, _ = stream.skip_before(end_us)
-        if point is not None:
-            stream.store(point)
-            stream.security.has_data = True
-            stream.security._fixed = None
 
     def _take(self, end_us: int) -> None:
         """Take the samples before a time."""

@@ -125,14 +125,17 @@ class TimeLoop:
             if plain is None or not plain(due):
                 step(now, collect(now))
 
-    def pass_over(self, now: int) -> None:
-        """Stand where a moment that was not gone through would have left the loop."""
+    def pass_over(self, times: list[int]) -> None:
+        """Stand where moments that were not gone through would have left the loop, with the samples due at them."""
+        now = times[-1]
         self._clock.utc_us = now
         self.next_hour = (now // HOUR_US + 1) * HOUR_US
         if now >= self.next_margin_check:
             self.next_margin_check = now + MARGIN_CHECK_US
         self._portfolio.invalidate()
         self.algorithm._current_slice = Slice(now, [], self._find, self._clock.zone)
+        if now >= self.sampler.due_us:
+            self.sampler.pass_slices(times)
 
     @property
     def is_waiting(self) -> bool:

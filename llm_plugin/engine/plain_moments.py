@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from llm_plugin.engine.enums import AlgorithmStatus, SecurityType
@@ -60,7 +61,7 @@ class PlainMoments:
         moved = False
         while heap:
             now, _, stream = heap[0]
-            if now >= end or not stream.plain or not self._pass_midnights(now):
+            if now >= end or not stream.plain or not self.pass_midnights(now):
                 break
             moved = True
             if stream.unseen and alone(now) and skip(now, universe_us):
@@ -75,15 +76,23 @@ class PlainMoments:
                 break
         return moved
 
-    def _pass_midnights(self, now: int) -> bool:
-        """Take the daily samples before a moment; return False where something else is due up to it."""
+    def pass_midnights(self, now: int, before: Callable[[int], int] | None = None) -> bool:
+        """Take the daily samples before a moment; return False where something else is due up to it.
+
+        Args:
+            now: The moment.
+            before: Goes through what comes before a midnight, and returns what comes next; None = nothing does.
+        """
         schedule, midnight = self._schedule, self._sampler.midnight
-        while schedule.due_us <= now:
+        while (due := schedule.due_us) <= now:
             if schedule.due_event is not midnight:
                 return False
-            if schedule.due_us == now:
+            if due == now:
                 return True
-            if not self._sampler.pass_midnights(now):
+            end = now if before is None else min(now, before(due))
+            if end == due:
+                return False
+            if not self._sampler.pass_midnights(end):
                 schedule.fire_next(self._loop.set_clock)
         return True
 

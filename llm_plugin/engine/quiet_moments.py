@@ -47,9 +47,7 @@ class QuietMoments:
             end = sampler.due_us
         times = loop.manager.skip_first(end) if now < end else []
         if times:
-            loop.pass_over(times[-1])
-            if times[-1] >= sampler.due_us:
-                sampler.pass_slices(times)
+            loop.pass_over(times)
         return bool(times)
 
     def _is_solvent(self) -> bool:

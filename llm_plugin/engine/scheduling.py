@@ -11,7 +11,7 @@ from typing import Any
 from llm_plugin.engine.date_rules import DateRules, FuncDateRule, ScheduleContext
 from llm_plugin.engine.names import LeanObject, find_member
 from llm_plugin.engine.time_rules import FuncTimeRule, TimeRules
-from llm_plugin.engine.zones import EPOCH, from_us, to_us
+from llm_plugin.engine.zones import from_us, to_us
 
 __all__ = [
     "DateRules",
@@ -27,8 +27,6 @@ __all__ = [
 
 _DAY = timedelta(days=1)
 _END = datetime(9999, 12, 31)
-_EPOCH_ORDINAL = EPOCH.toordinal()
-_MINUTE_US = 60_000_000
 FAR = 1 << 62
 
 

@@ -131,18 +131,17 @@ class Stretches:
         schedule, sampler, unseen, moment = self._schedule, self._sampler, self._unseen, self._moment
         manager, universes, guard = self._manager, self._core.universes, self._guard
         version, held, plain, late = manager.version, sampler.invested, None, sampler.late
+        pass_midnights = self._plain.pass_midnights
         self._loop.held_before = held
         for now in self._streams[0].emits(count):
-            if schedule.due_us <= now and not self._pass_midnights(now):
+            if schedule.due_us <= now and not pass_midnights(now, None if unseen is None else self._pass_unseen):
                 return plain
             if late.is_open:
                 if late.due_us <= now:
                     late.look_before(now)
             elif unseen is not None and unseen.next_emit <= now:
                 self._pass_unseen(now)
-                if unseen.next_emit == now:
-                    unseen.store(unseen.next_point())
-                    unseen.security._fixed = None
+                unseen.skip_before(now + 1)
             plain = moment(now) and manager.version == version and universes.next_us == universe_us
             changed = sampler.invested is not held or (held and not guard.is_same())
             if changed or (late.is_open and not late.holds()):
@@ -186,36 +185,13 @@ class Stretches:
             loop.tell_progress(now)
         return same
 
-    def _pass_midnights(self, now: int) -> bool:
-        """Take the daily samples before a moment; return False where something else is due up to it."""
-        schedule, unseen = self._schedule, self._unseen
-        while (due := schedule.due_us) <= now:
-            if schedule.due_event is not self._sampler.midnight:
-                return False
-            if due == now:
-                return True
-            end = now
-            if unseen is not None:
-                self._pass_unseen(due)
-                if unseen.next_emit == due:
-                    return False
-                end = min(now, unseen.next_emit)
-            if not self._sampler.pass_midnights(end):
-                schedule.fire_next(self._loop.set_clock)
-        return True
-
-    def _pass_unseen(self, end: int) -> None:
-        """Let the benchmark's bars before a time set its price."""
+    def _pass_unseen(self, end: int) -> int:
+        """Let the benchmark's bars before a time set its price; return when its next one is due."""
         stream, sampler = self._unseen, self._sampler
         while stream.next_emit < end:
             if not nothing_settles(self._core) or (stream.next_emit >= sampler.due_us and not sampler.can_pass):
                 now = stream.next_emit
                 self._plain.moment(now, [(stream, stream.next_point())])
                 continue
-            point, times = stream.skip_before(end if sampler.can_pass else min(sampler.due_us, end))
-            stream.store(point)
-            stream.security.has_data = True
-            stream.security._fixed = None
-            if times[-1] >= sampler.due_us:
-                sampler.pass_slices(times)
-            self._loop.pass_over(times[-1])
+            self._loop.pass_over(stream.skip_before(end if sampler.can_pass else min(sampler.due_us, end)))
+        return int(stream.next_emit)

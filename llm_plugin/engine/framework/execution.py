@@ -25,9 +25,13 @@ __all__ = [
 
 def is_above_minimum_margin(algorithm: Any, security: Any, quantity: Decimal) -> bool:
     """Whether an order's margin is at least the smallest fraction of the portfolio that the settings allow."""
-    portfolio = algorithm.portfolio
-    least = portfolio.exact_total * to_decimal(algorithm.settings.minimum_order_margin_portfolio_percentage)
-    margin = abs(initial_margin_of(security, quantity))
+    fraction = algorithm.settings.minimum_order_margin_portfolio_percentage
+    return _reaches_margin(None, security, quantity, algorithm.portfolio, fraction)
+
+
+def _reaches_margin(model: Any, security: Any, quantity: Decimal, portfolio: Any, fraction: Any) -> bool:
+    least = portfolio.exact_total * to_decimal(fraction)
+    margin = abs(initial_margin_of(security, quantity, model))
     # Without free margin every order may pass, so that positions can be reduced.
     return bool(least <= margin or portfolio.exact_remaining <= 0)
 
@@ -40,9 +44,8 @@ class BuyingPowerModelExtensions(LeanObject):
         model: Any, security: Any, quantity: Any, portfolio: Any, minimum_order_margin_portfolio_percentage: Any
     ) -> bool:
         """Whether an order's margin is at least a fraction of the portfolio; any is while no margin is free."""
-        least = portfolio.exact_total * to_decimal(minimum_order_margin_portfolio_percentage)
-        margin = abs(initial_margin_of(security, to_decimal(quantity), model))
-        return bool(least <= margin or portfolio.exact_remaining <= 0)
+        fraction = minimum_order_margin_portfolio_percentage
+        return _reaches_margin(model, security, to_decimal(quantity), portfolio, fraction)
 
 
 class ImmediateExecutionModel(ExecutionModel):
