@@ -205,11 +205,13 @@ def _peek(future: str, top: str = _ROWS) -> Attack:
 VERDICT_ATTACKS: dict[str, Attack] = {
     # The engine of its own process.
     "fill prices rewritten": _patched(
-        "f = M('equity_fills').EquityFillModel.market_on_open_fill\n"
+        "f = M('models.equity_fills').EquityFillModel.market_on_open_fill\n"
         "def fake(model, *a, **k):\n    event = f(model, *a, **k); event.fill_price = 1; return event\n"
-        "M('equity_fills').EquityFillModel.market_on_open_fill = fake\n"
+        "M('models.equity_fills').EquityFillModel.market_on_open_fill = fake\n"
     ),
-    "fees removed": _patched("M('fees').InteractiveBrokersFeeModel.get_order_fee = M('fees').FeeModel.get_order_fee"),
+    "fees removed": _patched(
+        "fees = M('models.fees'); fees.InteractiveBrokersFeeModel.get_order_fee = fees.FeeModel.get_order_fee"
+    ),
     "statistics rewritten": _patched(
         "real = M('runner').current_statistics\n"
         "def fake(*a):\n    found = real(*a); found.summary['Sharpe Ratio'] = '99'; return found\n"
@@ -217,7 +219,7 @@ VERDICT_ATTACKS: dict[str, Attack] = {
     ),
     "portfolio value rewritten": _patched(
         "from decimal import Decimal\n"
-        "M('portfolio').SecurityPortfolioManager.exact_total = property(lambda s: Decimal(10**9))"
+        "M('portfolio.portfolio').SecurityPortfolioManager.exact_total = property(lambda s: Decimal(10**9))"
     ),
     "result object rewritten": _patched(
         "fake = type('R', (), {'bars': 10**6, 'statistics': {'Sharpe Ratio': '99'}})\n"
@@ -304,7 +306,7 @@ VERDICT_ATTACKS: dict[str, Attack] = {
     ),
     "modules emptied": Attack(strategy("sys.modules.clear()", top="import sys"), _other_account),
     "an excuse that does not hold": Attack(
-        strategy("raise M('names').MissingMember('QCAlgorithm.add_' + 'option')", top=_MODULE), _excused
+        strategy("raise M('base.names').MissingMember('QCAlgorithm.add_' + 'option')", top=_MODULE), _excused
     ),
     "a member that LEAN lacks": Attack(strategy("self.make_me_rich()"), _excused),
     # Its end.
@@ -356,11 +358,11 @@ VERDICT_ATTACKS: dict[str, Attack] = {
     "peeks in the engine's name": _peek(
         "text = 'def FUTURE(self): return next_is_up(rows(folder), f\"{self.time:%Y%m%d}\")'\n"
         "def FUTURE(self):\n    space = {**globals(), 'folder': Globals.data_folder}\n"
-        "    exec(compile(text, '/x/llm_plugin/engine/lean_data.py', 'exec'), space); return space['FUTURE'](self)"
+        "    exec(compile(text, '/x/llm_plugin/engine/data/lean_data.py', 'exec'), space); return space['FUTURE'](self)"
     ),
     "peeks by the engine's reader": _peek(
         "def FUTURE(self):\n"
-        "    c = M('lean_data').read_columns(self._engine.data_folder, SecurityType.EQUITY, 'usa', 'SPY',"
+        "    c = M('data.lean_data').read_columns(self._engine.data_folder, SecurityType.EQUITY, 'usa', 'SPY',"
         " Resolution.DAILY, TickType.TRADE)\n"
         "    later = c.floats('close')[c.end_us > self._engine.clock.utc_us]\n"
         "    known = c.floats('close')[c.end_us <= self._engine.clock.utc_us]\n"
@@ -378,7 +380,7 @@ VERDICT_ATTACKS: dict[str, Attack] = {
         top=_MODULE,
     ),
     "peeks into the loader's cache": _peek(
-        "def FUTURE(self):\n    d = M('lean_data')\n"
+        "def FUTURE(self):\n    d = M('data.lean_data')\n"
         "    folder = self._engine.data_folder\n"
         "    p = d.bar_file(folder, SecurityType.EQUITY, 'usa', 'SPY', Resolution.DAILY, TickType.TRADE)\n"
         "    t = d._cached_table(p).values\n    day = int(f'{self.time:%Y%m%d}') * 10000\n"

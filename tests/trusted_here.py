@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from llm_plugin.engine.names import snake
+from llm_plugin.engine.base.names import snake
 from llm_plugin.engine.runner import run_backtest
 from llm_plugin.strategies.trusted_run import TrustedFill, TrustedOrder, TrustedRun
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from llm_plugin.alphas.lowering import CAP_DAYS, FIELDS, GROUPS
 from llm_plugin.alphas.operators import Floats, ts_mean
 from llm_plugin.data.bars import PriceBars, load_price_bars
-from llm_plugin.engine.zones import DAY_US, zone
+from llm_plugin.engine.base.zones import DAY_US, zone
 from llm_plugin.errors import DataError
 
 __all__ = ["Classification", "Panel", "load_classification", "load_panel", "panel_of"]

@@ -65,7 +65,7 @@ def optimize(
     The same command goes on where a stopped one was. A failing trial is recorded with its reason.
     """
     from llm_plugin.data.locate import find_data_folder
-    from llm_plugin.engine.bad_data import BadData
+    from llm_plugin.engine.data.bad_data import BadData
     from llm_plugin.errors import ConfigError
     from llm_plugin.optimize.finish import REPORT_NAME, finish
     from llm_plugin.optimize.plan import OptimizeOptions

@@ -12,7 +12,7 @@ import typer
 from llm_plugin.cli.console import emit, err, out, parameter_pairs
 
 if TYPE_CHECKING:
-    from llm_plugin.engine.live import LiveStatus
+    from llm_plugin.engine.live.seam import LiveStatus
 
 __all__ = ["StatusLine", "register"]
 
@@ -44,7 +44,7 @@ def paper(
 ) -> None:
     """Trade recorded data against the wall clock, as live; a second call goes on where the first one stopped."""
     from llm_plugin.data.locate import find_data_folder
-    from llm_plugin.engine.live import Pace
+    from llm_plugin.engine.live.seam import Pace
     from llm_plugin.report.finish import finish
     from llm_plugin.runs.locate import project_folder
     from llm_plugin.runs.paper import PaperOptions, find_deployment, parse_speed, stopping, trade

@@ -26,7 +26,7 @@ def main(job_file: Path) -> None:
 
 
 def _run(job: dict[str, Any]) -> dict[str, Any]:
-    from llm_plugin.engine.results import order_event_json
+    from llm_plugin.engine.results.files import order_event_json
     from llm_plugin.engine.runner import BacktestResult, run_backtest
     from llm_plugin.errors import UnsupportedLeanApi
 
@@ -64,7 +64,7 @@ def _run(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(event: dict[str, Any]) -> dict[str, Any]:
-    from llm_plugin.engine.json_text import to_json_text
+    from llm_plugin.engine.base.json_text import to_json_text
 
     plain: dict[str, Any] = json.loads(to_json_text(event))
     return plain

@@ -21,7 +21,7 @@ from llm_plugin.conformance.tier_names import (
     TIER1_TYPES,
     TIER2_MEMBERS,
 )
-from llm_plugin.engine.names import snake
+from llm_plugin.engine.base.names import snake
 
 __all__ = ["Scope", "SourceNames", "judge_scope", "read_names"]
 
@@ -142,7 +142,7 @@ def read_names(path: Path) -> SourceNames:
 
 @lru_cache(maxsize=1)
 def _more_members() -> frozenset[str]:
-    from llm_plugin.engine.algorithm import QCAlgorithm
+    from llm_plugin.engine.algorithm.qc_algorithm import QCAlgorithm
 
     known = {name for name in dir(QCAlgorithm) if not name.startswith("_") and name == name.lower()}
     return frozenset(known | TIER2_MEMBERS) - TIER1_MEMBERS

@@ -1,6 +1,6 @@
 """The members of LEAN's classes, read from quantconnect-stubs, and what of them the engine has.
 
-`python -m llm_plugin.conformance.stubs` writes `llm_plugin/engine/lean_members.py` anew; it needs the development
+`python -m llm_plugin.conformance.stubs` writes `llm_plugin/engine/base/lean_members.py` anew; it needs the development
 dependency quantconnect-stubs, a run does not.
 """
 

@@ -76,8 +76,8 @@ class TradingDays:
         self._hours = None
         if data_folder is None:
             return
-        from llm_plugin.engine.enums import SecurityType
-        from llm_plugin.engine.market_hours import load_market_hours
+        from llm_plugin.engine.base.enums import SecurityType
+        from llm_plugin.engine.market.market_hours import load_market_hours
         from llm_plugin.errors import DataError
 
         name, _, kind = market.partition("/")

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from llm_plugin.data.sessions import Sessions
 from llm_plugin.domain import PriceBar
-from llm_plugin.engine.enums import DataNormalizationMode, Resolution, SecurityType, TickType
-from llm_plugin.engine.lean_data import BarColumns, read_columns
-from llm_plugin.engine.map_files import load_map_file
-from llm_plugin.engine.market_hours import MarketHoursEntry, load_market_hours
-from llm_plugin.engine.normalization import normalize_columns
-from llm_plugin.engine.zones import DAY_US, from_us, to_us
+from llm_plugin.engine.base.enums import DataNormalizationMode, Resolution, SecurityType, TickType
+from llm_plugin.engine.base.zones import DAY_US, from_us, to_us
+from llm_plugin.engine.data.lean_data import BarColumns, read_columns
+from llm_plugin.engine.data.map_files import load_map_file
+from llm_plugin.engine.data.normalization import normalize_columns
+from llm_plugin.engine.market.market_hours import MarketHoursEntry, load_market_hours
 from llm_plugin.errors import ConfigError, DataError, did_you_mean
 
 __all__ = ["PriceBars", "load_price_bars"]

@@ -20,9 +20,9 @@ from llm_plugin.data.check_rows import Table, check_prices, check_times, parse_m
 from llm_plugin.data.check_ticks import check_ticks
 from llm_plugin.data.findings import CheckReport, Finding, Severity, format_report
 from llm_plugin.data.lean_write import HOURS_FILE, PROPERTIES_FILE
-from llm_plugin.engine.enums import SecurityType
-from llm_plugin.engine.market_hours import MarketHoursEntry
-from llm_plugin.engine.zones import DAY_US, HOUR_US, MINUTE_US, SECOND_US
+from llm_plugin.engine.base.enums import SecurityType
+from llm_plugin.engine.base.zones import DAY_US, HOUR_US, MINUTE_US, SECOND_US
+from llm_plugin.engine.market.market_hours import MarketHoursEntry
 from llm_plugin.errors import DataError
 
 __all__ = ["CheckReport", "Finding", "Severity", "check_folder", "format_report"]

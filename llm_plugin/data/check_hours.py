@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from llm_plugin.data.check_rows import Report, Table
 from llm_plugin.data.findings import Finding, Severity
 from llm_plugin.data.sessions import Sessions
-from llm_plugin.engine.market_hours import MarketHoursEntry
-from llm_plugin.engine.zones import DAY_US, HOUR_US, MINUTE_US
+from llm_plugin.engine.base.zones import DAY_US, HOUR_US, MINUTE_US
+from llm_plugin.engine.market.market_hours import MarketHoursEntry
 
 __all__ = ["check_hours", "check_missing_days"]
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from llm_plugin.data.check_rows import Report
 from llm_plugin.data.findings import Finding, Severity
 from llm_plugin.data.lean_write import HOURS_FILE, PROPERTIES_FILE
-from llm_plugin.engine.enums import SecurityType
-from llm_plugin.engine.market_hours import ExchangeHours, MarketHoursEntry
-from llm_plugin.engine.zones import zone
+from llm_plugin.engine.base.enums import SecurityType
+from llm_plugin.engine.base.zones import zone
+from llm_plugin.engine.market.market_hours import ExchangeHours, MarketHoursEntry
 
 __all__ = ["FAR_FUTURE", "Reference", "check_factor_file", "check_map_file"]
 

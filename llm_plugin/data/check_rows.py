@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from llm_plugin.data.findings import Finding, Severity
-from llm_plugin.engine.zones import DAY_US
+from llm_plugin.engine.base.zones import DAY_US
 
 __all__ = ["Table", "check_prices", "check_times", "clock_times", "flag", "parse_member", "split_rows"]
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from llm_plugin.data.check_rows import Report, Table, clock_times, flag, split_rows
 from llm_plugin.data.findings import Finding, Severity
-from llm_plugin.engine.enums import SecurityType
+from llm_plugin.engine.base.enums import SecurityType
 
 __all__ = ["check_ticks"]
 

@@ -7,8 +7,8 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_plugin.engine.market_hours import ExchangeHours
-from llm_plugin.engine.zones import DAY_US
+from llm_plugin.engine.base.zones import DAY_US
+from llm_plugin.engine.market.market_hours import ExchangeHours
 
 __all__ = ["Sessions"]
 

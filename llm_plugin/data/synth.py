@@ -23,8 +23,8 @@ from llm_plugin.data.synth_calendar import BarTimes, bar_times
 from llm_plugin.data.synth_config import PROFILES, SynthConfig
 from llm_plugin.data.synth_path import PlannedTrade, PlantedPath, generate_path
 from llm_plugin.domain import to_jsonable
-from llm_plugin.engine import fill_rules
-from llm_plugin.engine.zones import DAY_US
+from llm_plugin.engine.base.zones import DAY_US
+from llm_plugin.engine.models import fill_rules
 from llm_plugin.errors import DataError
 
 __all__ = ["MANIFEST", "SynthConfig", "SynthManifest", "load_manifest", "write_market"]

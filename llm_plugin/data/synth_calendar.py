@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_plugin.data.synth_config import SynthConfig
-from llm_plugin.engine.zones import DAY_US, HOUR_US, MINUTE_US, SECOND_US, zone
+from llm_plugin.engine.base.zones import DAY_US, HOUR_US, MINUTE_US, SECOND_US, zone
 
 __all__ = ["BarTimes", "bar_times", "trading_days"]
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from llm_plugin.data.lean_write import file_hashes, hours_entry, new_folder, write_hours, write_properties, write_zip
 from llm_plugin.data.synth_calendar import trading_days
-from llm_plugin.engine.zones import DAY_US
+from llm_plugin.engine.base.zones import DAY_US
 from llm_plugin.errors import ConfigError, did_you_mean
 
 __all__ = ["MANIFEST", "UniverseConfig", "UniverseManifest", "write_universe"]

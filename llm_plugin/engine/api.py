@@ -8,21 +8,24 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from llm_plugin.engine.refusals import install
+from llm_plugin.engine.base.refusals import install
 
 __all__ = ["engine_names"]
 
 _MODULES = (
-    "algorithm", "bars", "benchmark", "brokerage_fees", "brokerage_messages", "brokerage_models",
-    "brokerages_crypto", "brokerages_equity", "brokerages_routed", "buying_power", "buying_power_parameters",
-    "cash", "cash_buying_power", "charts", "combo_orders", "consolidators", "corporate_data", "custom_data",
-    "data_fields", "enums", "equity_exchange", "equity_fills", "exchanges", "feed_filters", "fees",
-    "file_providers", "fills", "framework", "holdings", "indicators", "lean_paths", "market_hours", "market_impact",
-    "net_json", "net_types", "order_events", "order_properties", "orders", "portfolio", "scheduling", "securities",
-    "security_cache", "security_manager", "seeders", "session", "settings", "settlement", "shortable", "slices",
-    "slippage", "statistics", "subscriptions", "symbol_properties", "symbols", "system_errors", "tickets",
-    "time_in_force", "universe", "universe_api", "universe_data", "universe_manager", "user_api", "volatility",
-    "zones",
+    "algorithm.qc_algorithm", "data.bars", "loop.benchmark", "brokerages.fees", "brokerages.messages",
+    "brokerages.models", "brokerages.crypto", "brokerages.equity", "brokerages.routed", "models.buying_power",
+    "models.buying_power_parameters", "portfolio.cash", "models.cash_buying_power", "results.charts", "orders.combos",
+    "consolidators", "data.corporate_data", "data.custom_data", "algorithm.data_fields", "base.enums",
+    "market.equity_exchange", "models.equity_fills", "market.exchanges", "feed.filters", "models.fees",
+    "data.file_providers", "models.fills", "framework", "portfolio.holdings", "indicators", "data.lean_paths",
+    "market.market_hours", "models.market_impact", "base.net_json", "base.net_types", "orders.events",
+    "orders.properties", "orders.order", "portfolio.portfolio", "scheduling.schedule", "securities.security",
+    "securities.cache", "securities.manager", "securities.seeders", "securities.session", "algorithm.settings",
+    "models.settlement", "models.shortable", "data.slices", "models.slippage", "statistics", "feed.subscriptions",
+    "market.symbol_properties", "market.symbols", "base.system_errors", "orders.tickets", "orders.time_in_force",
+    "universe.changes", "algorithm.universes", "universe.data", "universe.manager", "algorithm.user_api",
+    "models.volatility", "base.zones",
 )  # fmt: skip
 # Helpers of the engine that are no part of LEAN's API.
 _PRIVATE = frozenset(
@@ -55,6 +58,8 @@ def engine_names() -> dict[str, Any]:
     names["DynamicData"] = names["PythonData"]
     names["QCAlgorithmFramework"] = names["QCAlgorithm"]
     names["QCAlgorithmFrameworkBridge"] = names["QCAlgorithm"]
-    names["SecurityTransactionManager"] = importlib.import_module("llm_plugin.engine.transactions").TransactionManager
+    names["SecurityTransactionManager"] = importlib.import_module(
+        "llm_plugin.engine.orders.transactions"
+    ).TransactionManager
     install(names)
     return names

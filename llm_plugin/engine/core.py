@@ -11,10 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from llm_plugin.engine.brokerage_models import DefaultBrokerageModel, model_from
-from llm_plugin.engine.cash import CashBook
-from llm_plugin.engine.clock import Clock
-from llm_plugin.engine.enums import (
+from llm_plugin.engine.algorithm.settings import AlgorithmSettings, UniverseSettings
+from llm_plugin.engine.base.clock import Clock
+from llm_plugin.engine.base.enums import (
     AlgorithmStatus,
     BrokerageName,
     DataNormalizationMode,
@@ -22,20 +21,21 @@ from llm_plugin.engine.enums import (
     SecurityType,
     TickType,
 )
-from llm_plugin.engine.map_files import equity_symbol, load_map_file
-from llm_plugin.engine.market_hours import MarketHoursEntry, database_key, load_market_hours
-from llm_plugin.engine.money import ZERO
-from llm_plugin.engine.orders import OrderEvent, OrderProperties
-from llm_plugin.engine.portfolio import SecurityPortfolioManager
-from llm_plugin.engine.securities import Security
-from llm_plugin.engine.security_manager import SecurityManager
-from llm_plugin.engine.settings import AlgorithmSettings, UniverseSettings
-from llm_plugin.engine.shortable import shortable_quantity_of
-from llm_plugin.engine.subscriptions import SubscriptionDataConfig, SubscriptionManager, data_kind
-from llm_plugin.engine.symbol_properties import SymbolProperties, load_symbol_properties
-from llm_plugin.engine.symbols import SecurityIdentifier, Symbol, SymbolCache
-from llm_plugin.engine.transactions import TransactionManager
-from llm_plugin.engine.universe_manager import UniverseManager
+from llm_plugin.engine.base.money import ZERO
+from llm_plugin.engine.brokerages.models import DefaultBrokerageModel, model_from
+from llm_plugin.engine.data.map_files import equity_symbol, load_map_file
+from llm_plugin.engine.feed.subscriptions import SubscriptionDataConfig, SubscriptionManager, data_kind
+from llm_plugin.engine.market.market_hours import MarketHoursEntry, database_key, load_market_hours
+from llm_plugin.engine.market.symbol_properties import SymbolProperties, load_symbol_properties
+from llm_plugin.engine.market.symbols import SecurityIdentifier, Symbol, SymbolCache
+from llm_plugin.engine.models.shortable import shortable_quantity_of
+from llm_plugin.engine.orders.order import OrderEvent, OrderProperties
+from llm_plugin.engine.orders.transactions import TransactionManager
+from llm_plugin.engine.portfolio.cash import CashBook
+from llm_plugin.engine.portfolio.portfolio import SecurityPortfolioManager
+from llm_plugin.engine.securities.manager import SecurityManager
+from llm_plugin.engine.securities.security import Security
+from llm_plugin.engine.universe.manager import UniverseManager
 from llm_plugin.errors import DataError
 
 __all__ = ["EngineCore", "RunContext", "current_context"]
@@ -339,6 +339,6 @@ def one_of(value: Any, default: Any) -> Any:
 @lru_cache(maxsize=1)
 def lean_algorithm() -> Any:
     """Return the class that users' algorithms derive from; it needs this module first."""
-    from llm_plugin.engine.algorithm import QCAlgorithm
+    from llm_plugin.engine.algorithm.qc_algorithm import QCAlgorithm
 
     return QCAlgorithm

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from llm_plugin.engine.names import MissingMember
+from llm_plugin.engine.base.names import MissingMember
 from llm_plugin.errors import AlgorithmError, ConfigError, LeanLlmError, UnsupportedLeanApi
 
 __all__ = ["lean_imports", "lean_names", "load_algorithm_class"]

@@ -12,22 +12,26 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from llm_plugin.engine.bad_data import BadData, Problem, use_policy
-from llm_plugin.engine.benchmark import FuncBenchmark, SecurityBenchmark, as_benchmark
-from llm_plugin.engine.cash import CURRENCY_SYMBOLS
+from llm_plugin.engine.base.enums import AlgorithmStatus, Resolution
+from llm_plugin.engine.base.money import ZERO
+from llm_plugin.engine.base.names import find_member
+from llm_plugin.engine.base.zones import to_us
 from llm_plugin.engine.core import EngineCore, RunContext, reset_context, set_context
-from llm_plugin.engine.data_manager import DataManager
-from llm_plugin.engine.enums import AlgorithmStatus, Resolution
-from llm_plugin.engine.frames import ticker_keys
+from llm_plugin.engine.data.bad_data import BadData, Problem, use_policy
+from llm_plugin.engine.data.map_files import use_symbol_factory
+from llm_plugin.engine.feed.data_manager import DataManager
+from llm_plugin.engine.feed.subscriptions import default_data
+from llm_plugin.engine.history.frames import ticker_keys
 from llm_plugin.engine.importer import lean_imports, load_algorithm_class
 from llm_plugin.engine.lean_project import Project, read_project
 from llm_plugin.engine.limits import LimitReached, RunLimits, Watchdog
-from llm_plugin.engine.loop import Progress, TimeLoop
-from llm_plugin.engine.map_files import use_symbol_factory
-from llm_plugin.engine.money import ZERO
-from llm_plugin.engine.names import find_member
-from llm_plugin.engine.orders import MarketOnCloseOrder
-from llm_plugin.engine.results import (
+from llm_plugin.engine.loop.benchmark import FuncBenchmark, SecurityBenchmark, as_benchmark
+from llm_plugin.engine.loop.sampling import RunSampler
+from llm_plugin.engine.loop.time_loop import Progress, TimeLoop
+from llm_plugin.engine.market.symbols import Symbol
+from llm_plugin.engine.orders.order import MarketOnCloseOrder
+from llm_plugin.engine.portfolio.cash import CURRENCY_SYMBOLS
+from llm_plugin.engine.results.files import (
     RunState,
     hash_of_texts,
     order_json,
@@ -35,12 +39,8 @@ from llm_plugin.engine.results import (
     runtime_statistics,
     write_results,
 )
-from llm_plugin.engine.run_statistics import current_statistics
-from llm_plugin.engine.sampling import RunSampler
-from llm_plugin.engine.subscriptions import default_data
-from llm_plugin.engine.symbols import Symbol
+from llm_plugin.engine.results.run_statistics import current_statistics
 from llm_plugin.engine.user_errors import translate
-from llm_plugin.engine.zones import to_us
 from llm_plugin.errors import AlgorithmError, LeanLlmError
 
 _COLLECT_EVERY = 50_000
@@ -170,7 +170,7 @@ class _Run:
 
     def execute(self, wanted: str | None, start: date | None, end: date | None) -> None:
         """Load, initialise and run; whatever is raised is kept."""
-        from llm_plugin.engine.algorithm import QCAlgorithm
+        from llm_plugin.engine.algorithm.qc_algorithm import QCAlgorithm
 
         # A live run waits for its moments: there is no telling a long step from a quiet market.
         guard = Watchdog(self._limits, self._position) if self.context.live is None else nullcontext()
@@ -234,8 +234,8 @@ class _Run:
         algorithm.post_initialize()
         if self.context.live is not None:
             self.context.live.prepare(core)
-        from llm_plugin.engine.universe_engine import UniverseEngine
-        from llm_plugin.engine.warmup import warmup_start
+        from llm_plugin.engine.loop.warmup import warmup_start
+        from llm_plugin.engine.universe.selection import UniverseEngine
 
         zone = core.clock.zone
         begin = warmup_start(core)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from datetime import datetime
 
-from llm_plugin.engine import fee_rules
+from llm_plugin.engine.models import fee_rules
 from llm_plugin.errors import ConfigError, did_you_mean
 
 __all__ = ["BROKERAGES", "Costs"]

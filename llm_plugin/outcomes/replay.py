@@ -1,7 +1,7 @@
 """Counterfactual replay: what an action leads to on the recorded price path.
 
 One code path serves executed trades (their twin), vetoed ones (shadow trades) and training labels. Fills follow
-`llm_plugin.engine.fill_rules`, the same functions that the embedded engine's fill models call. Runs inside LEAN:
+`llm_plugin.engine.models.fill_rules`, the same functions that the embedded engine's fill models call. Runs inside LEAN:
 standard library only.
 
 The trade is fed completed bars in order. Within a bar the stop comes before the target, and both before the
@@ -28,7 +28,7 @@ from llm_plugin.domain import (
     from_jsonable,
     to_jsonable,
 )
-from llm_plugin.engine import fill_rules
+from llm_plugin.engine.models import fill_rules
 from llm_plugin.errors import DataError
 from llm_plugin.outcomes.costs import Costs
 from llm_plugin.outcomes.exits import ExitPolicy, ManagedStop, round_to_increment, validate_plan

@@ -97,8 +97,8 @@ def plant_market(folder: Path, synth: SynthConfig, first_part_bars: int, confide
     Raises:
         DataError: The folder is in use.
     """
-    from llm_plugin.engine.enums import SecurityType
-    from llm_plugin.engine.symbols import Symbol
+    from llm_plugin.engine.base.enums import SecurityType
+    from llm_plugin.engine.market.symbols import Symbol
 
     manifest = write_market(folder, synth)
     ticker = synth.lean_ticker.upper()

@@ -96,7 +96,7 @@ def _report(
 def _prices(options: BacktestOptions, main: ArmRecord) -> list[Price]:
     """Daily closes of the symbol with the most decisions, from the run's own data folder; none where it has no file."""
     from llm_plugin.data.bars import load_price_bars
-    from llm_plugin.engine.symbols import SecurityIdentifier
+    from llm_plugin.engine.market.symbols import SecurityIdentifier
 
     if not main.entries:
         return []

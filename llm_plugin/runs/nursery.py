@@ -49,11 +49,8 @@ def main() -> int:
 
 def _preload() -> None:
     """Import and work out what every project needs, before the first fork."""
-    import llm_plugin.engine.runner
-    import llm_plugin.engine.universe_engine
-    import llm_plugin.engine.warmup  # noqa: F401
+    from llm_plugin.engine.base.zones import zone
     from llm_plugin.engine.importer import lean_names
-    from llm_plugin.engine.zones import zone
 
     lean_names()
     for name in ("UTC", "America/New_York"):

@@ -12,9 +12,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from llm_plugin.engine.live import LiveStatus, Pace
-from llm_plugin.engine.paper import ACCOUNT_NAME, run_paper
-from llm_plugin.engine.paper_journal import Journal
+from llm_plugin.engine.live.journal import Journal
+from llm_plugin.engine.live.paper import ACCOUNT_NAME, run_paper
+from llm_plugin.engine.live.seam import LiveStatus, Pace
 from llm_plugin.engine.runner import BacktestResult
 from llm_plugin.errors import ConfigError
 from llm_plugin.files import write_whole

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from llm_plugin.files import write_whole
 
 if TYPE_CHECKING:
-    from llm_plugin.engine.bad_data import BadData
+    from llm_plugin.engine.data.bad_data import BadData
     from llm_plugin.engine.limits import RunLimits
 
 __all__ = ["NOTE_NAME", "RunOptions", "write_note"]
@@ -52,7 +52,7 @@ class RunOptions:
         Raises:
             ConfigError: An unknown word.
         """
-        from llm_plugin.engine.bad_data import BadData
+        from llm_plugin.engine.data.bad_data import BadData
 
         return BadData(self.bad_data, self.missing_data)
 

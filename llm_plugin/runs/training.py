@@ -111,8 +111,8 @@ def bootstrap_from_ensemble(
     from llm_plugin.bootstrap.build import bootstrap_model
     from llm_plugin.bootstrap.config import BootstrapConfig
     from llm_plugin.bootstrap.market_rows import Instrument, market_rows, memory_lookup
-    from llm_plugin.engine.enums import SecurityType
-    from llm_plugin.engine.symbols import Symbol
+    from llm_plugin.engine.base.enums import SecurityType
+    from llm_plugin.engine.market.symbols import Symbol
     from llm_plugin.features.catalog import market_feature_names
     from llm_plugin.features.reference import market_features
     from llm_plugin.outcomes.costs import Costs

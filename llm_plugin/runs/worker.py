@@ -122,7 +122,7 @@ def _run_lean(spec: WorkerSpec, channel: Any) -> dict[str, Any]:
 
 def _no_bars(algorithm: Any, data_folder: Path) -> str:
     """Say which files a run without a single bar wanted."""
-    from llm_plugin.engine.lean_data import bar_file
+    from llm_plugin.engine.data.lean_data import bar_file
 
     day = algorithm.start_date.date()
     configs = [config for security in algorithm.securities.values() for config in security.subscriptions]

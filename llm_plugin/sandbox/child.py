@@ -117,7 +117,7 @@ def _failure(error: Any) -> dict[str, Any]:
 
 
 def _run(request: dict[str, Any], channel: _Channel, guard: Any, state: dict[str, Any]) -> dict[str, Any]:
-    from llm_plugin.engine.bad_data import BadData
+    from llm_plugin.engine.data.bad_data import BadData
     from llm_plugin.engine.limits import LEAN_STEP_SECONDS, RunLimits
     from llm_plugin.engine.runner import run_backtest
     from llm_plugin.errors import LeanLlmError
@@ -195,7 +195,7 @@ def _told(result: Any, failure: Any) -> dict[str, Any]:
 
 def _daily(result: Any) -> tuple[list[str], list[float]]:
     """Return the days of the equity curve, in the algorithm's time zone, and the last value of each."""
-    from llm_plugin.engine.zones import from_us, to_us
+    from llm_plugin.engine.base.zones import from_us, to_us
 
     state = result.run_state
     chart = state.charts.get("Strategy Equity") if state is not None else None

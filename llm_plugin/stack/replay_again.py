@@ -21,7 +21,7 @@ from llm_plugin.outcomes.replay import EntryFill, ReplayEntry, ReplayTrade
 
 if TYPE_CHECKING:
     from llm_plugin.data.bars import PriceBars
-    from llm_plugin.engine.market_hours import ExchangeHours
+    from llm_plugin.engine.market.market_hours import ExchangeHours
     from llm_plugin.outcomes.store import OutcomeStore
 
 __all__ = ["OTHER_QUOTE", "Replayer", "StoredReplay", "read_stored"]
@@ -229,8 +229,8 @@ def _bars(
 
 
 def _hours(data_folder: Path, security_type: str, market: str, ticker: str) -> ExchangeHours:
-    from llm_plugin.engine.enums import SecurityType
-    from llm_plugin.engine.market_hours import load_market_hours
+    from llm_plugin.engine.base.enums import SecurityType
+    from llm_plugin.engine.market.market_hours import load_market_hours
 
     kind = SecurityType[security_type.upper()]
     return load_market_hours(data_folder).get_entry(market.lower(), ticker.upper(), kind).exchange_hours

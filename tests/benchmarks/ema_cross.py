@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from llm_plugin.engine.feed import BarStream
-from llm_plugin.engine.loop import TimeLoop
+from llm_plugin.engine.feed.bar_stream import BarStream
+from llm_plugin.engine.loop.time_loop import TimeLoop
 from llm_plugin.engine.runner import run_backtest
 from llm_plugin.engine.statistics import ResultSampler
 

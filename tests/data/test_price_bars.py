@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from llm_plugin.data.bars import PriceBars, load_price_bars
 from llm_plugin.data.lean_write import hours_entry
 from llm_plugin.data.sessions import Sessions
-from llm_plugin.engine.market_hours import ExchangeHours
-from llm_plugin.engine.zones import DAY_US, MINUTE_US, zone
+from llm_plugin.engine.base.zones import DAY_US, MINUTE_US, zone
+from llm_plugin.engine.market.market_hours import ExchangeHours
 from llm_plugin.errors import ConfigError, DataError
 
 MARKET = Path(__file__).resolve().parents[2] / "datasets" / "market"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_plugin.engine.bad_data import BadData
+from llm_plugin.engine.data.bad_data import BadData
 from llm_plugin.engine.runner import BacktestResult, run_backtest
 from llm_plugin.errors import ConfigError, DataError
 

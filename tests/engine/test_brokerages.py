@@ -8,22 +8,20 @@ from types import SimpleNamespace
 
 import pytest
 
-from llm_plugin.engine import brokerage_fees as fees
-from llm_plugin.engine import brokerages_crypto as crypto
-from llm_plugin.engine import brokerages_equity as equity
-from llm_plugin.engine.brokerage_models import _MODELS, brokerage_model
-from llm_plugin.engine.enums import AccountType, BrokerageName, SecurityType
-from llm_plugin.engine.fee_rules import india_equity_fee, interactive_brokers_india_fee
-from llm_plugin.engine.fees import OrderFeeParameters
-from llm_plugin.engine.order_properties import (
+from llm_plugin.engine.base.enums import AccountType, BrokerageName, SecurityType
+from llm_plugin.engine.brokerages import crypto, equity, fees
+from llm_plugin.engine.brokerages.models import _MODELS, brokerage_model
+from llm_plugin.engine.market.symbols import SecurityIdentifier, Symbol
+from llm_plugin.engine.models.fee_rules import india_equity_fee, interactive_brokers_india_fee
+from llm_plugin.engine.models.fees import OrderFeeParameters
+from llm_plugin.engine.orders.order import LimitOrder, MarketOrder, OrderProperties, StopLimitOrder, TimeInForce
+from llm_plugin.engine.orders.properties import (
     BinanceOrderProperties,
     BitfinexOrderProperties,
     IndiaOrderProperties,
     KrakenOrderProperties,
     TradierOrderProperties,
 )
-from llm_plugin.engine.orders import LimitOrder, MarketOrder, OrderProperties, StopLimitOrder, TimeInForce
-from llm_plugin.engine.symbols import SecurityIdentifier, Symbol
 from llm_plugin.errors import UnsupportedLeanApi
 
 NOW = datetime(2024, 1, 2, 15)
@@ -216,7 +214,7 @@ def test_order_properties_know_their_options_in_both_spellings_and_refuse_others
 
 
 def test_alpaca_takes_market_on_open_orders_between_its_hours():
-    from llm_plugin.engine.brokerage_checks import open_window
+    from llm_plugin.engine.brokerages.checks import open_window
 
     stock = _stock()
     hours = SimpleNamespace(segments=lambda ordinal: [(9 * HOUR + 30 * MINUTE, 16 * HOUR, True)])

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 import pytest
 
 from llm_plugin.engine import consolidators as lib
-from llm_plugin.engine.bars import Bar, QuoteBar, Tick, TradeBar
-from llm_plugin.engine.enums import Resolution, SecurityType, TickType
+from llm_plugin.engine.base.enums import Resolution, SecurityType, TickType
+from llm_plugin.engine.base.names import pascal
+from llm_plugin.engine.base.zones import zone
+from llm_plugin.engine.data.bars import Bar, QuoteBar, Tick, TradeBar
 from llm_plugin.engine.indicators import IndicatorDataPoint
-from llm_plugin.engine.market_hours import ExchangeHours
-from llm_plugin.engine.names import pascal
-from llm_plugin.engine.symbols import SecurityIdentifier, Symbol
-from llm_plugin.engine.zones import zone
+from llm_plugin.engine.market.market_hours import ExchangeHours
+from llm_plugin.engine.market.symbols import SecurityIdentifier, Symbol
 
 SPY = Symbol(SecurityIdentifier("SPY", SecurityType.EQUITY, "usa"), "SPY", "SPY")
 OPEN = datetime(2024, 1, 2, 9, 30)

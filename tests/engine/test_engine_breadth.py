@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from llm_plugin.engine.bars import TradeBar
-from llm_plugin.engine.enums import SecurityType
+from llm_plugin.engine.base.enums import SecurityType
+from llm_plugin.engine.data.bars import TradeBar
 from llm_plugin.engine.indicators import (
     AdvanceDeclineDifference,
     AdvanceDeclineRatio,
@@ -15,7 +15,7 @@ from llm_plugin.engine.indicators import (
     ArmsIndex,
     SimpleMovingAverage,
 )
-from llm_plugin.engine.symbols import SecurityIdentifier, Symbol
+from llm_plugin.engine.market.symbols import SecurityIdentifier, Symbol
 
 START = datetime(2013, 10, 7, 9, 30)
 MINUTE = timedelta(minutes=1)

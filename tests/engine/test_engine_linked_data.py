@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_plugin.engine.user_api import PythonData
+from llm_plugin.engine.algorithm.user_api import PythonData
 from llm_plugin.errors import AlgorithmError, UnsupportedLeanApi
 
 CLASSES = """

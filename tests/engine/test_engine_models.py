@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from llm_plugin.engine.base.net_json import JsonConvert
+from llm_plugin.engine.base.net_types import Random
 from llm_plugin.engine.framework.optimizers import (
     RiskParityPortfolioOptimizer,
     UnconstrainedMeanVariancePortfolioOptimizer,
 )
 from llm_plugin.engine.framework.portfolio import PortfolioBias
 from llm_plugin.engine.framework.reversion import MeanReversionPortfolioConstructionModel, on_simplex
-from llm_plugin.engine.market_impact import MarketImpactSlippageModel
-from llm_plugin.engine.net_json import JsonConvert
-from llm_plugin.engine.net_types import Random
+from llm_plugin.engine.models.market_impact import MarketImpactSlippageModel
 from llm_plugin.errors import UnsupportedLeanApi
 
 

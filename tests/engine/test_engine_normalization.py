@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from llm_plugin.engine.bar_columns import BarColumns
-from llm_plugin.engine.enums import DataNormalizationMode, SecurityType, TickType
-from llm_plugin.engine.market_hours import load_market_hours
-from llm_plugin.engine.normalization import normalize_columns
-from llm_plugin.engine.zones import DAY_US, EPOCH, HOUR_US
+from llm_plugin.engine.base.enums import DataNormalizationMode, SecurityType, TickType
+from llm_plugin.engine.base.zones import DAY_US, EPOCH, HOUR_US
+from llm_plugin.engine.data.bar_columns import BarColumns
+from llm_plugin.engine.data.normalization import normalize_columns
+from llm_plugin.engine.market.market_hours import load_market_hours
 
 Mode = DataNormalizationMode
 MONDAY = date(2013, 10, 7).toordinal() - EPOCH.toordinal()

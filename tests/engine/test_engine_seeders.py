@@ -7,15 +7,15 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from llm_plugin.engine.bars import TradeBar
-from llm_plugin.engine.enums import Resolution, SecurityType, TickType
-from llm_plugin.engine.lean_paths import Compression, LeanData, parse_trade_line
-from llm_plugin.engine.symbols import SecurityIdentifier, Symbol
-from llm_plugin.engine.volatility import (
+from llm_plugin.engine.base.enums import Resolution, SecurityType, TickType
+from llm_plugin.engine.base.zones import zone
+from llm_plugin.engine.data.bars import TradeBar
+from llm_plugin.engine.data.lean_paths import Compression, LeanData, parse_trade_line
+from llm_plugin.engine.market.symbols import SecurityIdentifier, Symbol
+from llm_plugin.engine.models.volatility import (
     RelativeStandardDeviationVolatilityModel,
     StandardDeviationOfReturnsVolatilityModel,
 )
-from llm_plugin.engine.zones import zone
 
 DAY = timedelta(days=1)
 

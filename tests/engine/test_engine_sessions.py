@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from llm_plugin.engine.bars import Bar, QuoteBar, Tick, TradeBar
-from llm_plugin.engine.enums import SecurityType, TickType
-from llm_plugin.engine.market_hours import load_market_hours
-from llm_plugin.engine.session import Session
+from llm_plugin.engine.base.enums import SecurityType, TickType
+from llm_plugin.engine.data.bars import Bar, QuoteBar, Tick, TradeBar
+from llm_plugin.engine.market.market_hours import load_market_hours
+from llm_plugin.engine.securities.session import Session
 
 MONDAY = datetime(2013, 10, 7)
 HOUR = timedelta(hours=1)

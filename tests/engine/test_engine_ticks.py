@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from llm_plugin.engine.enums import SecurityType, TickType
-from llm_plugin.engine.market_hours import load_market_hours
+from llm_plugin.engine.base.enums import SecurityType, TickType
+from llm_plugin.engine.data.tick_files import read_tick_file
+from llm_plugin.engine.market.market_hours import load_market_hours
 from llm_plugin.engine.runner import BacktestResult, run_backtest
-from llm_plugin.engine.tick_files import read_tick_file
 from llm_plugin.errors import AlgorithmError
 
 DAY = "20131007"

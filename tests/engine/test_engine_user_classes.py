@@ -6,9 +6,9 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from llm_plugin.engine.bars import Bar, QuoteBar
+from llm_plugin.engine.base.lazy_list import LazyList
 from llm_plugin.engine.consolidators import CalendarInfo
-from llm_plugin.engine.lazy_list import LazyList
+from llm_plugin.engine.data.bars import Bar, QuoteBar
 
 DAYS = """
 def initialize(self):

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from llm_plugin.engine import fee_rules
+from llm_plugin.engine.models import fee_rules
 
 
 @pytest.mark.parametrize(

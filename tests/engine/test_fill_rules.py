@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_plugin.engine import fill_rules as rules
+from llm_plugin.engine.models import fill_rules as rules
 
 KINDS = [float, lambda value: Decimal(str(value))]
 
@@ -119,9 +119,10 @@ def test_no_stop_fills_better_than_its_stop(buy, stop, values):
 @pytest.mark.parametrize("module", ["fill_rules", "fee_rules"])
 def test_pure_rules_import_the_standard_library_only(module):
     code = (
-        f"import sys; before = set(sys.modules); import llm_plugin.engine.{module}; "
+        f"import sys; before = set(sys.modules); import llm_plugin.engine.models.{module}; "
         "print([m for m in set(sys.modules) - before if m.partition('.')[0] in ('numpy', 'pandas') "
-        f"or (m.startswith('llm_plugin.engine.') and m != 'llm_plugin.engine.{module}')])"
+        "or (m.startswith('llm_plugin.engine.') "
+        f"and m.removeprefix('llm_plugin.engine.') not in ('models', 'models.{module}'))])"
     )
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

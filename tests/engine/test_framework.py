@@ -8,15 +8,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from llm_plugin.engine.enums import Resolution, SecurityType
+from llm_plugin.engine.base.enums import Resolution, SecurityType
+from llm_plugin.engine.base.zones import zone
 from llm_plugin.engine.framework import execution, models, portfolio, risk, universe
 from llm_plugin.engine.framework.insight_collection import InsightCollection, InsightManager
 from llm_plugin.engine.framework.insights import Insight, InsightDirection, InsightType, compute_close_time
 from llm_plugin.engine.framework.pipeline import FrameworkApi, FrameworkPipeline
 from llm_plugin.engine.framework.targets import OrderSizing, PortfolioTarget, PortfolioTargetCollection
-from llm_plugin.engine.market_hours import ExchangeHours
-from llm_plugin.engine.symbols import SecurityIdentifier, Symbol
-from llm_plugin.engine.zones import zone
+from llm_plugin.engine.market.market_hours import ExchangeHours
+from llm_plugin.engine.market.symbols import SecurityIdentifier, Symbol
 from llm_plugin.errors import AlgorithmError
 
 WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from llm_plugin.engine.enums import SecurityType
-from llm_plugin.engine.frames import ticker_keys
-from llm_plugin.engine.symbols import SecurityIdentifier, Symbol, SymbolCache
+from llm_plugin.engine.base.enums import SecurityType
+from llm_plugin.engine.history.frames import ticker_keys
+from llm_plugin.engine.market.symbols import SecurityIdentifier, Symbol, SymbolCache
 from llm_plugin.errors import LeanLlmError
 
 

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 import pytest
 
 from llm_plugin.engine import indicators as lib
-from llm_plugin.engine.bars import TradeBar
-from llm_plugin.engine.enums import SecurityType
-from llm_plugin.engine.events import EventHandler
-from llm_plugin.engine.names import pascal
-from llm_plugin.engine.symbols import SecurityIdentifier, Symbol
+from llm_plugin.engine.base.enums import SecurityType
+from llm_plugin.engine.base.events import EventHandler
+from llm_plugin.engine.base.names import pascal
+from llm_plugin.engine.data.bars import TradeBar
+from llm_plugin.engine.market.symbols import SecurityIdentifier, Symbol
 from llm_plugin.errors import UnsupportedLeanApi
 
 START = datetime(2024, 1, 2, 9, 30)
@@ -294,7 +294,7 @@ def test_every_public_member_is_there_in_both_spellings():
 def test_a_missing_member_is_named():
     with pytest.raises(UnsupportedLeanApi, match=r"SimpleMovingAverage\.no_such_thing"):
         _ = lib.SimpleMovingAverage(3).no_such_thing
-    from llm_plugin.engine.enums import MovingAverageType
+    from llm_plugin.engine.base.enums import MovingAverageType
     from llm_plugin.engine.indicators.adaptive import moving_average
 
     with pytest.raises(UnsupportedLeanApi, match=r"MovingAverageType\.Mgd"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm_plugin.engine.indicator_lanes import Lane
+from llm_plugin.engine.loop.indicator_lanes import Lane
 
 START = """
 def initialize(self):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from llm_plugin.engine import indicators as lib
-from llm_plugin.engine.bars import TradeBar
-from llm_plugin.engine.enums import MovingAverageType, SecurityType
-from llm_plugin.engine.symbols import SecurityIdentifier, Symbol
+from llm_plugin.engine.base.enums import MovingAverageType, SecurityType
+from llm_plugin.engine.data.bars import TradeBar
+from llm_plugin.engine.market.symbols import SecurityIdentifier, Symbol
 
 START = datetime(2024, 1, 2, 9, 30)
 SPY = Symbol(SecurityIdentifier("SPY", SecurityType.EQUITY, "usa"), "SPY", "SPY")

@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_plugin.engine import lean_data
-from llm_plugin.engine.csv_decode import decode
-from llm_plugin.engine.enums import DataNormalizationMode, Resolution, SecurityType, TickType
-from llm_plugin.engine.lean_data import read_columns
-from llm_plugin.engine.map_files import equity_symbol, load_factor_file
-from llm_plugin.engine.market_hours import load_market_hours
-from llm_plugin.engine.symbols import SecurityIdentifier, Symbol
-from llm_plugin.engine.zones import from_us, to_us, zone
+from llm_plugin.engine.base.enums import DataNormalizationMode, Resolution, SecurityType, TickType
+from llm_plugin.engine.base.zones import from_us, to_us, zone
+from llm_plugin.engine.data import lean_data
+from llm_plugin.engine.data.csv_decode import decode
+from llm_plugin.engine.data.lean_data import read_columns
+from llm_plugin.engine.data.map_files import equity_symbol, load_factor_file
+from llm_plugin.engine.market.market_hours import load_market_hours
+from llm_plugin.engine.market.symbols import SecurityIdentifier, Symbol
 from llm_plugin.errors import DataError
 
 SPY = (SecurityType.EQUITY, "usa", "SPY")

@@ -13,16 +13,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llm_plugin.engine.charts import ChartPoint, SeriesType, charts_to_json
-from llm_plugin.engine.json_text import to_json_text
-from llm_plugin.engine.late_samples import LateSamples
-from llm_plugin.engine.ledger import Ledger
-from llm_plugin.engine.sampling import RunSampler
-from llm_plugin.engine.scheduling import PlannedEvent, ScheduledEvent, ScheduleManager
+from llm_plugin.engine.base.json_text import to_json_text
+from llm_plugin.engine.base.zones import DAY_US, HOUR_US, from_us
+from llm_plugin.engine.loop.late_samples import LateSamples
+from llm_plugin.engine.loop.sampling import RunSampler
+from llm_plugin.engine.portfolio.ledger import Ledger
+from llm_plugin.engine.results.charts import ChartPoint, SeriesType, charts_to_json
+from llm_plugin.engine.scheduling.schedule import PlannedEvent, ScheduledEvent, ScheduleManager
 from llm_plugin.engine.statistics import ResultSampler
 from llm_plugin.engine.statistics.columns import Column, SampledSeries
 from llm_plugin.engine.statistics.many_samples import AccountShape, Asset, ManySamples, SampleRow
-from llm_plugin.engine.zones import DAY_US, HOUR_US, from_us
 
 START = 10_000 * DAY_US
 FIGURES = ("_value", "_daily_value", "_peak", "_sold", "_last_turnover", "_next", "_latest", "starting_value")

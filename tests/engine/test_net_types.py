@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm_plugin.engine.net_types import CircularQueue, Random
+from llm_plugin.engine.base.net_types import CircularQueue, Random
 
 
 @pytest.mark.parametrize(("seed", "first"), [(0, 1559595546), (42, 1434747710), (1, 534011718)])

@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
-from llm_plugin.engine.bars import Bar, QuoteBar
-from llm_plugin.engine.enums import SecurityType
-from llm_plugin.engine.fill_prices import BarPrices
-from llm_plugin.engine.json_text import to_json_text
-from llm_plugin.engine.money import round_half_even
-from llm_plugin.engine.order_events import OrderEvent
-from llm_plugin.engine.results import order_json
-from llm_plugin.engine.security_manager import SecurityManager
-from llm_plugin.engine.state_codec import fill_fields
+from llm_plugin.engine.base.enums import SecurityType
+from llm_plugin.engine.base.json_text import to_json_text
+from llm_plugin.engine.base.money import round_half_even
+from llm_plugin.engine.data.bars import Bar, QuoteBar
+from llm_plugin.engine.live.state_codec import fill_fields
+from llm_plugin.engine.market.symbols import SecurityIdentifier, Symbol
+from llm_plugin.engine.models.fill_prices import BarPrices
+from llm_plugin.engine.orders.events import OrderEvent
+from llm_plugin.engine.results.files import order_json
+from llm_plugin.engine.securities.manager import SecurityManager
 from llm_plugin.engine.statistics import Trade, TradeBuilder
 from llm_plugin.engine.statistics.capacity import CapacityEstimate
-from llm_plugin.engine.symbols import SecurityIdentifier, Symbol
 
 MODELS = """
 class SameFees(InteractiveBrokersFeeModel):

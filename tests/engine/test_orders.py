@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from llm_plugin.engine.enums import OrderStatus
+from llm_plugin.engine.base.enums import OrderStatus
 
 ONCE = """
 def on_data(self, data):

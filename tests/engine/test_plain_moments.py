@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from llm_plugin.engine.charts import charts_to_json
-from llm_plugin.engine.json_text import to_json_text
-from llm_plugin.engine.order_scan import OrderScan
-from llm_plugin.engine.plain_moments import PlainMoments
-from llm_plugin.engine.results import order_json
+from llm_plugin.engine.base.json_text import to_json_text
+from llm_plugin.engine.loop.plain_moments import PlainMoments
+from llm_plugin.engine.loop.stretches import Stretches
+from llm_plugin.engine.orders.scan import OrderScan
+from llm_plugin.engine.results.charts import charts_to_json
+from llm_plugin.engine.results.files import order_json
 from llm_plugin.engine.statistics.open_trades import OpenPosition
 from llm_plugin.engine.statistics.trades import TradeBuilder
-from llm_plugin.engine.stretches import Stretches
 
 HOURLY = """
 def initialize(self):

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from llm_plugin.engine.charts import CandlestickSeries, Chart, PlottingApi, Series, SeriesType
-from llm_plugin.engine.enums import DataNormalizationMode, OrderStatus, SecurityType
+from llm_plugin.engine.algorithm.object_store import ObjectStore
+from llm_plugin.engine.base.enums import DataNormalizationMode, OrderStatus, SecurityType
+from llm_plugin.engine.base.json_text import iso_utc, to_json_text
 from llm_plugin.engine.indicators import Identity
-from llm_plugin.engine.json_text import iso_utc, to_json_text
-from llm_plugin.engine.object_store import ObjectStore
-from llm_plugin.engine.orders import LimitOrder, MarketOrder, OrderSubmissionData, TimeInForce
-from llm_plugin.engine.results import RunState, order_json, order_list_hash, runtime_statistics, write_results
+from llm_plugin.engine.market.symbols import SecurityIdentifier, Symbol
+from llm_plugin.engine.orders.order import LimitOrder, MarketOrder, OrderSubmissionData, TimeInForce
+from llm_plugin.engine.results.charts import CandlestickSeries, Chart, PlottingApi, Series, SeriesType
+from llm_plugin.engine.results.files import RunState, order_json, order_list_hash, runtime_statistics, write_results
 from llm_plugin.engine.statistics import StatisticsInput, TradeBuilder, generate
-from llm_plugin.engine.symbols import SecurityIdentifier, Symbol
 from llm_plugin.errors import DataError
 
 MOMENT = datetime(2013, 10, 7, 13, 31)

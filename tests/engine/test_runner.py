@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from llm_plugin.engine.names import find_member, pascal, snake
+from llm_plugin.engine.base.names import find_member, pascal, snake
 from llm_plugin.engine.runner import run_backtest
 from llm_plugin.errors import AlgorithmError, ConfigError, DataError, UnsupportedLeanApi
 

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from llm_plugin.engine.enums import DayOfWeek
-from llm_plugin.engine.market_hours import ExchangeHours
-from llm_plugin.engine.scheduling import ScheduleContext, ScheduledEvent, ScheduleManager
-from llm_plugin.engine.zones import from_us, to_us, zone
+from llm_plugin.engine.base.enums import DayOfWeek
+from llm_plugin.engine.base.zones import from_us, to_us, zone
+from llm_plugin.engine.market.market_hours import ExchangeHours
+from llm_plugin.engine.scheduling.schedule import ScheduleContext, ScheduledEvent, ScheduleManager
 
 NEW_YORK = zone("America/New_York")
 WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday")

@@ -7,7 +7,7 @@ from decimal import Decimal as D
 
 import pytest
 
-from llm_plugin.engine.enums import Resolution, SecurityType, TradeDirection
+from llm_plugin.engine.base.enums import Resolution, SecurityType, TradeDirection
 from llm_plugin.engine.statistics import (
     CapacityEstimate,
     ConstantRiskFreeRateInterestRateModel,

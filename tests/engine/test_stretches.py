@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from llm_plugin.engine.enums import TradeDirection
+from llm_plugin.engine.base.enums import TradeDirection
+from llm_plugin.engine.loop.stretches import Stretches
+from llm_plugin.engine.portfolio.value_guard import ValueGuard
 from llm_plugin.engine.statistics.open_trades import OpenPosition, OpenTrade
 from llm_plugin.engine.statistics.trades import Trade
-from llm_plugin.engine.stretches import Stretches
-from llm_plugin.engine.value_guard import ValueGuard
 
 
 def _position(direction: TradeDirection, entry: str) -> OpenPosition:

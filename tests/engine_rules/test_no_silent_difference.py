@@ -12,8 +12,8 @@ import pytest
 import llm_plugin.engine
 from llm_plugin.conformance.stubs import engine_attributes, members_of, render_members, shared_classes, stub_classes
 from llm_plugin.engine.api import engine_names
-from llm_plugin.engine.lean_members import INSTANCE_ATTRIBUTES, OVERRIDABLE_METHODS, REFUSED_PROPERTIES
-from llm_plugin.engine.names import LeanObject, pascal
+from llm_plugin.engine.base.lean_members import INSTANCE_ATTRIBUTES, OVERRIDABLE_METHODS, REFUSED_PROPERTIES
+from llm_plugin.engine.base.names import LeanObject, pascal
 from llm_plugin.errors import UnsupportedLeanApi
 
 ENGINE = Path(inspect.getfile(llm_plugin.engine)).parent
@@ -129,7 +129,7 @@ def test_both_spellings_of_an_attribute_are_one():
 
 
 def test_the_members_are_those_of_the_engine_as_it_is():
-    """Else: `python -m llm_plugin.conformance.stubs && ruff format llm_plugin/engine/lean_members.py`."""
+    """Else: `python -m llm_plugin.conformance.stubs && ruff format llm_plugin/engine/base/lean_members.py`."""
     rendered: dict[str, dict[str, str]] = {}
     exec(compile(render_members(), "members", "exec"), rendered)
     assert rendered["REFUSED_PROPERTIES"] == REFUSED_PROPERTIES

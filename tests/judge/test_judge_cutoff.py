@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from llm_plugin.engine.enums import DataNormalizationMode, Resolution, SecurityType, TickType
-from llm_plugin.engine.lean_data import read_columns
-from llm_plugin.engine.zones import from_us, to_us
+from llm_plugin.engine.base.enums import DataNormalizationMode, Resolution, SecurityType, TickType
+from llm_plugin.engine.base.zones import from_us, to_us
+from llm_plugin.engine.data.lean_data import read_columns
 from llm_plugin.errors import DataError
 from llm_plugin.strategies.judge.cutoff import Futures, data_hash
 

@@ -123,9 +123,9 @@ def test_cuts_are_moments_of_orders_spread_over_the_run_and_the_same_each_time()
 
 
 def test_models_of_the_engine_survive_as_plain_values():
-    from llm_plugin.engine.fees import ConstantFeeModel, InteractiveBrokersFeeModel
-    from llm_plugin.engine.settlement import DelayedSettlementModel
-    from llm_plugin.engine.slippage import ConstantSlippageModel
+    from llm_plugin.engine.models.fees import ConstantFeeModel, InteractiveBrokersFeeModel
+    from llm_plugin.engine.models.settlement import DelayedSettlementModel
+    from llm_plugin.engine.models.slippage import ConstantSlippageModel
 
     for role, model in (
         ("fee", ConstantFeeModel(1.5, "EUR")), ("fee", InteractiveBrokersFeeModel()),

@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from llm_plugin.engine.live import Pace
-from llm_plugin.engine.object_store import ObjectStore
-from llm_plugin.engine.paper_journal import Journal
+from llm_plugin.engine.algorithm.object_store import ObjectStore
+from llm_plugin.engine.live.journal import Journal
+from llm_plugin.engine.live.seam import Pace
 from llm_plugin.report.finish import finish
 from llm_plugin.runs.paper import Deployment, PaperOptions, trade
 from llm_plugin.runs.prepare import Prepared

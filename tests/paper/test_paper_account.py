@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from llm_plugin.engine.live import LiveStatus, Pace
-from llm_plugin.engine.paper import ACCOUNT_NAME, deployment_lock, run_paper
-from llm_plugin.engine.paper_journal import Journal
+from llm_plugin.engine.live.journal import Journal
+from llm_plugin.engine.live.paper import ACCOUNT_NAME, deployment_lock, run_paper
+from llm_plugin.engine.live.seam import LiveStatus, Pace
+from llm_plugin.engine.live.state_codec import decode, encode
 from llm_plugin.engine.runner import BacktestResult, run_backtest
-from llm_plugin.engine.state_codec import decode, encode
 from llm_plugin.errors import AlgorithmError, ConfigError, DataError
 
 

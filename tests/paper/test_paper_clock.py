@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from llm_plugin.cli.paper import StatusLine
-from llm_plugin.engine.live import LiveStatus, Pace
-from llm_plugin.engine.paper import run_paper
+from llm_plugin.engine.live.paper import run_paper
+from llm_plugin.engine.live.seam import LiveStatus, Pace
 from llm_plugin.errors import ConfigError
 from llm_plugin.runs.paper import find_deployment, parse_speed
 

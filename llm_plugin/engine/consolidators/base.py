@@ -6,11 +6,11 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from llm_plugin.engine.bars import Tick
-from llm_plugin.engine.enums import TickType
-from llm_plugin.engine.events import EventHandler
+from llm_plugin.engine.base.enums import TickType
+from llm_plugin.engine.base.events import EventHandler
+from llm_plugin.engine.base.names import LeanObject, find_member
+from llm_plugin.engine.data.bars import Tick
 from llm_plugin.engine.indicators.window import RollingWindow
-from llm_plugin.engine.names import LeanObject, find_member
 
 __all__ = [
     "Calendar",

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from llm_plugin.engine.bars import QuoteBar, Tick, TradeBar
+from llm_plugin.engine.base.enums import Resolution, SecurityType, TickType, resolution_span
+from llm_plugin.engine.base.zones import EPOCH, from_us
 from llm_plugin.engine.consolidators.base import CalendarInfo, DataConsolidator
 from llm_plugin.engine.consolidators.period import (
     QuoteBarConsolidator,
@@ -14,8 +15,7 @@ from llm_plugin.engine.consolidators.period import (
     TickQuoteBarConsolidator,
     TradeBarConsolidator,
 )
-from llm_plugin.engine.enums import Resolution, SecurityType, TickType, resolution_span
-from llm_plugin.engine.zones import EPOCH, from_us
+from llm_plugin.engine.data.bars import QuoteBar, Tick, TradeBar
 
 __all__ = ["MarketHourAwareConsolidator", "daily_calendar", "uses_strict_end"]
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from llm_plugin.engine.bars import Bar, BaseData, QuoteBar, Tick, TradeBar
+from llm_plugin.engine.base.enums import Resolution, TickType, resolution_span
 from llm_plugin.engine.consolidators.base import DataConsolidator
-from llm_plugin.engine.enums import Resolution, TickType, resolution_span
+from llm_plugin.engine.data.bars import Bar, BaseData, QuoteBar, Tick, TradeBar
 
 __all__ = [
     "BaseDataConsolidator",

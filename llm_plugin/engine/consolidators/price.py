@@ -7,9 +7,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from llm_plugin.engine.bars import BaseData, Tick, TradeBar
+from llm_plugin.engine.base.enums import TickType
 from llm_plugin.engine.consolidators.base import DataConsolidator
-from llm_plugin.engine.enums import TickType
+from llm_plugin.engine.data.bars import BaseData, Tick, TradeBar
 
 __all__ = [
     "BarDirection",

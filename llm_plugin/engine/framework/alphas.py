@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
-from llm_plugin.engine.enums import MovingAverageType, Resolution, resolution_span
+from llm_plugin.engine.base.enums import MovingAverageType, Resolution, resolution_span
 from llm_plugin.engine.framework.insight_collection import InsightCollection
 from llm_plugin.engine.framework.insights import Insight, InsightDirection, InsightType
 from llm_plugin.engine.framework.models import AlphaModel

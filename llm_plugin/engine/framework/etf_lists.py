@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from llm_plugin.engine.enums import SecurityType
+from llm_plugin.engine.base.enums import SecurityType
+from llm_plugin.engine.base.names import LeanObject
 from llm_plugin.engine.framework.universe import CustomUniverseSelectionModel, Universe
-from llm_plugin.engine.names import LeanObject
-from llm_plugin.engine.symbols import Symbol
+from llm_plugin.engine.market.symbols import Symbol
 
 __all__ = [
     "EnergyETFUniverse",

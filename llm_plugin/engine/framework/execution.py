@@ -5,13 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from llm_plugin.engine.buying_power import initial_margin_of
-from llm_plugin.engine.enums import Resolution
+from llm_plugin.engine.base.enums import Resolution
+from llm_plugin.engine.base.money import to_decimal
+from llm_plugin.engine.base.names import LeanObject
 from llm_plugin.engine.framework.models import ExecutionModel
 from llm_plugin.engine.framework.targets import OrderSizing
 from llm_plugin.engine.indicators import IntradayVwap, SimpleMovingAverage, StandardDeviation
-from llm_plugin.engine.money import to_decimal
-from llm_plugin.engine.names import LeanObject
+from llm_plugin.engine.models.buying_power import initial_margin_of
 
 __all__ = [
     "BuyingPowerModelExtensions",

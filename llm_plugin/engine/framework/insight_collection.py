@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
+from llm_plugin.engine.base.names import LeanObject, find_member
 from llm_plugin.engine.framework.insights import Insight
-from llm_plugin.engine.names import LeanObject, find_member
 
 __all__ = ["GeneratedInsightsCollection", "InsightCollection", "InsightManager"]
 

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from enum import unique
 from typing import Any
 
-from llm_plugin.engine.enums import Resolution, resolution_span
-from llm_plugin.engine.market_hours import ExchangeHours
-from llm_plugin.engine.names import LeanEnum, LeanObject
-from llm_plugin.engine.zones import from_us, to_us
+from llm_plugin.engine.base.enums import Resolution, resolution_span
+from llm_plugin.engine.base.names import LeanEnum, LeanObject
+from llm_plugin.engine.base.zones import from_us, to_us
+from llm_plugin.engine.market.market_hours import ExchangeHours
 
 __all__ = [
     "Insight",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from llm_plugin.engine.base.names import LeanObject, find_member
 from llm_plugin.engine.framework.targets import PortfolioTargetCollection, distinct_by_symbol
-from llm_plugin.engine.names import LeanObject, find_member
 from llm_plugin.errors import AlgorithmError
 
 __all__ = [

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from llm_plugin.engine.names import LeanObject
+from llm_plugin.engine.base.names import LeanObject
 
 __all__ = ["RiskParityPortfolioOptimizer", "UnconstrainedMeanVariancePortfolioOptimizer"]
 

@@ -7,11 +7,11 @@ from datetime import timedelta
 from enum import Enum
 from typing import Any
 
-from llm_plugin.engine.enums import Resolution, resolution_span
+from llm_plugin.engine.base.enums import Resolution, resolution_span
+from llm_plugin.engine.base.money import normalize, to_decimal
 from llm_plugin.engine.framework.insights import Insight, InsightDirection
 from llm_plugin.engine.framework.models import AlphaModel
 from llm_plugin.engine.indicators import ConstantIndicator, ExponentialMovingAverage, Identity, IndicatorExtensions
-from llm_plugin.engine.money import normalize, to_decimal
 
 __all__ = ["BasePairsTradingAlphaModel", "PearsonCorrelationPairsTradingAlphaModel"]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from llm_plugin.engine.events import EventHandler
+from llm_plugin.engine.base.events import EventHandler
+from llm_plugin.engine.base.names import LeanObject, find_member
 from llm_plugin.engine.framework.execution import ImmediateExecutionModel
 from llm_plugin.engine.framework.insight_collection import GeneratedInsightsCollection, InsightManager
 from llm_plugin.engine.framework.insights import Insight, InsightType
@@ -27,7 +28,6 @@ from llm_plugin.engine.framework.universe import (
     NullUniverseSelectionModel,
     asks_for_refresh,
 )
-from llm_plugin.engine.names import LeanObject, find_member
 
 __all__ = ["FrameworkApi", "FrameworkPipeline"]
 

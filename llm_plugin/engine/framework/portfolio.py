@@ -8,10 +8,10 @@ from decimal import Decimal
 from enum import unique
 from typing import Any
 
-from llm_plugin.engine.enums import Resolution, resolution_span
+from llm_plugin.engine.base.enums import Resolution, resolution_span
+from llm_plugin.engine.base.names import LeanEnum, LeanObject, find_member
 from llm_plugin.engine.framework.insights import Insight, InsightDirection
 from llm_plugin.engine.framework.targets import PortfolioTarget
-from llm_plugin.engine.names import LeanEnum, LeanObject, find_member
 
 __all__ = [
     "AccumulativeInsightPortfolioConstructionModel",

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from llm_plugin.engine.enums import Resolution
+from llm_plugin.engine.base.enums import Resolution
 from llm_plugin.engine.framework.insights import Insight
 from llm_plugin.engine.framework.optimizers import RiskParityPortfolioOptimizer
 from llm_plugin.engine.framework.portfolio import PortfolioBias, PortfolioConstructionModel

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import unique
 from typing import Any
 
+from llm_plugin.engine.base.names import LeanEnum
 from llm_plugin.engine.framework.models import RiskManagementModel
 from llm_plugin.engine.framework.targets import PortfolioTarget
-from llm_plugin.engine.names import LeanEnum
 
 __all__ = [
     "MaximumDrawdownPercentPerSecurity",

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
-from llm_plugin.engine.buying_power import maximum_quantity_for_target
-from llm_plugin.engine.enums import SecurityType
+from llm_plugin.engine.base.enums import SecurityType
+from llm_plugin.engine.base.money import ZERO, to_decimal
+from llm_plugin.engine.base.names import LeanObject
 from llm_plugin.engine.framework.insights import InsightDirection
-from llm_plugin.engine.money import ZERO, to_decimal
-from llm_plugin.engine.names import LeanObject
+from llm_plugin.engine.models.buying_power import maximum_quantity_for_target
 
 __all__ = ["IPortfolioTarget", "OrderSizing", "PortfolioTarget", "PortfolioTargetCollection", "distinct_by_symbol"]
 
@@ -137,7 +137,7 @@ class OrderSizing(LeanObject):
 
     @staticmethod
     def _base_currency_fee(algorithm: Any, security: Any, quantity: Decimal) -> Decimal:
-        from llm_plugin.engine.orders import MarketOrder
+        from llm_plugin.engine.orders.order import MarketOrder
 
         fee = security.order_fee(MarketOrder(security.symbol, quantity, algorithm.utc_time)).value
         base = getattr(getattr(security, "base_currency", None), "symbol", None)

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from llm_plugin.engine.enums import Resolution, SecurityType, resolution_span
+from llm_plugin.engine.algorithm.settings import UniverseSettings
+from llm_plugin.engine.base.enums import Resolution, SecurityType, resolution_span
+from llm_plugin.engine.base.names import LeanObject, find_member, overridden
+from llm_plugin.engine.base.zones import from_us, to_us, zone
 from llm_plugin.engine.framework.models import member_of
-from llm_plugin.engine.names import LeanObject, find_member, overridden
-from llm_plugin.engine.settings import UniverseSettings
-from llm_plugin.engine.symbols import SecurityIdentifier, Symbol
-from llm_plugin.engine.zones import from_us, to_us, zone
+from llm_plugin.engine.market.symbols import SecurityIdentifier, Symbol
 
 __all__ = [
     "CompositeUniverseSelectionModel",

@@ -6,7 +6,7 @@ import math
 from collections import deque
 from datetime import datetime
 
-from llm_plugin.engine.enums import MovingAverageType
+from llm_plugin.engine.base.enums import MovingAverageType
 from llm_plugin.engine.indicators.averages import (
     DoubleExponentialMovingAverage,
     ExponentialMovingAverage,

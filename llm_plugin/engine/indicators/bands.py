@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from llm_plugin.engine.enums import MovingAverageType
+from llm_plugin.engine.base.enums import MovingAverageType
 from llm_plugin.engine.indicators.adaptive import LeastSquaresMovingAverage, moving_average
 from llm_plugin.engine.indicators.bars import AverageTrueRange
 from llm_plugin.engine.indicators.base import BarIndicator, Output, PointIndicator, named

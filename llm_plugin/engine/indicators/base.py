@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
-from llm_plugin.engine.events import EventHandler
+from llm_plugin.engine.base.events import EventHandler
+from llm_plugin.engine.base.names import LeanObject, snake
 from llm_plugin.engine.indicators.points import (
     MIN_TIME,
     IndicatorDataPoint,
@@ -19,7 +20,6 @@ from llm_plugin.engine.indicators.points import (
     point_of,
 )
 from llm_plugin.engine.indicators.window import RollingWindow
-from llm_plugin.engine.names import LeanObject, snake
 
 __all__ = [
     "BarIndicator",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from llm_plugin.engine.base.names import find_member
 from llm_plugin.engine.indicators.averages import (
     WindowIndicator,
     checked_period,
@@ -17,7 +18,6 @@ from llm_plugin.engine.indicators.base import (
     PointIndicator,
     named,
 )
-from llm_plugin.engine.names import find_member
 
 __all__ = [
     "CompositeIndicator",

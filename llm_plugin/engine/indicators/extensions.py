@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from llm_plugin.engine.base.names import LeanObject
 from llm_plugin.engine.indicators.averages import ExponentialMovingAverage, SimpleMovingAverage, Sum
 from llm_plugin.engine.indicators.base import IndicatorBase, IndicatorResult, IndicatorStatus
 from llm_plugin.engine.indicators.changes import Maximum, Minimum
@@ -16,7 +17,6 @@ from llm_plugin.engine.indicators.composition import (
     as_indicator,
     feed_indicator,
 )
-from llm_plugin.engine.names import LeanObject
 
 __all__ = ["IndicatorExtensions", "combine"]
 

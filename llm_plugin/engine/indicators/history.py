@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from llm_plugin.engine.base.names import LeanObject, snake
 from llm_plugin.engine.indicators.base import IndicatorBase, IndicatorDataPoint
-from llm_plugin.engine.names import LeanObject, snake
 
 __all__ = ["IndicatorDataPoints", "IndicatorHistory"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from datetime import datetime
 
-from llm_plugin.engine.enums import MovingAverageType
+from llm_plugin.engine.base.enums import MovingAverageType
 from llm_plugin.engine.indicators.adaptive import moving_average
 from llm_plugin.engine.indicators.averages import ExponentialMovingAverage, checked_period
 from llm_plugin.engine.indicators.base import Output, PointIndicator, named

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from llm_plugin.engine.names import LeanEnum, LeanObject
+from llm_plugin.engine.base.names import LeanEnum, LeanObject
 
 __all__ = ["IndicatorDataPoint", "IndicatorResult", "IndicatorStatus", "point_of"]
 

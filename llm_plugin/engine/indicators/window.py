@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from llm_plugin.engine.names import LeanObject
+from llm_plugin.engine.base.names import LeanObject
 
 __all__ = ["RollingWindow"]
 

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from llm_plugin.engine.enums import Resolution, SecurityType
-from llm_plugin.engine.money import ZERO, round_half_even, to_decimal
-from llm_plugin.engine.zones import to_us
+from llm_plugin.engine.base.enums import Resolution, SecurityType
+from llm_plugin.engine.base.money import ZERO, round_half_even, to_decimal
+from llm_plugin.engine.base.zones import to_us
 
 __all__ = ["CapacityEstimate", "MarketBar", "SymbolState", "bar_resolution"]
 

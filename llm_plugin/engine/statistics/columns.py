@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_plugin.engine.charts import Candlestick, ChartPoint, Series, SeriesType
-from llm_plugin.engine.json_text import RawJson
-from llm_plugin.engine.money import format_decimal
-from llm_plugin.engine.zones import SECOND_US, from_us
+from llm_plugin.engine.base.json_text import RawJson
+from llm_plugin.engine.base.money import format_decimal
+from llm_plugin.engine.base.zones import SECOND_US, from_us
+from llm_plugin.engine.results.charts import Candlestick, ChartPoint, Series, SeriesType
 
 __all__ = ["Column", "SampledSeries"]
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import lru_cache
 from statistics import NormalDist
 
-from llm_plugin.engine.money import ZERO, round_half_even, to_decimal
+from llm_plugin.engine.base.money import ZERO, round_half_even, to_decimal
 
 __all__ = [
     "annual_performance",

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_plugin.engine.charts import SeriesType
-from llm_plugin.engine.money import ZERO, round_half_even, smart_rounding
+from llm_plugin.engine.base.money import ZERO, round_half_even, smart_rounding
+from llm_plugin.engine.results.charts import SeriesType
 from llm_plugin.engine.statistics.columns import Column
 
 __all__ = ["AccountShape", "Asset", "ManySamples", "SampleRow", "Standing", "drawdown", "earnings", "exposure"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llm_plugin.engine.names import LeanObject
+from llm_plugin.engine.base.names import LeanObject
 
 __all__ = ["PerformanceMetrics"]
 

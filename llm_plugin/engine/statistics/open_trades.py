@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_plugin.engine.enums import TradeDirection
-from llm_plugin.engine.money import ZERO
+from llm_plugin.engine.base.enums import TradeDirection
+from llm_plugin.engine.base.money import ZERO
 
 __all__ = ["OpenPosition", "OpenTrade"]
 

@@ -12,7 +12,7 @@ from decimal import ROUND_HALF_UP, Decimal, localcontext
 from functools import lru_cache
 from typing import Any
 
-from llm_plugin.engine.money import CONTEXT, ZERO, round_half_even, to_decimal
+from llm_plugin.engine.base.money import CONTEXT, ZERO, round_half_even, to_decimal
 from llm_plugin.engine.statistics import formulas
 from llm_plugin.engine.statistics.trades import Trade, TradeStatistics
 from llm_plugin.errors import DataError

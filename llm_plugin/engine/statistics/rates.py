@@ -10,8 +10,8 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from llm_plugin.engine.money import to_decimal
-from llm_plugin.engine.names import LeanObject, find_member
+from llm_plugin.engine.base.money import to_decimal
+from llm_plugin.engine.base.names import LeanObject, find_member
 from llm_plugin.errors import DataError
 
 __all__ = [

@@ -9,8 +9,9 @@ from functools import lru_cache
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from llm_plugin.engine.charts import Candlestick, Chart, ChartPoint, EquityCandle, Series, SeriesType
-from llm_plugin.engine.money import ZERO, smart_rounding
+from llm_plugin.engine.base.money import ZERO, smart_rounding
+from llm_plugin.engine.base.zones import from_us, to_us
+from llm_plugin.engine.results.charts import Candlestick, Chart, ChartPoint, EquityCandle, Series, SeriesType
 from llm_plugin.engine.statistics.columns import SampledSeries
 from llm_plugin.engine.statistics.many_samples import (
     ManySamples,
@@ -20,7 +21,6 @@ from llm_plugin.engine.statistics.many_samples import (
     earnings,
     exposure,
 )
-from llm_plugin.engine.zones import from_us, to_us
 
 __all__ = ["DaySnapshot", "HoldingSample", "ResultSampler"]
 

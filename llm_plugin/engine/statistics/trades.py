@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from llm_plugin.engine.enums import TradeDirection
-from llm_plugin.engine.money import ZERO, round_half_even, to_decimal
-from llm_plugin.engine.names import LeanObject
+from llm_plugin.engine.base.enums import TradeDirection
+from llm_plugin.engine.base.money import ZERO, round_half_even, to_decimal
+from llm_plugin.engine.base.names import LeanObject
 from llm_plugin.engine.statistics.open_trades import OpenPosition, OpenTrade
 
 __all__ = ["Trade", "TradeBuilder", "TradeStatistics"]

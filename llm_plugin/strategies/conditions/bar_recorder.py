@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from llm_plugin.engine.algorithm import QCAlgorithm
-from llm_plugin.engine.enums import DataNormalizationMode, Resolution
+from llm_plugin.engine.algorithm.qc_algorithm import QCAlgorithm
+from llm_plugin.engine.base.enums import DataNormalizationMode, Resolution
 
 
 class BarRecorder(QCAlgorithm):

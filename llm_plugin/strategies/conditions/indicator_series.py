@@ -31,7 +31,7 @@ def values_of_parameters(name: str, given: Sequence[float]) -> list[float]:
 def make_indicator(name: str, parameters: Sequence[float], style: str) -> Any:
     """Build one of LEAN's indicators; `style` "other" takes the other average where LEAN has two of them."""
     from llm_plugin.engine import indicators
-    from llm_plugin.engine.enums import MovingAverageType
+    from llm_plugin.engine.base.enums import MovingAverageType
 
     values = [int(value) if float(value).is_integer() else value for value in values_of_parameters(name, parameters)]
     if name in _AVERAGED:

@@ -16,12 +16,12 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 from pathlib import Path
 
-from llm_plugin.engine.enums import Resolution, SecurityType, resolution_span
-from llm_plugin.engine.lean_data import is_strict_daily
-from llm_plugin.engine.map_files import load_map_file
-from llm_plugin.engine.market_hours import MarketHoursEntry, load_market_hours
-from llm_plugin.engine.names import snake
-from llm_plugin.engine.zones import DAY_US, EPOCH, SECOND_US, from_us
+from llm_plugin.engine.base.enums import Resolution, SecurityType, resolution_span
+from llm_plugin.engine.base.names import snake
+from llm_plugin.engine.base.zones import DAY_US, EPOCH, SECOND_US, from_us
+from llm_plugin.engine.data.lean_data import is_strict_daily
+from llm_plugin.engine.data.map_files import load_map_file
+from llm_plugin.engine.market.market_hours import MarketHoursEntry, load_market_hours
 from llm_plugin.errors import DataError
 
 __all__ = ["Futures", "Series"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from llm_plugin.engine.enums import SecurityType
-from llm_plugin.engine.map_files import load_map_file
-from llm_plugin.engine.symbols import SecurityIdentifier, Symbol
+from llm_plugin.engine.base.enums import SecurityType
+from llm_plugin.engine.data.map_files import load_map_file
+from llm_plugin.engine.market.symbols import SecurityIdentifier, Symbol
 from llm_plugin.errors import AlgorithmError
 
 __all__ = ["named_symbol", "subscribed_symbol"]

@@ -9,7 +9,7 @@ import ast
 from collections.abc import Iterator
 from functools import lru_cache
 
-from llm_plugin.engine.names import LeanType, snake
+from llm_plugin.engine.base.names import LeanType, snake
 from llm_plugin.errors import did_you_mean
 from llm_plugin.strategies.judge.lean_names import LeanIndex
 

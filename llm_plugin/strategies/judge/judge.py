@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from llm_plugin.engine.zones import DAY_US, to_us
+from llm_plugin.engine.base.zones import DAY_US, to_us
 from llm_plugin.strategies.judge.cell import Cell, Said
 from llm_plugin.strategies.judge.compiles import check_source, missing_modules
 from llm_plugin.strategies.judge.cutoff import Futures

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from llm_plugin.engine.lean_data import home_folder
-from llm_plugin.engine.names import snake
+from llm_plugin.engine.base.names import snake
+from llm_plugin.engine.data.lean_data import home_folder
 from llm_plugin.errors import ConfigError, StoreUnavailable
 from llm_plugin.files import write_whole
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llm_plugin.engine.zones import from_us
+from llm_plugin.engine.base.zones import from_us
 from llm_plugin.strategies.judge.script import Action, Script
 
 __all__ = ["Difference", "choose_cuts", "first_difference"]

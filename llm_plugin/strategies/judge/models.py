@@ -18,11 +18,11 @@ __all__ = ["ROLES", "describe", "rebuild"]
 
 # Role -> (attribute of a security, modules of the engine, ending of the names).
 ROLES = {
-    "fee": ("fee_model", ("fees", "brokerage_fees"), "FeeModel"),
-    "slippage": ("slippage_model", ("slippage",), "SlippageModel"),
-    "fill": ("fill_model", ("fills", "equity_fills"), "FillModel"),
-    "settlement": ("settlement_model", ("settlement",), "SettlementModel"),
-    "margin": ("buying_power_model", ("buying_power", "cash_buying_power"), "Model"),
+    "fee": ("fee_model", ("models.fees", "brokerages.fees"), "FeeModel"),
+    "slippage": ("slippage_model", ("models.slippage",), "SlippageModel"),
+    "fill": ("fill_model", ("models.fills", "models.equity_fills"), "FillModel"),
+    "settlement": ("settlement_model", ("models.settlement",), "SettlementModel"),
+    "margin": ("buying_power_model", ("models.buying_power", "models.cash_buying_power"), "Model"),
 }
 _MOST_VALUES = 8
 _KINDS = {int: "i", float: "f", Decimal: "d"}

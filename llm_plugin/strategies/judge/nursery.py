@@ -101,8 +101,8 @@ def _preload(policy: Mapping[str, Any]) -> None:
     import llm_plugin.strategies.judge.inmate
     import llm_plugin.strategies.judge.recorder
     from llm_plugin.engine.api import engine_names
-    from llm_plugin.engine.market_hours import load_market_hours
-    from llm_plugin.engine.symbol_properties import load_symbol_properties
+    from llm_plugin.engine.market.market_hours import load_market_hours
+    from llm_plugin.engine.market.symbol_properties import load_symbol_properties
 
     engine_names()
     folder = Path(policy["data_folder"])

@@ -63,13 +63,17 @@ class Recorder:
 
     def install(self) -> None:
         """Listen to the engine of this process."""
-        from llm_plugin.engine import core, feed, loop, margin_calls, runner, transactions
+        from llm_plugin.engine import core, runner
+        from llm_plugin.engine.feed import source
+        from llm_plugin.engine.loop import time_loop
+        from llm_plugin.engine.models import margin_calls
+        from llm_plugin.engine.orders import transactions
 
         self._wrap_orders(transactions.TransactionManager, margin_calls.MarginCallModel)
         self._wrap_core(core.EngineCore)
-        self._wrap(loop.TimeLoop, "run", self._before_run)
-        self._wrap(loop.TimeLoop, "finish", self._before_finish)
-        self._wrap(feed.BarSource, "chunks", self._before_chunks)
+        self._wrap(time_loop.TimeLoop, "run", self._before_run)
+        self._wrap(time_loop.TimeLoop, "finish", self._before_finish)
+        self._wrap(source.BarSource, "chunks", self._before_chunks)
         self._wrap_account(runner)
 
     @staticmethod
@@ -113,7 +117,7 @@ class Recorder:
                 recorder._depth -= 1
 
         def made(core: Any, context: Any) -> None:
-            from llm_plugin.engine.zones import to_us
+            from llm_plugin.engine.base.zones import to_us
 
             make(core, context)
             for name, day, last in (("start", recorder._start, False), ("end", recorder._end, True)):
@@ -125,9 +129,9 @@ class Recorder:
         kind.dispatch_order_event, kind.__init__ = dispatched, made
 
     def _wrap_account(self, runner: Any) -> None:
-        from llm_plugin.engine.algorithm import QCAlgorithm
-        from llm_plugin.engine.enums import AlgorithmStatus
-        from llm_plugin.engine.money import normalize
+        from llm_plugin.engine.algorithm.qc_algorithm import QCAlgorithm
+        from llm_plugin.engine.base.enums import AlgorithmStatus
+        from llm_plugin.engine.base.money import normalize
 
         cash, cut_us, manager = self._cash, self._cut_us, runner.DataManager
         if cash:
@@ -213,7 +217,7 @@ class Recorder:
     def _before_update(self, manager: Any, request: Any) -> None:
         if self._muted:
             return
-        from llm_plugin.engine.money import to_decimal
+        from llm_plugin.engine.base.money import to_decimal
 
         names = ("quantity", "limit_price", "stop_price", "trigger_price", "trailing_amount")
         given = {name: str(to_decimal(getattr(request, name))) for name in names if getattr(request, name) is not None}
@@ -263,8 +267,8 @@ class Recorder:
 
 
 def _world(core: Any) -> dict[str, Any]:
-    from llm_plugin.engine.benchmark import FuncBenchmark
-    from llm_plugin.engine.symbols import Symbol
+    from llm_plugin.engine.loop.benchmark import FuncBenchmark
+    from llm_plugin.engine.market.symbols import Symbol
 
     span, asked = core.warmup_span, core.benchmark_request
     benchmark = None

@@ -13,24 +13,24 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from llm_plugin.engine import order_properties
-from llm_plugin.engine.combo_orders import GroupOrderManager
-from llm_plugin.engine.enums import (
+from llm_plugin.engine.base.enums import (
     AccountType,
     DataNormalizationMode,
     OrderType,
     Resolution,
     SecurityType,
 )
-from llm_plugin.engine.environment_enums import BrokerageName
+from llm_plugin.engine.base.environment_enums import BrokerageName
+from llm_plugin.engine.base.zones import from_us
 from llm_plugin.engine.framework.pipeline import FrameworkPipeline
 from llm_plugin.engine.framework.universe import Universe
-from llm_plugin.engine.order_options import OrderProperties
+from llm_plugin.engine.orders import properties as order_properties
+from llm_plugin.engine.orders.combos import GroupOrderManager
+from llm_plugin.engine.orders.options import OrderProperties
+from llm_plugin.engine.orders.tickets import SubmitOrderRequest, UpdateOrderFields
+from llm_plugin.engine.orders.time_in_force import TimeInForce
 from llm_plugin.engine.runner import BacktestResult, run_backtest
-from llm_plugin.engine.scheduling import ScheduledEvent
-from llm_plugin.engine.tickets import SubmitOrderRequest, UpdateOrderFields
-from llm_plugin.engine.time_in_force import TimeInForce
-from llm_plugin.engine.zones import from_us
+from llm_plugin.engine.scheduling.schedule import ScheduledEvent
 from llm_plugin.errors import AlgorithmError, LeanLlmError
 from llm_plugin.strategies.judge.identity import named_symbol, subscribed_symbol
 from llm_plugin.strategies.judge.models import ROLES, rebuild

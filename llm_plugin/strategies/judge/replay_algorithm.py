@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llm_plugin.engine.algorithm import QCAlgorithm
+from llm_plugin.engine.algorithm.qc_algorithm import QCAlgorithm
 from llm_plugin.strategies.judge.replay import Player, current_script
 
 __all__ = ["Replay"]

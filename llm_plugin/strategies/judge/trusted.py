@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from llm_plugin.engine.enums import DataNormalizationMode, Resolution
-from llm_plugin.engine.names import snake
-from llm_plugin.engine.zones import from_us
+from llm_plugin.engine.base.enums import DataNormalizationMode, Resolution
+from llm_plugin.engine.base.names import snake
+from llm_plugin.engine.base.zones import from_us
 from llm_plugin.strategies.judge.replay import Replayed
 from llm_plugin.strategies.judge.script import Script
 from llm_plugin.strategies.trusted_run import TrustedFill, TrustedOrder, TrustedRun

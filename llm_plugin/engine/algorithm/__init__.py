@@ -1,0 +1,1 @@
+"""QCAlgorithm and its parts."""

@@ -1,0 +1,1 @@
+"""Brokerage models: default market, leverage, fees, which orders are accepted."""

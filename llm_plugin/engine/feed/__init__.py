@@ -1,0 +1,1 @@
+"""Streams of data points in order of time, and what is subscribed."""

@@ -1,0 +1,101 @@
+"""Corporate events of an equity as points in time: dividends, splits, delisting, ticker changes."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from datetime import date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from llm_plugin.engine.base.enums import DelistingType, SplitType
+from llm_plugin.engine.base.money import CONTEXT
+from llm_plugin.engine.base.zones import DAY_US, EPOCH, to_us
+from llm_plugin.engine.data.corporate_data import Delisting, Dividend, Split, SymbolChangedEvent
+from llm_plugin.engine.data.map_files import FAR_FUTURE, load_factor_file, load_map_file
+from llm_plugin.engine.data.normalization import dividend_of
+from llm_plugin.engine.market.market_hours import ExchangeHours, tradable_days
+from llm_plugin.engine.market.symbols import Symbol
+
+__all__ = ["corporate_events"]
+
+_EPOCH_ORDINAL = EPOCH.toordinal()
+
+
+def corporate_events(
+    data_folder: Path, symbol: Symbol, hours: ExchangeHours, start_us: int, end_us: int
+) -> Iterator[tuple[int, Any]]:
+    """Yield (UTC emission, event) in order.
+
+    An event of a factor row falls on the trading day after the row's date, at midnight of the exchange.
+
+    Args:
+        data_folder: Root of the data.
+        symbol: An equity.
+        hours: Its exchange hours.
+        start_us: Events from here on.
+        end_us: Events up to here.
+    """
+    zone = hours.time_zone
+    first, last = zone.local(start_us) // DAY_US, zone.local(end_us) // DAY_US
+    days = [date.fromordinal(_EPOCH_ORDINAL + day) for day in tradable_days(hours, first, last)]
+    events: list[tuple[date, int, Any]] = []
+    events += _factor_events(data_folder, symbol, days)
+    events += _map_events(data_folder, symbol, days)
+    for day, _, event in sorted(events, key=lambda entry: (entry[0], entry[1])):
+        emit = zone.utc(to_us(datetime.combine(day, time())))
+        if start_us <= emit <= end_us:
+            yield emit, event
+
+
+def _after(days: list[date], day: date) -> date | None:
+    index = bisect_right(days, day)
+    return days[index] if index < len(days) else None
+
+
+def _factor_events(data_folder: Path, symbol: Symbol, days: list[date]) -> list[tuple[date, int, Any]]:
+    found: list[tuple[date, int, Any]] = []
+    known = set(days)
+    for row_day, old, new in load_factor_file(data_folder, symbol.id.market, symbol.value).events():
+        event_day = _after(days, row_day)
+        if row_day not in known or event_day is None:
+            continue
+        moment = datetime.combine(event_day, time())
+        paid = dividend_of(old, new)
+        if paid != 0:
+            dividend = Dividend(symbol, moment, float(paid), float(old.reference_price))
+            dividend.exact_distribution = paid
+            found.append((event_day, 0, dividend))
+        if old.split_factor != new.split_factor:
+            factor = CONTEXT.divide(old.split_factor, new.split_factor)
+            warning = datetime.combine(row_day, time())
+            found.append((row_day, 1, _split(symbol, warning, old.reference_price, factor, SplitType.WARNING)))
+            occurred = _split(symbol, moment, old.reference_price, factor, SplitType.SPLIT_OCCURRED)
+            found.append((event_day, 1, occurred))
+    return found
+
+
+def _split(symbol: Symbol, moment: datetime, reference: Decimal, factor: Decimal, kind: SplitType) -> Split:
+    split = Split(symbol, moment, float(reference), float(factor), kind)
+    split.exact_factor = factor
+    return split
+
+
+def _map_events(data_folder: Path, symbol: Symbol, days: list[date]) -> list[tuple[date, int, Any]]:
+    map_file = load_map_file(data_folder, symbol.id.market, symbol.value)
+    if map_file is None or not days:
+        return []
+    found: list[tuple[date, int, Any]] = []
+    for change_day, old, new in map_file.changes():
+        if days[0] < change_day <= days[-1]:
+            day = next(d for d in days if d >= change_day)
+            found.append((day, 2, SymbolChangedEvent(symbol, datetime.combine(day, time()), old, new)))
+    gone = map_file.delisting_date
+    if gone < FAR_FUTURE and days[0] <= gone <= days[-1]:
+        found.append((gone, 3, Delisting(symbol, datetime.combine(gone, time()), 0.0, DelistingType.WARNING)))
+        after = _after(days, gone)
+        if after is not None:
+            event = Delisting(symbol, datetime.combine(after, time()), 0.0, DelistingType.DELISTED)
+            found.append((after, 3, event))
+    return found

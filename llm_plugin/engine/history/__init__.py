@@ -1,0 +1,1 @@
+"""History requests and the frames that they return."""

@@ -1,0 +1,1 @@
+"""Paper and live trading: the seam to the wall clock, the account that outlives its process."""

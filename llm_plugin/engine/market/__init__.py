@@ -1,0 +1,1 @@
+"""What is traded, where and when: symbols, their properties, exchanges and their hours."""

@@ -1,0 +1,1 @@
+"""Models of reality: fills, fees, slippage, buying power, settlement, short availability, volatility."""

@@ -1,0 +1,1 @@
+"""From an order's request to its fill."""

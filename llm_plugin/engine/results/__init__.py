@@ -1,0 +1,1 @@
+"""Charts, the statistics of a run and LEAN's result files."""

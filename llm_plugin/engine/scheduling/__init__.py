@@ -1,0 +1,1 @@
+"""Scheduled events and their rules for dates and times."""

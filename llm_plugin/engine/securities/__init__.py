@@ -1,0 +1,1 @@
+"""Securities: prices, models, sessions, and the manager that holds them."""

@@ -1,0 +1,1 @@
+"""Universes: what selects, when, and which securities come and go."""
