@@ -31,6 +31,7 @@ from llm_plugin.engine.loop.time_loop import Progress, TimeLoop
 from llm_plugin.engine.market.symbols import Symbol
 from llm_plugin.engine.orders.order import MarketOnCloseOrder
 from llm_plugin.engine.portfolio.cash import CURRENCY_SYMBOLS
+from llm_plugin.engine.results.charts import merged_charts
 from llm_plugin.engine.results.files import (
     RunState,
     hash_of_texts,
@@ -351,7 +352,7 @@ class _Run:
         model = core.brokerage_model
         return RunState(
             statistics=statistics,
-            charts={**charts, **algorithm.user_charts},
+            charts=merged_charts(charts, algorithm.user_charts),
             orders=core.transactions.all_orders,
             order_texts=texts,
             order_events=core.transactions.events,

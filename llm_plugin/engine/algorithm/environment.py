@@ -25,6 +25,9 @@ __all__ = ["EnvironmentApi"]
 class EnvironmentApi(LeanObject):
     """Properties of an algorithm."""
 
+    MAX_TAGS_COUNT = MaxTagsCount = 100
+    MAX_NAME_AND_TAGS_LENGTH = MaxNameAndTagsLength = 200
+
     _engine: EngineCore
     _name: str
     _interest: Any

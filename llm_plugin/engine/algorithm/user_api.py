@@ -12,7 +12,7 @@ from llm_plugin.engine.base.names import LeanObject
 from llm_plugin.engine.base.zones import from_us, to_us, zone
 from llm_plugin.engine.data.bars import BaseData
 
-__all__ = ["Extensions", "PythonData", "RegressionTestException", "Time", "TimeSpan"]
+__all__ = ["Extensions", "PythonData", "RegressionTestException"]
 
 
 _OWN = {"symbol": "symbol", "time": "time", "value": "value", "endtime": "end_time"}
@@ -20,44 +20,6 @@ _OWN = {"symbol": "symbol", "time": "time", "value": "value", "endtime": "end_ti
 
 class RegressionTestException(Exception):
     """Raised by algorithms that test themselves."""
-
-
-class Time(LeanObject):
-    """Spans of time by name."""
-
-    ONE_SECOND = OneSecond = timedelta(seconds=1)
-    ONE_MINUTE = OneMinute = timedelta(minutes=1)
-    ONE_HOUR = OneHour = timedelta(hours=1)
-    ONE_DAY = OneDay = timedelta(days=1)
-    ONE_YEAR = OneYear = timedelta(days=365)
-    END_OF_TIME = EndOfTime = datetime(2050, 12, 31)
-    BEGINNING_OF_TIME = BeginningOfTime = datetime(1998, 1, 1)
-
-
-class TimeSpan(LeanObject):
-    """.NET's spans as Python's."""
-
-    ZERO = Zero = timedelta(0)
-
-    @staticmethod
-    def from_days(days: float) -> timedelta:
-        """Return days."""
-        return timedelta(days=days)
-
-    @staticmethod
-    def from_hours(hours: float) -> timedelta:
-        """Return hours."""
-        return timedelta(hours=hours)
-
-    @staticmethod
-    def from_minutes(minutes: float) -> timedelta:
-        """Return minutes."""
-        return timedelta(minutes=minutes)
-
-    @staticmethod
-    def from_seconds(seconds: float) -> timedelta:
-        """Return seconds."""
-        return timedelta(seconds=seconds)
 
 
 class PythonData(BaseData):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ from typing import Any
 from llm_plugin.engine.base.events import EventHandler
 from llm_plugin.engine.base.names import LeanObject
 
-__all__ = ["CircularQueue", "Random"]
+__all__ = ["CircularQueue", "Math", "Random"]
 
 _BIG = 2147483647
 _SEED = 161803398
@@ -65,6 +66,58 @@ class Random(LeanObject):
             value += _BIG
         self._state[self._next] = value
         return value
+
+
+class Math(LeanObject):
+    """.NET's functions of numbers; `round` goes to the even neighbour."""
+
+    PI = math.pi
+    E = math.e
+    TAU = Tau = math.tau
+
+    abs, max, min, pow = staticmethod(abs), staticmethod(max), staticmethod(min), staticmethod(math.pow)
+    sin, cos, tan = staticmethod(math.sin), staticmethod(math.cos), staticmethod(math.tan)
+    asin, acos, atan, atan2 = (staticmethod(f) for f in (math.asin, math.acos, math.atan, math.atan2))
+    sinh, cosh, tanh = staticmethod(math.sinh), staticmethod(math.cosh), staticmethod(math.tanh)
+    sqrt, cbrt, exp, log10 = (staticmethod(f) for f in (math.sqrt, math.cbrt, math.exp, math.log10))
+
+    @staticmethod
+    def log(value: float, base: float | None = None) -> float:
+        """Return the natural logarithm, or that of a base; negative infinity of 0."""
+        if value == 0:
+            return -math.inf
+        return math.log(value) if base is None else math.log(value) / math.log(base)
+
+    @staticmethod
+    def floor(value: float) -> float:
+        """Return the whole number below."""
+        return float(math.floor(value))
+
+    @staticmethod
+    def ceiling(value: float) -> float:
+        """Return the whole number above."""
+        return float(math.ceil(value))
+
+    @staticmethod
+    def truncate(value: float) -> float:
+        """Return the value without its fraction."""
+        return float(math.trunc(value))
+
+    @staticmethod
+    def round(value: float, digits: int = 0) -> float:
+        """Return the value rounded to some decimals, halves to even."""
+        scale = 10.0**digits
+        return round(value * scale) / scale
+
+    @staticmethod
+    def sign(value: float) -> int:
+        """Return -1, 0 or 1."""
+        return (value > 0) - (value < 0)
+
+    @staticmethod
+    def clamp(value: float, low: float, high: float) -> float:
+        """Return the value, or the bound that it lies beyond."""
+        return min(max(value, low), high)
 
 
 class CircularQueue(LeanObject):

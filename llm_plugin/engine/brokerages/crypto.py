@@ -67,6 +67,8 @@ class BinanceBrokerageModel(_CryptoBrokerageModel):
     order_types = frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_LIMIT})
     _markets: ClassVar[dict[SecurityType, str]] = _with_crypto(Market.BINANCE)
 
+    account_type = AccountType.CASH
+
     def __init__(self, account_type: AccountType = AccountType.CASH) -> None:
         super().__init__(account_type)
 
@@ -96,6 +98,8 @@ class BinanceUSBrokerageModel(BinanceBrokerageModel):
     _markets: ClassVar[dict[SecurityType, str]] = _with_crypto(Market.BINANCE_US)
     leverage = 1.0
 
+    account_type = AccountType.CASH
+
     def __init__(self, account_type: AccountType = AccountType.CASH) -> None:
         if AccountType(account_type) == AccountType.MARGIN:
             raise ValueError("Binance.US has no margin accounts; use AccountType.CASH")
@@ -112,6 +116,8 @@ class BybitBrokerageModel(_CryptoBrokerageModel):
         **_with_crypto(Market.BYBIT),
         SecurityType.CRYPTO_FUTURE: Market.BYBIT,
     }
+
+    account_type = AccountType.CASH
 
     def __init__(self, account_type: AccountType = AccountType.CASH) -> None:
         super().__init__(account_type)
@@ -133,6 +139,8 @@ class KrakenBrokerageModel(_CryptoBrokerageModel):
         "BTC": 5.0, "ETH": 5.0, "USDT": 2.0, "XMR": 2.0, "REP": 2.0, "XRP": 3.0, "BCH": 2.0, "XTZ": 2.0, "LTC": 3.0,
         "ADA": 3.0, "EOS": 3.0, "DASH": 3.0, "TRX": 3.0, "LINK": 3.0, "USDC": 3.0,
     }  # fmt: skip
+
+    account_type = AccountType.CASH
 
     def __init__(self, account_type: AccountType = AccountType.CASH) -> None:
         super().__init__(account_type)

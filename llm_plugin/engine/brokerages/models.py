@@ -59,6 +59,7 @@ class BrokerageMessageEvent(LeanObject):
 class DefaultBrokerageModel(LeanObject):
     """LEAN's default: everything is allowed."""
 
+    account_type = AccountType.MARGIN  # of users' classes whose __init__ calls nothing
     default_benchmark: ClassVar[tuple[SecurityType, str, str] | None] = (SecurityType.EQUITY, "SPY", Market.USA)
     trading_days: ClassVar[int] = 252
     order_types: ClassVar[frozenset[OrderType] | None] = None
@@ -123,8 +124,7 @@ class DefaultBrokerageModel(LeanObject):
 
     def get_buying_power_model(self, security: Any) -> Any:
         """Cash model for forex and crypto in cash accounts, margin otherwise."""
-        pair = security.type in (SecurityType.FOREX, SecurityType.CRYPTO)
-        if self.account_type == AccountType.CASH and pair:
+        if self.account_type == AccountType.CASH and security.type in (SecurityType.FOREX, SecurityType.CRYPTO):
             return CashBuyingPowerModel()
         return SecurityMarginModel(self.get_leverage(security))
 
@@ -281,6 +281,7 @@ class FxcmBrokerageModel(DefaultBrokerageModel):
 class CoinbaseBrokerageModel(DefaultBrokerageModel):
     """Coinbase (formerly GDAX): crypto in cash accounts."""
 
+    account_type = AccountType.CASH
     default_benchmark = (SecurityType.CRYPTO, "BTCUSD", Market.COINBASE)
     trading_days = 365
     order_types = frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.STOP_MARKET})
@@ -366,8 +367,7 @@ def brokerage_model(name: BrokerageName, account_type: AccountType | None = None
     """
     found = _MODELS.get(BrokerageName(name))
     if found is None:
-        known = ", ".join(str(key) for key in _MODELS)
-        raise UnsupportedLeanApi(f"BrokerageName.{BrokerageName(name)}", f"supported: {known}")
+        raise UnsupportedLeanApi(f"BrokerageName.{BrokerageName(name)}", f"supported: {', '.join(map(str, _MODELS))}")
     if isinstance(found, str):
         module, _, kind = found.partition(".")
         found = getattr(import_module(f"llm_plugin.engine.brokerages.{module}"), kind)

@@ -223,6 +223,8 @@ class ExanteBrokerageModel(DefaultBrokerageModel):
         {SecurityType.FOREX, SecurityType.EQUITY, SecurityType.INDEX, SecurityType.CFD, SecurityType.CRYPTO}
     )
 
+    account_type = AccountType.CASH
+
     def __init__(self, account_type: AccountType = AccountType.CASH) -> None:
         super().__init__(account_type)
 

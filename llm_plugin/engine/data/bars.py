@@ -14,7 +14,6 @@ from llm_plugin.engine.base.enums import TickType
 from llm_plugin.engine.base.money import to_decimal
 from llm_plugin.engine.base.names import LeanObject
 from llm_plugin.engine.market.symbols import Symbol
-from llm_plugin.errors import UnsupportedLeanApi
 
 __all__ = [
     "Bar",
@@ -68,7 +67,9 @@ class Bar(LeanObject):
         self.open, self.high, self.low, self.close = open, high, low, close
 
     def update(self, value: float) -> None:
-        """Extend the bar by one price."""
+        """Extend the bar by one price; 0 is none."""
+        if value == 0:
+            return
         if self.open == 0:
             self.open = self.high = self.low = value
         self.high, self.low, self.close = max(self.high, value), min(self.low, value), value
@@ -189,7 +190,7 @@ class TradeBar(BaseData):
 class QuoteBar(BaseData):
     """Bid and ask bars; open ... close are mid prices where both sides exist, else the side that exists."""
 
-    __slots__ = ("ask", "bid", "last_ask_size", "last_bid_size", "period")
+    __slots__ = ("_told", "ask", "bid", "last_ask_size", "last_bid_size", "period")
 
     def __init__(
         self,
@@ -208,6 +209,8 @@ class QuoteBar(BaseData):
         self.last_bid_size, self.last_ask_size = last_bid_size, last_ask_size
         self.period = _MINUTE if period is None else period
         self.is_fill_forward = False
+        # What `update` was told last; the value is the mid close without it.
+        self._told: float | None = None
 
     def _middle(self, name: str) -> float:
         bid, ask = self.bid, self.ask
@@ -241,13 +244,13 @@ class QuoteBar(BaseData):
 
     @property
     def value(self) -> float:  # type: ignore[override]
-        """Mid close."""
-        return self.close
+        """Mid close; after `update` the last trade, else ask, else bid that it was given."""
+        return self.close if self._told is None else self._told
 
     @property
     def price(self) -> float:
-        """Mid close."""
-        return self.close
+        """The value."""
+        return self.value
 
     @property
     def end_time(self) -> Any:
@@ -269,6 +272,8 @@ class QuoteBar(BaseData):
         if field:
             bar = self.bid if side == "bid" else self.ask
             return bar.exact(field) if bar is not None else Decimal(0)
+        if name in ("value", "price") and self._told is not None:
+            return to_decimal(self._told)
         field = "close" if name in ("value", "price") else name
         sides = [s.exact(field) for s in (self.bid, self.ask) if s is not None]
         sides = [value for value in sides if value] or [Decimal(0)]
@@ -283,13 +288,7 @@ class QuoteBar(BaseData):
         bid_size: float,
         ask_size: float,
     ) -> None:
-        """Extend the sides by a bid and an ask; zeros leave a side as it is.
-
-        Raises:
-            UnsupportedLeanApi: A last trade, which would become the bar's value.
-        """
-        if last_trade:
-            raise UnsupportedLeanApi("QuoteBar.Update with a last trade", "give 0: the value is the mid price")
+        """Extend the sides by a bid and an ask; zeros leave a side as it is."""
         for name, price, size in (("bid", bid_price, bid_size), ("ask", ask_price, ask_size)):
             if price:
                 side = getattr(self, name)
@@ -297,8 +296,11 @@ class QuoteBar(BaseData):
                     setattr(self, name, Bar(price, price, price, price))
                 else:
                     side.update(price)
-            if size:
+            if size > 0:
                 setattr(self, f"last_{name}_size", size)
+        told = last_trade or ask_price or bid_price
+        if told:
+            self._told = told
 
     def collapse(self) -> TradeBar:
         """Return a trade bar of the mid prices."""
@@ -315,6 +317,7 @@ class QuoteBar(BaseData):
             self.last_ask_size,
             self.period,
         )
+        copy._told = getattr(self, "_told", None)
         copy.is_fill_forward = fill_forward or self.is_fill_forward
         return copy
 

@@ -241,7 +241,7 @@ class Insight(LeanObject):
             if closing < _END and not hours.is_open(closing, False):
                 closing = hours.get_next_market_open(closing, False)
             self.close_time_utc = from_us(zone.utc(to_us(closing)))
-            if self.close_time_utc < self.generated_time_utc:
+            if self.close_time_utc < self.generated_time_utc and not callable(rule):
                 raise ValueError(f"the insight for {self.symbol} would close at {closing}, which is in the past")
         self.period = self.close_time_utc - self.generated_time_utc
 

@@ -255,10 +255,11 @@ class PythonIndicator(IndicatorBase):
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Users set plain attributes in either spelling; these three have a meaning for the engine.
-        if name in ("is_ready", "IsReady"):
-            object.__setattr__(self, "_ready", bool(value))
-            return
-        object.__setattr__(self, {"WarmUpPeriod": "warm_up_period", "Name": "name"}.get(name, name), value)
+        own = {"WarmUpPeriod": "warm_up_period", "Name": "name", "IsReady": "is_ready"}.get(name, name)
+        # A property of the user's own takes the value itself.
+        if own == "is_ready" and type(self).is_ready is PythonIndicator.is_ready:
+            own, value = "_ready", bool(value)
+        object.__setattr__(self, own, value)
 
     @property
     def is_ready(self) -> bool:

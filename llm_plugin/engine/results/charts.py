@@ -12,6 +12,7 @@ from typing import Any
 from llm_plugin.engine.base.money import round_half_even, smart_rounding, to_decimal
 from llm_plugin.engine.base.names import LeanEnum, LeanObject
 from llm_plugin.engine.base.zones import EPOCH
+from llm_plugin.engine.market.symbols import Symbol
 
 __all__ = [
     "Candlestick",
@@ -204,6 +205,26 @@ class Chart(LeanObject):
         return {"name": self.name, "chartType": 0, "series": series}
 
 
+# The charts that the engine writes: these series of them, or all.
+_RESERVED: dict[str, frozenset[str]] = {
+    "Strategy Equity": frozenset({"Equity", "Return"}),
+    "Capacity": frozenset({"Strategy Capacity"}),
+    "Drawdown": frozenset({"Equity Drawdown"}),
+    "Benchmark": frozenset({"Benchmark"}),
+    "Portfolio Turnover": frozenset({"Portfolio Turnover"}),
+    "Assets Sales Volume": frozenset(),
+    "Exposure": frozenset(),
+    "Portfolio Margin": frozenset(),
+}
+
+
+def _refuse_reserved(chart: str, series: str) -> None:
+    taken = _RESERVED.get(chart)
+    if taken is not None and (not taken or series in taken):
+        what = f"{series!r} is a reserved series name of chart" if taken else "reserved chart name:"
+        raise ValueError(f"plot: {what} {chart!r}; choose another name")
+
+
 def _number(value: Any) -> Decimal | None:
     current = getattr(value, "current", None)
     return to_decimal(current.value if current is not None else value)
@@ -229,12 +250,13 @@ class PlottingApi(LeanObject):
         self.user_charts[chart.name] = chart
 
     def plot(self, *args: Any) -> None:
-        """`plot(series, value)`, `plot(chart, series, value | o, h, l, c)` or `plot(chart, indicator, ...)`."""
+        """`plot([chart,] series, value | bar | o, h, l, c)` or `plot(chart, indicator, ...)`."""
         chart_name, series_name, values = self._plot_target(args)
         if values is None:
             for indicator in args[1:]:
                 self.plot(chart_name, indicator.name, indicator)
             return
+        _refuse_reserved(chart_name, series_name)
         if self.is_warming_up:
             return
         chart = self.user_charts.setdefault(chart_name, Chart(chart_name))
@@ -255,18 +277,26 @@ class PlottingApi(LeanObject):
 
     @staticmethod
     def _plot_target(args: tuple[Any, ...]) -> tuple[str, str, list[Any] | None]:
-        if len(args) >= 2 and isinstance(args[0], str):
-            if isinstance(args[1], str):
-                if len(args) in (3, 6):
-                    return args[0], args[1], list(args[2:])
-            elif len(args) == 2 and not hasattr(args[1], "is_ready"):
-                return "Strategy Equity", args[0], [args[1]]
-            elif all(hasattr(item, "is_ready") for item in args[1:]):
-                return args[0], "", None
+        given = [str(item) if isinstance(item, Symbol) else item for item in args[:2]] + list(args[2:])
+        named = sum(isinstance(item, str) for item in given[:2]) if given and isinstance(given[0], str) else 0
+        rest = given[named:]
+        if named == 2 and len(rest) in (1, 4):
+            return given[0], given[1], rest
+        if named == 1 and rest and all(hasattr(item, "is_ready") for item in rest):
+            return given[0], "", None
+        if named == 1 and len(rest) in (1, 4):
+            return "Strategy Equity", given[0], rest
         raise TypeError(
-            "plot takes (series, value), (chart, series, value), (chart, series, open, high, low, close) "
+            "plot takes (series, value), (chart, series, value), ([chart,] series, open, high, low, close) "
             f"or (chart, indicator, ...), not {args!r}"
         )
+
+    def add_series(self, chart: str, series: str, series_type: SeriesType, unit: str = "$") -> None:
+        """Add a series to a chart, which is made if needed; a series of that name is replaced."""
+        kind = SeriesType(series_type)
+        candles = kind == SeriesType.CANDLE
+        made = CandlestickSeries(series, unit=unit) if candles else Series(series, kind, unit=unit)
+        self.user_charts.setdefault(chart, Chart(chart)).series[series] = made
 
     def record(self, series: str, value: Any) -> None:
         """`plot(series, value)` in older algorithms."""
@@ -303,6 +333,16 @@ class EquityCandle:
         elif value < self.low:
             self.low = value
         self.close = value
+
+
+def merged_charts(own: Mapping[str, Chart], users: Mapping[str, Chart]) -> dict[str, Chart]:
+    """The engine's charts and the user's; a chart of both has the series of both."""
+    result = dict(own)
+    for name, chart in users.items():
+        both = Chart(name)
+        both.series = {**(own[name].series if name in own else {}), **chart.series}
+        result[name] = both
+    return result
 
 
 def charts_to_json(charts: Mapping[str, Chart]) -> dict[str, Any]:
