@@ -33,7 +33,7 @@ from llm_plugin.engine.orders.order import OrderEvent, OrderProperties
 from llm_plugin.engine.orders.transactions import TransactionManager
 from llm_plugin.engine.portfolio.cash import CashBook
 from llm_plugin.engine.portfolio.portfolio import SecurityPortfolioManager
-from llm_plugin.engine.securities.manager import SecurityManager
+from llm_plugin.engine.securities.manager import ActiveSecurities, SecurityManager
 from llm_plugin.engine.securities.security import Security
 from llm_plugin.engine.universe.manager import UniverseManager
 from llm_plugin.errors import DataError
@@ -306,9 +306,9 @@ class EngineCore:
         self.pending_streams.append(config)
 
     @property
-    def active_securities(self) -> SecurityManager:
+    def active_securities(self) -> ActiveSecurities:
         """Securities with a stream of the user's."""
-        active = SecurityManager(self.symbol_cache.find)
+        active = ActiveSecurities(self.symbol_cache.find)
         for security in self.securities.values():
             if any(not config.is_internal_feed for config in security.subscriptions):
                 active.add(security.symbol, security)

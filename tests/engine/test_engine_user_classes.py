@@ -196,3 +196,119 @@ def test_a_lazy_list_reads_no_further_than_asked():
     assert (len(numbers), numbers[-1], numbers[1:3], list(numbers)) == (5, 4, [1, 2], [0, 1, 2, 3, 4])
     assert numbers == [0, 1, 2, 3, 4]
     assert [*numbers, 5] == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_readiness_property_of_the_user_s_is_set_by_its_setter(run):
+    result = run(
+        source=algorithm(
+            """
+def begin(self):
+    self.spread = Spread('spread')
+    self.average = IndicatorExtensions.sma(self.spread, 2)
+
+def on_data(self, data):
+    self.spread.update(data.bars['SPY'])
+    self.seen.append((self.spread.is_ready, self.average.samples, self.average.is_ready))
+    if len(self.seen) == 2:
+        self.quit()
+"""
+        ).replace("class Algorithm", SPREAD + "\n\nclass Algorithm")
+    )
+
+    assert result.algorithm.seen == [(True, 1, False), (True, 2, True)]
+
+
+SPREAD = """
+class Spread(PythonIndicator):
+    def __init__(self, name):
+        self.name = name
+        self.value = 0
+        self.is_ready = False
+
+    @property
+    def is_ready(self):
+        return self._own
+
+    @is_ready.setter
+    def is_ready(self, value):
+        self._own = value
+
+    def update(self, bar):
+        self.is_ready = True
+        self.on_updated(IndicatorDataPoint(bar.end_time, bar.high - bar.low))
+        return True
+"""
+
+
+def test_a_quote_bar_has_the_value_that_it_was_told_last():
+    bar = QuoteBar(datetime(2013, 10, 7, 9, 31), None, Bar(10, 12, 9, 11), 1.0, Bar(12, 14, 11, 13), 1.0)
+    assert bar.value == bar.close == 12
+
+    bar.update(11.5, 8, 0, 0, 5, 0)
+    assert (bar.value, bar.price, bar.bid.low, bar.bid.close, bar.ask.close) == (11.5, 11.5, 8, 8, 13)
+    assert (bar.last_bid_size, bar.last_ask_size) == (5, 1.0)
+
+    bar.update(0, 9, 15, 0, 0, 0)
+    assert (bar.value, bar.clone().value, bar.ask.high, bar.close) == (15, 15, 15, 12)
+
+
+def test_a_brokerage_model_of_the_user_s_need_not_call_its_init(run):
+    """An order is refused while it would leave too little cash."""
+    result = run(
+        source="""
+class Careful(DefaultBrokerageModel):
+    def __init__(self, algorithm):
+        self.algorithm = algorithm
+
+    def can_submit_order(self, security, order, message):
+        return self.algorithm.portfolio.cash - order.get_value(security) >= 50000
+
+class Algorithm(QCAlgorithm):
+    def initialize(self):
+        self.set_start_date(2013, 10, 7)
+        self.set_end_date(2013, 10, 7)
+        self.set_brokerage_model(Careful(self))
+        self.add_equity('SPY', Resolution.MINUTE)
+        self.states = []
+
+    def on_data(self, data):
+        for share in (0.9, 0.4):
+            self.set_holdings('SPY', share)
+        self.states = [order.status for order in self.transactions.get_orders(lambda order: True)]
+        self.quit()
+"""
+    )
+
+    assert [str(state) for state in result.algorithm.states] == ["Invalid", "Filled"]
+
+
+def test_securities_are_a_dictionary_and_the_portfolio_is_none_that_can_be_emptied(run):
+    result = run(
+        """
+        def initialize(self):
+            self.set_start_date(2013, 10, 7)
+            self.set_end_date(2013, 10, 7)
+            for ticker in ('SPY', 'IBM', 'AAPL'):
+                self.add_equity(ticker, Resolution.MINUTE)
+
+        def on_end_of_algorithm(self):
+            active = self.active_securities
+            self.names = [symbol.value for symbol in active.keys], [s.symbol.value for s in active.values()]
+            self.holdings = len(self.portfolio.copy())
+            try:
+                self.portfolio.clear()
+            except NotImplementedError as error:
+                self.reason = str(error)
+            copy = self.securities.copy()
+            self.popped = self.securities.pop('SPY').symbol.value, self.securities.pop('XYZ', None)
+            self.left = len(self.securities), len(copy)
+            self.securities.clear()
+            self.empty = len(self.securities)
+        """
+    )
+
+    found = result.algorithm
+    assert found.names == (["SPY", "IBM", "AAPL"], ["SPY", "IBM", "AAPL"])
+    assert found.holdings == 3
+    assert "cannot be cleared" in found.reason
+    assert (found.popped, found.left, found.empty) == (("SPY", None), (2, 3), 0)

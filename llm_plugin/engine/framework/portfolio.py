@@ -68,6 +68,18 @@ def rebalancing_function(rule: Any) -> Rebalance | None:
     raise TypeError(f"rebalance must be a Resolution, timedelta, date rule, function or None, not {rule!r}")
 
 
+# LEAN's constructors are told apart by the name that they give the rule.
+_RULE_NAMES = frozenset({"resolution", "time_span", "rebalancing_func", "rebalancing_date_rules"})
+
+
+def _named_rule(default: Any, named: dict[str, Any]) -> Any:
+    unknown = sorted(set(named) - _RULE_NAMES)
+    if unknown or len(named) > 1:
+        known = ", ".join(sorted(_RULE_NAMES))
+        raise TypeError(f"give the rebalancing rule once, as rebalance or one of {known}, not {sorted(named)}")
+    return next(iter(named.values()), default)
+
+
 class PortfolioConstructionModel(LeanObject):
     """Base: override `determine_target_percent(active_insights) -> {insight: percent}`, or `create_targets`."""
 
@@ -197,9 +209,12 @@ class EqualWeightingPortfolioConstructionModel(PortfolioConstructionModel):
     """The same fraction for every insight that is not flat."""
 
     def __init__(
-        self, rebalance: Any = Resolution.DAILY, portfolio_bias: PortfolioBias = PortfolioBias.LONG_SHORT
+        self,
+        rebalance: Any = Resolution.DAILY,
+        portfolio_bias: PortfolioBias = PortfolioBias.LONG_SHORT,
+        **named_rule: Any,
     ) -> None:
-        super().__init__(rebalance)
+        super().__init__(_named_rule(rebalance, named_rule))
         self._bias = PortfolioBias(portfolio_bias)
 
     def respect_portfolio_bias(self, insight: Insight) -> bool:
@@ -254,8 +269,9 @@ class AccumulativeInsightPortfolioConstructionModel(EqualWeightingPortfolioConst
         rebalance: Any = None,
         portfolio_bias: PortfolioBias = PortfolioBias.LONG_SHORT,
         percent: float = 0.03,
+        **named_rule: Any,
     ) -> None:
-        super().__init__(rebalance, portfolio_bias)
+        super().__init__(rebalance, portfolio_bias, **named_rule)
         self._percent = abs(percent)
 
     def get_target_insights(self) -> list[Insight]:

@@ -321,3 +321,23 @@ class SecurityPortfolioManager(LeanObject):
     def items(self) -> list[tuple[Symbol, SecurityHolding]]:
         """Symbols and holdings."""
         return [(symbol, security.holdings) for symbol, security in self.securities.items()]
+
+    def copy(self) -> dict[Symbol, SecurityHolding]:
+        """Return symbols and holdings as a dictionary of the caller's."""
+        return dict(self.items())
+
+    def clear(self) -> None:
+        """Nothing can be taken out: `remove_security` and `liquidate` do that.
+
+        Raises:
+            NotImplementedError: Always, as in LEAN.
+        """
+        raise NotImplementedError("the portfolio cannot be cleared: use liquidate() and remove_security()")
+
+    def pop(self, key: Any, *default: Any) -> Any:
+        """Nothing can be taken out.
+
+        Raises:
+            NotImplementedError: Always, as in LEAN.
+        """
+        raise NotImplementedError(f"{key} cannot be taken out of the portfolio: use liquidate() and remove_security()")

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llm_plugin.engine.base.names import LeanObject
 from llm_plugin.engine.base.pairs import Pair
 from llm_plugin.engine.market.symbols import Symbol
-
-if TYPE_CHECKING:
-    pass
 from llm_plugin.engine.securities.security import Security
 
-__all__ = ["SecurityManager"]
+__all__ = ["ActiveSecurities", "SecurityManager"]
 
 _NOBODY: tuple[Any, Any] = (object(), None)
 
@@ -131,3 +128,48 @@ class SecurityManager(LeanObject):
     def items(self) -> list[tuple[Symbol, Security]]:
         """Symbols and securities."""
         return list(self._items.items())
+
+    def copy(self) -> dict[Symbol, Security]:
+        """Return symbols and securities as a dictionary of the caller's."""
+        return dict(self._items)
+
+    def pop(self, key: Any, *default: Any) -> Any:
+        """Take a security off the list and return it; the default, where one is given and it is not listed."""
+        symbol = self._symbol(key)
+        security = self._items.get(symbol) if symbol is not None else None
+        if symbol is None or security is None:
+            if default:
+                return default[0]
+            raise KeyError(f"{key} was not subscribed")
+        self.remove(symbol)
+        return security
+
+    def clear(self) -> None:
+        """Take all securities off the list."""
+        for symbol in self.keys():
+            self.remove(symbol)
+
+
+class _View(list[Any]):
+    """A list that may be called for: `.keys` is a property in .NET and a method in Python."""
+
+    def __call__(self) -> list[Any]:
+        return self
+
+
+class ActiveSecurities(SecurityManager):
+    """Securities that are subscribed now, as .NET's dictionary: `keys` and `values` with and without a call."""
+
+    @property
+    def keys(self) -> _View:
+        """Symbols."""
+        return _View(self._items)
+
+    Keys = keys
+
+    @property
+    def values(self) -> _View:
+        """Securities."""
+        return _View(self._items.values())
+
+    Values = values
