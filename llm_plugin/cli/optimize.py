@@ -100,6 +100,8 @@ def optimize(
         fixed=parameter_pairs(fixed),
         overrides=tuple(overrides),
     )
+    if options.is_cut and options.start and options.end:
+        options.cut()  # what cannot be cut is told before models are made
     with _Shown() as shown:
         run = run_optimization(options, shown, _validator(options))
     summary = finish(run)

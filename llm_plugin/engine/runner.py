@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -30,23 +30,21 @@ from llm_plugin.engine.loop.sampling import RunSampler
 from llm_plugin.engine.loop.time_loop import Progress, TimeLoop
 from llm_plugin.engine.market.symbols import Symbol
 from llm_plugin.engine.orders.order import MarketOnCloseOrder
-from llm_plugin.engine.portfolio.cash import CURRENCY_SYMBOLS
-from llm_plugin.engine.results.charts import merged_charts
 from llm_plugin.engine.results.files import (
     RunState,
     hash_of_texts,
     order_json,
     order_list_hash,
-    runtime_statistics,
     write_results,
 )
+from llm_plugin.engine.results.run_state import run_state
 from llm_plugin.engine.results.run_statistics import current_statistics
 from llm_plugin.engine.user_errors import translate
 from llm_plugin.errors import AlgorithmError, LeanLlmError
 
 _COLLECT_EVERY = 50_000
 
-__all__ = ["BacktestResult", "Progress", "read_project", "run_backtest"]
+__all__ = ["BacktestResult", "Progress", "algorithm_period", "read_project", "run_backtest"]
 
 
 @dataclass
@@ -126,15 +124,8 @@ def run_backtest(
     context = RunContext(Path(data_folder).resolve(), merged, store, found.folder.name, found.folder, live)
     with lean_imports(found.folder), rare_collections(), use_policy(data_policy or BadData()) as policy:
         run = _Run(context, found, on_progress, limits or RunLimits())
-        token = set_context(context)
-        buffer = MarketOnCloseOrder.submission_time_buffer
-        try:
-            use_symbol_factory(context.data_folder)
+        with run.in_context():
             run.execute(algorithm_class, start, end)
-        finally:
-            # A setting of LEAN that lives on a class: it must not leak into the next run.
-            MarketOnCloseOrder.submission_time_buffer = buffer
-            reset_context(token)
         run.tell(policy)
         result = run.result(results_folder, time.perf_counter() - began)
         result.data_problems = policy.problems
@@ -142,6 +133,38 @@ def run_backtest(
         run.failure.result = result  # type: ignore[attr-defined]
         raise run.failure from run.cause
     return result
+
+
+def algorithm_period(
+    project: Path,
+    *,
+    data_folder: Path,
+    parameters: Mapping[str, Any] | None = None,
+    limits: RunLimits | None = None,
+) -> tuple[date, date]:
+    """Return the first and the last day that an algorithm sets for itself; it is initialised, and not run.
+
+    Args:
+        project: LEAN CLI project folder (main.py, config.json) or a Python file.
+        data_folder: LEAN-format data.
+        parameters: Override those of config.json.
+        limits: Time and memory that this may use.
+
+    Raises:
+        AlgorithmError: Its `initialize` raised.
+        UnsupportedLeanApi: It used a member that the engine lacks.
+        DataError: The data folder lacks something.
+    """
+    found = read_project(project)
+    merged = {**found.parameters, **{str(k): str(v) for k, v in (parameters or {}).items()}}
+    context = RunContext(Path(data_folder).resolve(), merged, None, found.folder.name, found.folder, None)
+    with lean_imports(found.folder), use_policy(BadData()):
+        run = _Run(context, found, None, limits or RunLimits())
+        with run.in_context():
+            run.execute(None, None, None, only_initialize=True)
+    if run.failure is not None:
+        raise run.failure from run.cause
+    return run.core.start.date(), run.core.end.date()
 
 
 @contextmanager
@@ -169,7 +192,22 @@ class _Run:
         self.sampler: RunSampler | None = None
         self.name = context.algorithm_id
 
-    def execute(self, wanted: str | None, start: date | None, end: date | None) -> None:
+    @contextmanager
+    def in_context(self) -> Iterator[None]:
+        """Let what the run makes know of it; afterwards nothing is left that the next run could see."""
+        token = set_context(self.context)
+        buffer = MarketOnCloseOrder.submission_time_buffer
+        try:
+            use_symbol_factory(self.context.data_folder)
+            yield
+        finally:
+            # A setting of LEAN that lives on a class.
+            MarketOnCloseOrder.submission_time_buffer = buffer
+            reset_context(token)
+
+    def execute(
+        self, wanted: str | None, start: date | None, end: date | None, *, only_initialize: bool = False
+    ) -> None:
         """Load, initialise and run; whatever is raised is kept."""
         from llm_plugin.engine.algorithm.qc_algorithm import QCAlgorithm
 
@@ -177,7 +215,11 @@ class _Run:
         guard = Watchdog(self._limits, self._position) if self.context.live is None else nullcontext()
         try:
             with guard:
-                self._load_and_run(QCAlgorithm, wanted, start, end)
+                self._load(QCAlgorithm, wanted)
+                with ticker_keys(self.core.symbol_cache.find):
+                    self._ask_user(start, end)
+                    if not only_initialize:
+                        self._run()
         except KeyboardInterrupt:
             self.interrupted = True
             self._end(AlgorithmStatus.STOPPED)
@@ -186,18 +228,19 @@ class _Run:
             self.failure = translate(error, self.project.folder)
             self._end(AlgorithmStatus.RUNTIME_ERROR)
 
-    def _load_and_run(self, base: type, wanted: str | None, start: date | None, end: date | None) -> None:
+    def _load(self, base: type, wanted: str | None) -> None:
         kind = load_algorithm_class(self.project.main, base, wanted)
         self.name = kind.__name__
         self.context.algorithm_id = self.name
         self.algorithm = kind()
-        with ticker_keys(self.core.symbol_cache.find):
-            self._initialize(start, end)
-            if self.loop is not None:
-                self.loop.run()
-                self.loop.finish()
-                # Also after `quit`: LEAN calls a run that came to its end completed.
-                self.core.status = self._final_status()
+
+    def _run(self) -> None:
+        self._prepare()
+        if self.loop is not None:
+            self.loop.run()
+            self.loop.finish()
+            # Also after `quit`: LEAN calls a run that came to its end completed.
+            self.core.status = self._final_status()
 
     def _position(self) -> Any:
         return self.core.clock.utc_us if self.algorithm is not None else None
@@ -220,7 +263,7 @@ class _Run:
         if self.sampler is not None and self.loop is not None and self.core.clock.utc_us > 0:
             self.sampler.finish(self.core.clock.utc_us)
 
-    def _initialize(self, start: date | None, end: date | None) -> None:
+    def _ask_user(self, start: date | None, end: date | None) -> None:
         core, algorithm = self.core, self.algorithm
         core.clock.utc_us = core.clock.zone.utc(to_us(core.start))
         if self.context.live is not None:
@@ -232,6 +275,9 @@ class _Run:
             algorithm.set_end_date(end)
         if core.end < core.start:
             raise AlgorithmError(f"the end date {core.end:%Y-%m-%d} is before the start date {core.start:%Y-%m-%d}")
+
+    def _prepare(self) -> None:
+        core, algorithm = self.core, self.algorithm
         algorithm.post_initialize()
         if self.context.live is not None:
             self.context.live.prepare(core)
@@ -303,15 +349,13 @@ class _Run:
             status = str(AlgorithmStatus.RUNTIME_ERROR)
             return BacktestResult(self.name, status, {}, order_list_hash([]), 0, seconds, error=text)
         core, algorithm, transactions = self.core, self.algorithm, self.core.transactions
-        currency = core.cash_book.account_currency
-        unit = CURRENCY_SYMBOLS.get(currency, currency)
         orders = transactions.all_orders
         portfolio = core.portfolio
         statistics = current_statistics(core, self.sampler)
         texts = [order_json(order) for order in orders]
         digest = hash_of_texts(texts)
         statistics.summary["OrderListHash"] = digest
-        state = self._state(statistics, unit, seconds, texts)
+        state = run_state(core, statistics, texts, error=str(self.failure or ""), seconds=seconds)
         files = write_results(folder, self.name, state) if folder is not None else {}
         return BacktestResult(
             self.name,
@@ -331,57 +375,3 @@ class _Run:
             algorithm,
             state,
         )
-
-    def _state(self, statistics: Any, unit: str, seconds: float, texts: list[str]) -> RunState:
-        core, algorithm = self.core, self.algorithm
-        portfolio = core.portfolio
-        assert_sampler = self.sampler
-        charts = dict(assert_sampler.results.charts) if assert_sampler is not None else {}
-        runtime = runtime_statistics(
-            currency_symbol=unit,
-            equity=portfolio.exact_total,
-            starting_value=assert_sampler.results.starting_value if assert_sampler is not None else ZERO,
-            fees=portfolio.exact_fees,
-            holdings=Decimal(str(portfolio.total_holdings_value)),
-            net_profit=Decimal(str(portfolio.total_net_profit)),
-            unrealized=Decimal(str(portfolio.total_unrealized_profit)),
-            volume=portfolio.exact_sales,
-            summary=statistics.summary,
-            custom=core.runtime_statistics,
-        )
-        model = core.brokerage_model
-        return RunState(
-            statistics=statistics,
-            charts=merged_charts(charts, algorithm.user_charts),
-            orders=core.transactions.all_orders,
-            order_texts=texts,
-            order_events=core.transactions.events,
-            profit_loss=portfolio.records,
-            runtime_statistics=runtime,
-            state={
-                "Status": str(core.status),
-                "Name": algorithm.name,
-                "RuntimeError": str(self.failure or ""),
-                "StackTrace": "",
-                "LogCount": str(len(core.log_lines)),
-                "OrderCount": str(core.transactions.orders_count),
-                "InsightCount": str(algorithm.insights.total_count),
-            },
-            algorithm_configuration={
-                "name": algorithm.name,
-                "accountCurrency": core.cash_book.account_currency,
-                "brokerage": int(core.brokerage_name),
-                "accountType": int(getattr(model, "account_type", 0)),
-                "parameters": dict(core.context.parameters),
-                "startDate": _iso(core.start),
-                "endDate": _iso(core.end),
-                "tradingDaysPerYear": int(getattr(model, "trading_days", 252)),
-            },
-            server_statistics={"Seconds": f"{seconds:.3f}"},
-            log_lines=list(core.log_lines),
-            insights=[insight.to_json() for insight in algorithm.insights.get_insights()],
-        )
-
-
-def _iso(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -49,6 +49,24 @@ class OptimizeOptions:
     fixed: Mapping[str, str] = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether a part of the days chooses and another one judges."""
+        return self.folds > 0 or self.in_sample_fraction is not None
+
+    def cut(self) -> tuple[Fold, ...]:
+        """Cut the period, both ends of which are given.
+
+        Raises:
+            ConfigError: Both ways of cutting are asked for, or a part would be too short.
+        """
+        start, end = date.fromisoformat(self.start), date.fromisoformat(self.end)
+        if self.in_sample_fraction is None:
+            return walk_forward_folds(start, end, self.folds)
+        if self.folds:
+            raise ConfigError("--walk-forward and --in-sample exclude each other: choose one")
+        return (split(start, end, self.in_sample_fraction),)
+
 
 @dataclass(frozen=True, slots=True)
 class Window:

@@ -8,14 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llm_plugin.errors import LeanLlmError
-from llm_plugin.optimize.plan import Task
+from llm_plugin.errors import AlgorithmError, LeanLlmError
+from llm_plugin.optimize.plan import Task, Window
+from llm_plugin.optimize.space import Trial
 from llm_plugin.runs.cluster import completed, dask_client
 from llm_plugin.sandbox.policy import SandboxLimits
 from llm_plugin.sandbox.process import ChildProcess
 from llm_plugin.sandbox.run import make_policy
 
-__all__ = ["RunSpec", "on_dask", "on_processes", "run_task"]
+__all__ = ["RunSpec", "on_dask", "on_processes", "own_period", "run_task"]
 
 OnDone = Callable[[Task, Mapping[str, Any]], None]
 RunSpec = Mapping[str, Any]
@@ -31,12 +32,12 @@ class _Worker:
         self._scratch: Path | None = None
         self._served = 0
 
-    def run(self, task: Task) -> dict[str, Any]:
-        """Run one task; whatever goes wrong is in the answer."""
+    def run(self, task: Task, *, only_period: bool = False) -> dict[str, Any]:
+        """Run one task, or ask for its dates alone; whatever goes wrong is in the answer."""
         try:
             child = self._ready()
             self._served += 1
-            return child.run(_request(self._spec, task))
+            return child.run({**_request(self._spec, task), "only_period": only_period})
         except LeanLlmError as error:
             return {"error": str(error), "kind": type(error).__name__, "status": "RuntimeError"}
 
@@ -89,6 +90,22 @@ def _request(spec: RunSpec, task: Task) -> dict[str, Any]:
         "bad_data": spec["bad_data"],
         "memory_mib": None if spec["sandbox"] else spec["memory_mib"],
     }
+
+
+def own_period(spec: RunSpec, trial: Trial) -> Window:
+    """Return the days that the algorithm sets for itself with a trial's parameters; nothing is run.
+
+    Raises:
+        AlgorithmError: It does not come through its `initialize`.
+    """
+    worker = _Worker(spec)
+    try:
+        answer = worker.run(Task("period", trial, Window()), only_period=True)
+    finally:
+        worker.close()
+    if answer["error"]:
+        raise AlgorithmError(f"the algorithm's own dates are not known: {answer['error']}; or give --start and --end")
+    return Window(answer["start"], answer["end"])
 
 
 def on_processes(spec: RunSpec, tasks: Sequence[Task], workers: int, on_done: OnDone) -> None:

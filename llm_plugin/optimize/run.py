@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from llm_plugin.errors import ConfigError, DataError
-from llm_plugin.optimize.plan import Fold, OptimizeOptions, Task, Window, content_of, split, walk_forward_folds
-from llm_plugin.optimize.pool import on_dask, on_processes
+from llm_plugin.errors import DataError
+from llm_plugin.optimize.plan import Fold, OptimizeOptions, Task, Window, content_of
+from llm_plugin.optimize.pool import on_dask, on_processes, own_period
 from llm_plugin.optimize.space import Trial, choose_trials
 from llm_plugin.optimize.store import TrialResult, TrialStore
 
@@ -138,7 +137,10 @@ def optimize(options: OptimizeOptions, on_progress: OnProgress, run_config: Mapp
     run = OptimizationRun(options, content, trials)
     began = time.monotonic()
     try:
-        if options.folds or options.in_sample_fraction is not None:
+        if options.is_cut:
+            if not (options.start and options.end):
+                own = own_period(runner.spec, trials[0])
+                options = run.options = replace(options, start=options.start or own.start, end=options.end or own.end)
             _in_folds(run, runner)
         else:
             window = Window(options.start, options.end)
@@ -170,7 +172,7 @@ def _spec(options: OptimizeOptions, run_config: Mapping[str, Any]) -> dict[str, 
 
 def _in_folds(run: OptimizationRun, runner: _Runner) -> None:
     options = run.options
-    folds = _folds(options)
+    folds = options.cut()
     runner.total = len(folds) * (len(run.trials) + 1)
     for fold in folds:
         done = FoldResult(fold, [])
@@ -188,17 +190,6 @@ def _in_folds(run: OptimizationRun, runner: _Runner) -> None:
         # The test part is run for the chosen parameters alone: nothing of it can have had a say.
         done.test = runner.work([tuple(done.chosen.parameters.items())], fold.test, chooses=False)[0]
     run.results = run.folds[-1].train if run.folds else []
-
-
-def _folds(options: OptimizeOptions) -> tuple[Fold, ...]:
-    if not options.start or not options.end:
-        raise ConfigError("--walk-forward and --in-sample cut a period: name it with --start and --end")
-    if options.folds and options.in_sample_fraction is not None:
-        raise ConfigError("--walk-forward and --in-sample exclude each other: choose one")
-    start, end = date.fromisoformat(options.start), date.fromisoformat(options.end)
-    if options.in_sample_fraction is not None:
-        return (split(start, end, options.in_sample_fraction),)
-    return walk_forward_folds(start, end, options.folds)
 
 
 def _best(options: OptimizeOptions, results: Sequence[TrialResult]) -> TrialResult | None:

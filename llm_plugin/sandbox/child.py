@@ -119,7 +119,7 @@ def _failure(error: Any) -> dict[str, Any]:
 def _run(request: dict[str, Any], channel: _Channel, guard: Any, state: dict[str, Any]) -> dict[str, Any]:
     from llm_plugin.engine.data.bad_data import BadData
     from llm_plugin.engine.limits import LEAN_STEP_SECONDS, RunLimits
-    from llm_plugin.engine.runner import run_backtest
+    from llm_plugin.engine.runner import algorithm_period, run_backtest
     from llm_plugin.errors import LeanLlmError
 
     last = 0.0
@@ -150,6 +150,14 @@ def _run(request: dict[str, Any], channel: _Channel, guard: Any, state: dict[str
     failure: Any = None
     result: Any = None
     try:
+        if request.get("only_period"):
+            first, last_day = algorithm_period(
+                Path(request["project"]),
+                data_folder=Path(request["data_folder"]),
+                parameters=request.get("parameters") or {},
+                limits=limits,
+            )
+            return {"start": first.isoformat(), "end": last_day.isoformat(), "error": "", "exit_code": 0}
         result = run_backtest(
             Path(request["project"]),
             data_folder=Path(request["data_folder"]),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_plugin.errors import BackendUnavailable, ConfigError, DataError
+from llm_plugin.errors import AlgorithmError, BackendUnavailable, ConfigError, DataError
 from llm_plugin.optimize.finish import finish
 from llm_plugin.optimize.plan import OptimizeOptions, Task, Window
 from llm_plugin.optimize.run import OptimizationRun, optimize
@@ -160,8 +160,18 @@ def test_a_target_that_no_trial_has_and_trials_that_all_fail_are_told(options):
         _run(options(["a=1"], objective=Objective("Sharp Ratio")))
     with pytest.raises(DataError, match=r"every one of 1 trials failed; the first: .*three is not for me"):
         _run(options(["a=3"]))
-    with pytest.raises(ConfigError, match="name it with --start and --end"):
-        _run(options(["a=1"], folds=2))
+
+
+def test_folds_without_dates_cut_the_algorithms_own_period(options):
+    own, _ = _run(options(["a=1,2"], folds=2))
+
+    assert (own.options.start, own.options.end) == ("2014-01-01", "2014-12-31")
+    assert [fold.fold.train.end for fold in own.folds] == ["2014-05-01", "2014-08-30"]
+    assert finish(own)["out_of_sample"]["days"] > 150
+    with pytest.raises(AlgorithmError, match=r"own dates are not known: .*three is not for me.*--start and --end"):
+        _run(options(["a=3"], folds=2))
+    with pytest.raises(ConfigError, match="exclude each other"):
+        _run(options(["a=1"], folds=2, in_sample_fraction=0.5))
 
 
 def test_a_runaway_trial_is_ended_and_the_others_go_on(options):
