@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from typing import Any
 
 import typer
 
@@ -102,9 +103,7 @@ for _module in (
 def run() -> None:
     """Run the program; an error of the package prints its message and ends with its exit code."""
     if not sys.warnoptions:
-        # Remarks of libraries about each other are for their developers; the server outlives this process on purpose.
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
-        warnings.filterwarnings("ignore", category=ResourceWarning)
+        warnings.showwarning = _show_warning
     try:
         code = app(standalone_mode=False)  # the code of a `typer.Exit` is returned, not raised
     except typer.Exit as done:
@@ -126,6 +125,24 @@ def run() -> None:
             sys.exit(getattr(error, "exit_code", 2))
         raise
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: str | None = None,
+) -> None:
+    """Show a warning that is meant for the user.
+
+    Remarks of libraries about each other are for their developers, and servers outlive this process on purpose. A
+    filter would not do: libraries set filters of their own when they are imported.
+    """
+    if not issubclass(category, DeprecationWarning | ResourceWarning):
+        text = warnings.formatwarning(message, category, filename, lineno, line)
+        print(text, end="", file=file or sys.stderr)
 
 
 def _told(error: OSError) -> str:
