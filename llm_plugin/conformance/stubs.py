@@ -1,7 +1,7 @@
 """The members of LEAN's classes, read from quantconnect-stubs, and what of them the engine has.
 
-`python -m llm_plugin.conformance.stubs` writes `llm_plugin/engine/base/lean_members.py` anew; it needs the development
-dependency quantconnect-stubs, a run does not.
+`python -m llm_plugin.conformance.stubs` writes `lean_members.py` and `lean_lacking.py` in `llm_plugin/engine/base`
+anew; it needs the development dependency quantconnect-stubs, a run does not.
 """
 
 from __future__ import annotations
@@ -18,7 +18,15 @@ from pathlib import Path
 
 from llm_plugin.errors import ConfigError
 
-__all__ = ["StubClass", "engine_attributes", "members_of", "render_members", "shared_classes", "stub_classes"]
+__all__ = [
+    "StubClass",
+    "engine_attributes",
+    "members_of",
+    "render_lacking",
+    "render_members",
+    "shared_classes",
+    "stub_classes",
+]
 
 # User classes may derive from these, and the engine calls what they override.
 OVERRIDABLE = (
@@ -31,7 +39,7 @@ _PLUMBING = frozenset(
     "has_attr invoke_void_method memberwise_clone reference_equals set_property set_python_instance "
     "set_python_wrapper to_string python_wrapper".split()
 )
-_DATA = Path(__file__).resolve().parents[1] / "engine" / "lean_members.py"
+_FOLDER = Path(__file__).resolve().parents[1] / "engine" / "base"
 
 
 @dataclass
@@ -111,10 +119,12 @@ def shared_classes() -> Iterator[tuple[str, type]]:
 
 def engine_attributes(kind: type) -> set[str]:
     """Return what an engine class has: members, annotations and all that its methods assign to an instance."""
+    from llm_plugin.engine.base.names import OtherSpelling
+
     found = {name for name in dir(kind) if type(inspect.getattr_static(kind, name, None)).__name__ not in _GUARDS}
     for part in kind.__mro__:
         if part.__module__.startswith("llm_plugin"):
-            found |= _own_attributes(part)
+            found |= _own_attributes(part) | {m.name for m in vars(part).values() if isinstance(m, OtherSpelling)}
     return found
 
 
@@ -129,7 +139,7 @@ def _own_attributes(part: type) -> frozenset[str]:
     return frozenset(assigned | set(getattr(part, "__annotations__", {})))
 
 
-_GUARDS = frozenset({"RefusedProperty", "OtherSpelling"})
+_GUARDS = frozenset({"OtherSpelling", "RefusedMember", "RefusedProperty", "SettableSpelling"})
 
 
 def _split_settable(name: str, kind: type) -> tuple[set[str], set[str]]:
@@ -144,32 +154,65 @@ def _split_settable(name: str, kind: type) -> tuple[set[str], set[str]]:
     return lacking, plain
 
 
+def _lacking_members(refused: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Return the members that the engine lacks and no one sets, less those that a base of the class lacks too."""
+    from llm_plugin.engine.base.names import LeanObject
+
+    found: dict[str, set[str]] = {}
+    kinds = {name: kind for name, kind in shared_classes() if issubclass(kind, LeanObject)}
+    for name, kind in kinds.items():
+        has = engine_attributes(kind) | set(dir(type(kind)))
+        found[name] = {m for m in members_of(name) if m not in has and m.lower() not in has} - refused[name]
+    return {
+        name: members - {m for base, of in kinds.items() if of in kinds[name].__mro__[1:] for m in found[base]}
+        for name, members in found.items()
+    }
+
+
 def render_members() -> str:
     """Return the text of `lean_members.py`."""
-    lacking, plain = {}, {}
+    refused, plain = {}, {}
     for name, kind in shared_classes():
-        lacking[name], plain[name] = _split_settable(name, kind)
+        refused[name], plain[name] = _split_settable(name, kind)
     methods = {name: {m for m, kinds in members_of(name).items() if "method" in kinds} for name in OVERRIDABLE}
-    parts = [
-        '"""Members of LEAN\'s classes that the engine must not take in silence.\n\n'
-        'Written by `python -m llm_plugin.conformance.stubs`.\n"""\n\nfrom __future__ import annotations\n\n'
-        '__all__ = ["INSTANCE_ATTRIBUTES", "OVERRIDABLE_METHODS", "REFUSED_PROPERTIES"]\n',
-        _table("Settable in LEAN, absent in the engine: reading or setting one raises.", "REFUSED_PROPERTIES", lacking),
+    return _module(
+        "Members of LEAN's classes that the engine must not take in silence.",
+        _table("Settable in LEAN, absent in the engine: reading or setting one raises.", "REFUSED_PROPERTIES", refused),
         _table(
             "Settable in LEAN and plain attributes here: the other spelling leads to them.",
             "INSTANCE_ATTRIBUTES",
             plain,
         ),
         _table("Methods that LEAN calls where a user's class overrides them.", "OVERRIDABLE_METHODS", methods),
-    ]
-    return "\n".join(parts)
+    )
+
+
+def render_lacking() -> str:
+    """Return the text of `lean_lacking.py`."""
+    refused = {name: _split_settable(name, kind)[0] for name, kind in shared_classes()}
+    return _module(
+        "Members of LEAN's classes that the engine lacks and that no user sets.",
+        _table("A base's are not said again: reading one raises.", "LACKING_MEMBERS", _lacking_members(refused)),
+    )
+
+
+def _module(title: str, *tables: str) -> str:
+    names = sorted(table.partition("\n")[2].partition(":")[0] for table in tables)
+    quoted = ", ".join(f'"{name}"' for name in names)
+    return "\n".join(
+        [
+            f'"""{title}\n\nWritten by `python -m llm_plugin.conformance.stubs`.\n"""\n',
+            f"from __future__ import annotations\n\n__all__ = [{quoted}]\n",
+            *tables,
+        ]
+    )
 
 
 def _table(comment: str, name: str, rows: dict[str, set[str]]) -> str:
     lines = [f"# {comment}", f"{name}: dict[str, str] = {{"]
     for key in sorted(rows):
         if rows[key]:
-            words = textwrap.wrap(" ".join(sorted(rows[key])), 100)
+            words = textwrap.wrap(" ".join(sorted(rows[key])), 107)
             if len(words) == 1 and len(words[0]) + len(key) < 108:
                 lines.append(f'    "{key}": "{words[0]}",')
             else:
@@ -179,4 +222,5 @@ def _table(comment: str, name: str, rows: dict[str, set[str]]) -> str:
 
 
 if __name__ == "__main__":
-    _DATA.write_text(render_members(), encoding="utf-8")
+    (_FOLDER / "lean_members.py").write_text(render_members(), encoding="utf-8")
+    (_FOLDER / "lean_lacking.py").write_text(render_lacking(), encoding="utf-8")

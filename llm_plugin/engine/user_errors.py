@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
+from llm_plugin.engine.base.names import as_missing_member
 from llm_plugin.engine.limits import LimitReached
 from llm_plugin.errors import (
     AlgorithmError,
@@ -26,6 +27,8 @@ def translate(error: BaseException, project: Path) -> LeanLlmError:
         project: Folder of the user's files.
     """
     where = _user_line(error, project)
+    if isinstance(error, AttributeError):
+        error = as_missing_member(error)
     if isinstance(error, UnsupportedLeanApi):
         hint = str(error).partition("engine: ")[2] + _nearest_member(error)
         return UnsupportedLeanApi(error.member, f"{hint} ({where})" if where else hint)
@@ -61,7 +64,7 @@ def _nearest(error: NameError | AttributeError | ImportError, text: str) -> str:
         return ""
     name = error.name or ""
     if isinstance(error, AttributeError):
-        if error.obj is None:
+        if "'NoneType' object has no" in text:
             return ": it is None here, so nothing was found or made before"
         return did_you_mean(name, (known for known in dir(error.obj) if not known.startswith("_")))
     if isinstance(error, ImportError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from llm_plugin.engine.base.events import EventHandler
 from llm_plugin.engine.base.names import pascal
 from llm_plugin.engine.data.bars import TradeBar
 from llm_plugin.engine.market.symbols import SecurityIdentifier, Symbol
+from llm_plugin.engine.user_errors import translate
 from llm_plugin.errors import UnsupportedLeanApi
 
 START = datetime(2024, 1, 2, 9, 30)
@@ -292,8 +294,11 @@ def test_every_public_member_is_there_in_both_spellings():
 
 
 def test_a_missing_member_is_named():
-    with pytest.raises(UnsupportedLeanApi, match=r"SimpleMovingAverage\.no_such_thing"):
+    with pytest.raises(AttributeError, match="no_such_thing") as caught:
         _ = lib.SimpleMovingAverage(3).no_such_thing
+    told = translate(caught.value, Path())
+    assert isinstance(told, UnsupportedLeanApi)
+    assert told.member == "SimpleMovingAverage.no_such_thing"
     from llm_plugin.engine.base.enums import MovingAverageType
     from llm_plugin.engine.indicators.adaptive import moving_average
 

@@ -126,6 +126,12 @@ while getattr(self, 'count', 0) < 6:
     ("line", "error", "match"),
     [
         ("self.set_cassh(5)", UnsupportedLeanApi, r"QCAlgorithm\.set_cassh .*did you mean 'set_cash'.*main\.py:\d+"),
+        ("self.SetCassh(5)", UnsupportedLeanApi, r"QCAlgorithm\.SetCassh .*did you mean 'SetCash'.*main\.py:\d+"),
+        ("self.spy.ID.Markett", UnsupportedLeanApi, r"SecurityIdentifier\.Markett .*did you mean 'Market'"),
+        ("Symbol.creat('SPY')", UnsupportedLeanApi, r"Symbol\.creat .*did you mean 'create'.*main\.py:\d+"),
+        ("self.securities[self.spy].option_filter", UnsupportedLeanApi, r"Security\.option_filter .*main\.py:\d+"),
+        ("raise AttributeError('own words')", AlgorithmError, r"main\.py:\d+: AttributeError: own words$"),
+        ("self.spy = None; self.spy.value", AlgorithmError, r"'NoneType' .*'value': it is None here"),
         ("Resolution.DAYLY", UnsupportedLeanApi, r"did you mean 'DAILY'"),
         ("SimpleMovingAverrage(5)", UnsupportedLeanApi, r"did you mean 'SimpleMovingAverage'"),
         ("self.spy.valeu", UnsupportedLeanApi, r"Symbol\.valeu .*did you mean 'value'"),
@@ -133,7 +139,21 @@ while getattr(self, 'count', 0) < 6:
         ("[].apend(1)", AlgorithmError, r"main\.py:\d+: AttributeError: .*did you mean 'append'"),
         ("None.value", AlgorithmError, r"main\.py:\d+: AttributeError: .*it is None here"),
     ],
-    ids=["member", "enum", "type", "symbol", "name", "attribute", "none"],
+    ids=[
+        "member",
+        "pascal",
+        "capitals",
+        "class",
+        "lean-has-it",
+        "own-words",
+        "none-kept",
+        "enum",
+        "type",
+        "symbol",
+        "name",
+        "attribute",
+        "none",
+    ],
 )
 def test_what_does_not_exist_is_told_with_the_nearest_name(run, spy_minute, line, error, match):
     with pytest.raises(error, match=match):

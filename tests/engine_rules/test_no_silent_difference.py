@@ -10,8 +10,16 @@ from pathlib import Path
 import pytest
 
 import llm_plugin.engine
-from llm_plugin.conformance.stubs import engine_attributes, members_of, render_members, shared_classes, stub_classes
+from llm_plugin.conformance.stubs import (
+    engine_attributes,
+    members_of,
+    render_lacking,
+    render_members,
+    shared_classes,
+    stub_classes,
+)
 from llm_plugin.engine.api import engine_names
+from llm_plugin.engine.base.lean_lacking import LACKING_MEMBERS
 from llm_plugin.engine.base.lean_members import INSTANCE_ATTRIBUTES, OVERRIDABLE_METHODS, REFUSED_PROPERTIES
 from llm_plugin.engine.base.names import LeanObject, pascal
 from llm_plugin.errors import UnsupportedLeanApi
@@ -129,12 +137,14 @@ def test_both_spellings_of_an_attribute_are_one():
 
 
 def test_the_members_are_those_of_the_engine_as_it_is():
-    """Else: `python -m llm_plugin.conformance.stubs && ruff format llm_plugin/engine/base/lean_members.py`."""
+    """Else: `python -m llm_plugin.conformance.stubs && ruff format llm_plugin/engine/base`."""
     rendered: dict[str, dict[str, str]] = {}
     exec(compile(render_members(), "members", "exec"), rendered)
     assert rendered["REFUSED_PROPERTIES"] == REFUSED_PROPERTIES
     assert rendered["INSTANCE_ATTRIBUTES"] == INSTANCE_ATTRIBUTES
     assert rendered["OVERRIDABLE_METHODS"] == OVERRIDABLE_METHODS
+    exec(compile(render_lacking(), "lacking", "exec"), rendered)
+    assert rendered["LACKING_MEMBERS"] == LACKING_MEMBERS
 
 
 def test_a_method_that_the_engine_never_calls_cannot_be_overridden():
@@ -142,7 +152,8 @@ def test_a_method_that_the_engine_never_calls_cannot_be_overridden():
     for name, methods in OVERRIDABLE_METHODS.items():
         base = names[name]
         for method in methods.split():
-            if inspect.getattr_static(base, method, None) is not None:
+            found = inspect.getattr_static(base, method, None)
+            if found is not None and not getattr(found, "refused", False):
                 continue
             checked += 1
             for spelling in (method, pascal(method)):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llm_plugin.engine.base.enums import DataNormalizationMode, Resolution
-from llm_plugin.engine.base.names import LeanObject, find_member, snake
+from llm_plugin.engine.base.names import LeanObject, add_spellings, find_member, snake
 
 __all__ = ["AlgorithmSettings", "Schedule", "UniverseSettings"]
 
@@ -14,9 +14,17 @@ __all__ = ["AlgorithmSettings", "Schedule", "UniverseSettings"]
 class _Settings(LeanObject):
     _defaults: dict[str, Any]
 
+    if TYPE_CHECKING:
+        # The attributes are those of `_defaults`.
+        def __getattr__(self, name: str) -> Any: ...
+
     def __init__(self, **values: Any) -> None:
         for name, value in {**self._defaults, **values}.items():
             object.__setattr__(self, name, value)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        add_spellings(cls, cls._defaults)
 
     def __setattr__(self, name: str, value: Any) -> None:
         name = snake(name)

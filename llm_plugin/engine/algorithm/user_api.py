@@ -59,7 +59,7 @@ class PythonData(BaseData):
             for key, value in (*extra.items(), *vars(self).items()):
                 if key.lower().replace("_", "") == plain and not key.startswith("_"):
                     return value
-        return super().__getattr__(name)
+        return self._missing_member(name)
 
     def __getitem__(self, key: str) -> Any:
         name = key.lower()

@@ -56,8 +56,8 @@ REFUSED_PROPERTIES: dict[str, str] = {
     "Order": "contingency",
     "PortfolioStatistics": "value_at_risk_95 value_at_risk_99",
     "QCAlgorithm": (
-        "debug_messages debug_mode enable_automatic_indicator_warm_up error_messages history_provider "
-        "log_messages name_updated notify run_time_error tags tags_updated"
+        "debug_messages debug_mode enable_automatic_indicator_warm_up error_messages history_provider log_messages "
+        "name_updated notify run_time_error tags tags_updated"
     ),
     "RangeBar": "initialized",
     "RangeConsolidator": "current_bar selector volume_selector",
@@ -155,8 +155,8 @@ INSTANCE_ATTRIBUTES: dict[str, str] = {
     "IndicatorBase": "name updated",
     "IndicatorDataPoints": "end_time time",
     "Insight": (
-        "close_time_utc estimated_value generated_time_utc group_id id reference_value reference_value_final "
-        "score source_model tag"
+        "close_time_utc estimated_value generated_time_utc group_id id reference_value reference_value_final score "
+        "source_model tag"
     ),
     "InternalBarStrength": "name updated",
     "IntradayVwap": "name updated",
@@ -188,8 +188,8 @@ INSTANCE_ATTRIBUTES: dict[str, str] = {
     "OnBalanceVolume": "name updated",
     "Order": "price_adjustment_mode status",
     "OrderEvent": (
-        "direction fill_price_currency id is_assignment is_in_the_money message order_fee order_id status "
-        "symbol ticket trailing_as_percentage utc_time"
+        "direction fill_price_currency id is_assignment is_in_the_money message order_fee order_id status symbol "
+        "ticket trailing_as_percentage utc_time"
     ),
     "OrderFee": "value",
     "OrderRequest": "order_id",
@@ -261,10 +261,10 @@ INSTANCE_ATTRIBUTES: dict[str, str] = {
 OVERRIDABLE_METHODS: dict[str, str] = {
     "AlphaModel": "on_securities_changed update",
     "BuyingPowerModel": (
-        "get_amount_to_order get_buying_power get_initial_margin_required_for_order "
-        "get_initial_margin_requirement get_leverage get_maintenance_margin get_margin_remaining "
-        "get_maximum_order_quantity_for_delta_buying_power get_maximum_order_quantity_for_target_buying_power "
-        "get_reserved_buying_power_for_position has_sufficient_buying_power_for_order set_leverage"
+        "get_amount_to_order get_buying_power get_initial_margin_required_for_order get_initial_margin_requirement "
+        "get_leverage get_maintenance_margin get_margin_remaining get_maximum_order_quantity_for_delta_buying_power "
+        "get_maximum_order_quantity_for_target_buying_power get_reserved_buying_power_for_position "
+        "has_sufficient_buying_power_for_order set_leverage"
     ),
     "DefaultBrokerageModel": (
         "apply_split can_execute_order can_submit_order can_update_order get_benchmark get_buying_power_model "
@@ -277,8 +277,8 @@ OVERRIDABLE_METHODS: dict[str, str] = {
         "combo_leg_limit_fill combo_limit_fill combo_market_fill fill get_market_fill_price get_prices "
         "get_prices_checking_python_wrapper get_subscribed_types get_subscription_data_configs "
         "is_entirely_after_stop_triggered is_exchange_open limit_fill limit_if_touched_fill market_fill "
-        "market_on_close_fill market_on_open_fill should_wait_for_fresh_data "
-        "should_wait_for_fresh_data_on_stale stop_limit_fill stop_market_fill trailing_stop_fill"
+        "market_on_close_fill market_on_open_fill should_wait_for_fresh_data should_wait_for_fresh_data_on_stale "
+        "stop_limit_fill stop_market_fill trailing_stop_fill"
     ),
     "PortfolioConstructionModel": (
         "create_targets determine_target_percent filter_invalid_insight_magnitude get_target_insights "
@@ -287,10 +287,10 @@ OVERRIDABLE_METHODS: dict[str, str] = {
     ),
     "RiskManagementModel": "manage_risk on_securities_changed",
     "SecurityMarginModel": (
-        "get_amount_to_order get_buying_power get_initial_margin_required_for_order "
-        "get_initial_margin_requirement get_leverage get_maintenance_margin get_margin_remaining "
-        "get_maximum_order_quantity_for_delta_buying_power get_maximum_order_quantity_for_target_buying_power "
-        "get_reserved_buying_power_for_position has_sufficient_buying_power_for_order set_leverage"
+        "get_amount_to_order get_buying_power get_initial_margin_required_for_order get_initial_margin_requirement "
+        "get_leverage get_maintenance_margin get_margin_remaining get_maximum_order_quantity_for_delta_buying_power "
+        "get_maximum_order_quantity_for_target_buying_power get_reserved_buying_power_for_position "
+        "has_sufficient_buying_power_for_order set_leverage"
     ),
     "UniverseSelectionModel": "create_universes get_next_refresh_time_utc",
 }

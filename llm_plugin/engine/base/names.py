@@ -1,22 +1,33 @@
 """Both spellings of LEAN's API: snake_case (today's Python) and PascalCase (before 2024), from one mechanism.
 
-Engine classes are written in snake_case and derive from `LeanObject`. Every public member gets its PascalCase twin
-when the class is made; when a user's subclass overrides either spelling, both lead to the override. Enumerations
-derive from `LeanEnum`: `Resolution.DAILY` and `Resolution.Daily` are the same member.
+Engine classes are written in snake_case and derive from `LeanObject`. Every public member and every attribute of the
+instances gets its other spellings when the class is made; when a user's subclass overrides either spelling, both lead
+to the override. Enumerations derive from `LeanEnum`: `Resolution.DAILY` and `Resolution.Daily` are the same member.
+
+No class here has a `__getattr__` for its instances: Python would then look up every attribute of every object of the
+engine the slow way, some five times as long.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from enum import EnumMeta, IntEnum
 from functools import lru_cache
+from opcode import opmap
+from types import FunctionType
 from typing import Any
 
 from llm_plugin.errors import UnsupportedLeanApi
 
-__all__ = ["LeanEnum", "LeanObject", "LeanType", "MissingMember", "find_member", "overridden", "pascal", "snake"]
+__all__ = [
+    "LeanEnum", "LeanObject", "LeanType", "MissingMember", "OtherSpelling", "add_spellings", "as_missing_member",
+    "find_member", "other_spellings", "overridden", "pascal", "snake",
+    "static_member",
+]  # fmt: skip
 
 _WORD = re.compile(r"([A-Z]+)([A-Z][a-z])")
+_STORE_ATTR = opmap["STORE_ATTR"]
 _STEP = re.compile(r"([a-z0-9])([A-Z])")
 
 
@@ -36,7 +47,39 @@ def pascal(name: str) -> str:
     return "".join(part[:1].upper() + part[1:].lower() for part in name.split("_"))
 
 
-def _static(kind: type, name: str) -> Any:
+# LEAN's names in C# that are no PascalCase of their words.
+_CAPITALS = {
+    snake(word): word
+    for word in (
+        "ABANDS AD ADDIFF ADOSC ADR ADRatio ADVR ADVRatio ADX ADXR ALMA ALWAYS_OPEN AO APO APS AR ARIMA AROON ASI ATR "
+        "AverageMAE AverageMFE BB BOP CC CCI CHOP CIK CKS CMF CMO CO COV CRSI CUSIP CompositeFIGI DCH DEM DEMA DO DPO "
+        "EMA EMPTY EMV ETF FI FISH FRAMA HE HMA HT IBS ICHIMOKU ID ISIN IV KAMA KCH KER KST KVO LOGR LSMA LWMA "
+        "LargestMAE LargestMFE MACD MAD MAE MAMA MASS MAX MFE MFI MGD MIDPOINT MIDPRICE MIN MOM MOMERSION MOMP MOSC "
+        "MSI NATR NHNL NHNLV NONE OBV OrganizationID PPHL PPO PSAR PSO ParseFIXUtcTimestamp RC RDV RMA ROC ROCP ROCR "
+        "RSI RSV RVI SAREXT SEDOL SI SM SMA SOBV SORTINO SR SRSI STC STD STO STR SUM SWISS TDD TDS TEMA TP TR TRIMA "
+        "TRIN TRIX TSF TSI ULTOSC USResident VAR VIDYA VP VTX VWAP VWMA WILR WTO WWMA ZLEMA ZZ"
+    ).split()
+}
+
+
+def other_spellings(name: str) -> tuple[str, ...]:
+    """Return LEAN's spellings in C# of a snake_case name: `stop_price` -> `StopPrice`; `sma` -> `Sma`, `SMA`."""
+    capitals = _CAPITALS.get(name)
+    return (pascal(name),) if capitals is None else (pascal(name), capitals)
+
+
+class OtherSpelling:
+    """Another spelling of what is read by its snake_case name: an attribute of the instance, or a plain value."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, target: Any, owner: type | None = None) -> Any:
+        return getattr(owner if target is None else target, self.name)
+
+
+def static_member(kind: type, name: str) -> Any:
+    """Return what a class or its bases hold under a name, without calling it; None if nothing."""
     return next((vars(part)[name] for part in kind.__mro__ if name in vars(part)), None)
 
 
@@ -44,18 +87,38 @@ def _is_snake(name: str) -> bool:
     return name[0] != "_" and name == name.lower()
 
 
-class LeanType(type):
-    """The class of LEAN's classes: a missing member is reported by name on them too."""
+def _stored_names(kind: type) -> set[str]:
+    """Return the attributes that the functions of a class set on an object, and the annotated ones."""
+    found = set(vars(kind).get("__annotations__", ()))
+    for value in vars(kind).values():
+        parts = (value.fget, value.fset) if isinstance(value, property) else (getattr(value, "__wrapped__", value),)
+        for function in parts:
+            if isinstance(function, FunctionType):
+                code, names = function.__code__.co_code, function.__code__.co_names
+                operations = code[::2]
+                at = operations.find(_STORE_ATTR)
+                while at >= 0:
+                    found.add(names[code[2 * at + 1]])
+                    at = operations.find(_STORE_ATTR, at + 1)
+    return found
 
-    def __getattr__(cls, name: str) -> Any:
-        """Find the other spelling on the class itself; a member in neither spelling is reported by name."""
-        if not name.startswith("_"):
-            twin = snake(name)
-            for part in cls.__mro__:
-                if twin in vars(part):
-                    return getattr(cls, twin)
-            raise MissingMember(f"{cls.__name__}.{name}", "neither the engine nor your class defines it")
-        raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}")
+
+def add_spellings(kind: type, names: Iterable[str]) -> None:
+    """Give attributes that live on the instances of a class their other spellings."""
+    for name in names:
+        if _is_snake(name):
+            for other in other_spellings(name):
+                present = static_member(kind, other)
+                if present is None or getattr(present, "refused", False):
+                    setattr(kind, other, OtherSpelling(name))
+
+
+class LeanType(type):
+    """The class of LEAN's classes."""
+
+    def __dir__(cls) -> list[str]:
+        """Leave out what is there only to be refused."""
+        return [name for name in type.__dir__(cls) if not getattr(static_member(cls, name), "refused", False)]
 
 
 class LeanObject(metaclass=LeanType):
@@ -72,32 +135,29 @@ class LeanObject(metaclass=LeanType):
             if name.startswith("_"):
                 continue
             if _is_snake(name):
-                twin = pascal(name)
-                if (engine_class or twin in inherited) and twin not in own:
-                    setattr(cls, twin, value)
+                for twin in other_spellings(name):
+                    if (engine_class or twin in inherited) and twin not in own:
+                        cls._put_spelling(twin, name, value)
             elif (twin := snake(name)) in inherited and twin not in own:
                 setattr(cls, twin, value)
-        if not engine_class:
+        if engine_class:
+            add_spellings(cls, _stored_names(cls))
+        else:
             from llm_plugin.engine.base.refusals import refuse_dead_overrides
 
             refuse_dead_overrides(cls)
 
-    def __getattr__(self, name: str) -> Any:
-        """Find the other spelling; a member in neither spelling is reported by name."""
-        if not name.startswith("_"):
-            twin = snake(name)
-            if twin != name:
-                try:
-                    return object.__getattribute__(self, twin)
-                except AttributeError:
-                    # The twin may be dynamic itself; its own __getattr__ names it.
-                    if type(self).__getattr__ is not LeanObject.__getattr__:
-                        return getattr(self, twin)
-        return self._missing_member(name)
+    @classmethod
+    def _put_spelling(cls, twin: str, name: str, value: Any) -> None:
+        if hasattr(type(value), "__get__") or isinstance(value, type):
+            setattr(cls, twin, value)
+        elif not isinstance(static_member(cls, twin), OtherSpelling):
+            # An instance may have a value of its own.
+            setattr(cls, twin, OtherSpelling(name))
 
     def __dir__(self) -> list[str]:
         """Leave out what is there only to be refused."""
-        return [name for name in object.__dir__(self) if not getattr(_static(type(self), name), "refused", False)]
+        return [name for name in object.__dir__(self) if not getattr(static_member(type(self), name), "refused", False)]
 
     def to_string(self) -> str:
         """Return the text of the object, as .NET's method of that name."""
@@ -108,8 +168,27 @@ class LeanObject(metaclass=LeanType):
     def _missing_member(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        kind = next((c.__name__ for c in type(self).__mro__ if c.__module__.startswith("llm_plugin.engine")), "object")
-        raise MissingMember(f"{kind}.{name}", "neither the engine nor your class defines it")
+        raise _missing(type(self), name)
+
+
+def _missing(kind: type, name: str) -> MissingMember:
+    of = next((part.__name__ for part in kind.__mro__ if part.__module__.startswith("llm_plugin.engine")), "object")
+    return MissingMember(f"{of}.{name}", "neither the engine nor your class defines it")
+
+
+def as_missing_member(error: AttributeError) -> AttributeError:
+    """Return the error that names the class and the member, if Python did not find a member of one of LEAN's classes.
+
+    Args:
+        error: Any error of an attribute.
+    """
+    target, name = error.obj, error.name or ""
+    kind = target if isinstance(target, type) else type(target)
+    if not isinstance(kind, LeanType) or name.startswith("__") or not str(error).endswith(f"has no attribute {name!r}"):
+        return error
+    told = _missing(kind, name)
+    told.obj, told.name = target, name
+    return told.with_traceback(error.__traceback__)
 
 
 class _LeanEnumMeta(EnumMeta):

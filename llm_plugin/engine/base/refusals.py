@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Mapping
+from types import NoneType
 from typing import Any
 
-from llm_plugin.engine.base.lean_members import INSTANCE_ATTRIBUTES, OVERRIDABLE_METHODS, REFUSED_PROPERTIES
-from llm_plugin.engine.base.names import MissingMember, pascal, snake
+from llm_plugin.engine.base.lean_lacking import LACKING_MEMBERS
+from llm_plugin.engine.base.lean_members import (
+    INSTANCE_ATTRIBUTES,
+    OVERRIDABLE_METHODS,
+    REFUSED_PROPERTIES,
+)
+from llm_plugin.engine.base.names import MissingMember, OtherSpelling, other_spellings, snake, static_member
 from llm_plugin.errors import UnsupportedLeanApi
 
-__all__ = ["OtherSpelling", "RefusedProperty", "install", "refuse_dead_overrides"]
+__all__ = ["RefusedMember", "RefusedProperty", "SettableSpelling", "install", "refuse_dead_overrides"]
 
 _installed: set[str] = set()
 
@@ -38,19 +43,25 @@ class RefusedProperty:
         raise MissingMember(self._name, f"the engine cannot honour the value {value!r}")
 
 
-class OtherSpelling:
-    """The PascalCase spelling of an attribute that lives on the instance."""
+class RefusedMember:
+    """A method or a fixed property that LEAN has and the engine does not; an object's own attribute goes before it."""
+
+    refused = True
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     def __get__(self, target: Any, owner: type | None = None) -> Any:
-        if target is None:
-            raise AttributeError(self._name)
-        return getattr(target, self._name)
+        error = MissingMember(self._name, "neither the engine nor your class defines it")
+        error.obj, error.name = owner if target is None else target, self._name.rpartition(".")[2]
+        raise error
+
+
+class SettableSpelling(OtherSpelling):
+    """The PascalCase spelling of an attribute that lives on the instance and that LEAN lets a user set."""
 
     def __set__(self, target: Any, value: Any) -> None:
-        setattr(target, self._name, value)
+        setattr(target, self.name, value)
 
 
 def install(names: Mapping[str, Any]) -> None:
@@ -60,26 +71,33 @@ def install(names: Mapping[str, Any]) -> None:
         names: The classes by LEAN's names.
     """
     for name, members in REFUSED_PROPERTIES.items():
-        _put(names.get(name), name, members, refused=True)
+        _refuse(names.get(name), name, members, RefusedProperty)
+    for name, members in LACKING_MEMBERS.items():
+        _refuse(names.get(name), name, members, RefusedMember)
     for name, members in INSTANCE_ATTRIBUTES.items():
-        _put(names.get(name), name, members, refused=False)
+        kind: Any = names.get(name)
+        if _is_new(kind, f"{name}|set"):
+            for member in members.split():
+                for spelling in other_spellings(member):
+                    if type(static_member(kind, spelling)) in (NoneType, OtherSpelling):
+                        setattr(kind, spelling, SettableSpelling(member))
 
 
-def _put(kind: Any, name: str, members: str, *, refused: bool) -> None:
-    key = f"{name}|{refused}"
-    if not isinstance(kind, type) or key in _installed:
+def _refuse(kind: Any, name: str, members: str, how: type[RefusedProperty | RefusedMember]) -> None:
+    if not _is_new(kind, f"{name}|{how.__name__}"):
         return
-    _installed.add(key)
+    present = {known for part in kind.__mro__ for known in vars(part)}
     for member in members.split():
-        for spelling in (member, pascal(member)):
-            if _has(kind, spelling) or (spelling == member and not refused):
-                continue
-            setattr(kind, spelling, RefusedProperty(f"{name}.{spelling}") if refused else OtherSpelling(member))
+        for spelling in (member, *other_spellings(member)):
+            if spelling not in present:
+                setattr(kind, spelling, how(f"{name}.{spelling}"))
 
 
-def _has(kind: type, name: str) -> bool:
-    nothing = object()
-    return inspect.getattr_static(kind, name, nothing) is not nothing
+def _is_new(kind: Any, key: str) -> bool:
+    if not isinstance(kind, type) or key in _installed:
+        return False
+    _installed.add(key)
+    return True
 
 
 def refuse_dead_overrides(user_class: type) -> None:
@@ -97,7 +115,8 @@ def refuse_dead_overrides(user_class: type) -> None:
             continue
         known = methods.split()
         for own in vars(user_class):
-            if own[:1] != "_" and snake(own) in known and not _has(base, snake(own)):
+            method = static_member(base, snake(own))
+            if own[:1] != "_" and snake(own) in known and (method is None or getattr(method, "refused", False)):
                 raise UnsupportedLeanApi(
                     f"{base.__name__}.{snake(own)}", f"{user_class.__name__} overrides it and the engine never calls it"
                 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from llm_plugin.engine.base.enums import Resolution, SecurityType, TickType, resolution_span
 from llm_plugin.engine.base.zones import DAY_US, SECOND_US
@@ -15,6 +15,9 @@ from llm_plugin.engine.feed.subscriptions import SubscriptionDataConfig
 from llm_plugin.engine.feed.tick_stream import TickStream
 from llm_plugin.engine.portfolio.conversions import Conversions
 from llm_plugin.engine.securities.security import Security
+
+if TYPE_CHECKING:
+    from llm_plugin.engine.data.custom_data import CustomDataConfig
 
 __all__ = ["DataManager"]
 
@@ -105,7 +108,7 @@ class DataManager:
 
     def _make(self, config: SubscriptionDataConfig, security: Security, start: int) -> list[Any]:
         if config.is_custom_data:
-            stream = config.open_stream(start, self.end_us)
+            stream: Any = cast("CustomDataConfig", config).open_stream(start, self.end_us)
             stream.security = security
             return [stream]
         source = BarSource(self.core.data_folder, config, self.core.entry_of(config.symbol), start, self.end_us)

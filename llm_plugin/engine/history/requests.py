@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from heapq import merge
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from llm_plugin.engine.base.enums import DataNormalizationMode, Resolution, SecurityType, TickType, resolution_span
 from llm_plugin.engine.base.lazy_list import LazyList
@@ -22,6 +22,9 @@ from llm_plugin.engine.feed.subscriptions import SubscriptionDataConfig, data_ki
 from llm_plugin.engine.feed.tick_stream import TickStream
 from llm_plugin.engine.history.frames import frame_of
 from llm_plugin.engine.market.market_hours import MarketHoursEntry
+
+if TYPE_CHECKING:
+    from llm_plugin.engine.data.custom_data import CustomDataConfig
 
 __all__ = ["HistoryAccess", "HistoryApi", "HistoryOptions", "HistoryReader", "start_of_bars"]
 
@@ -163,7 +166,7 @@ class HistoryReader:
 
     def _emitted(self, config: SubscriptionDataConfig, start_us: int, end_us: int) -> Iterator[tuple[int, Any]]:
         if config.is_custom_data:
-            return drained(config.open_stream(start_us, end_us))
+            return drained(cast("CustomDataConfig", config).open_stream(start_us, end_us))
         source = BarSource(self._core.data_folder, config, self._core.entry_of(config.symbol), start_us, end_us)
         if config.resolution == Resolution.TICK:
             streams = [TickStream(source, None), TickStream(source, None, suspicious=True)]

@@ -43,6 +43,11 @@ class Identified(LeanObject):
     __slots__ = ()
 
     @property
+    def sid(self) -> str:
+        """Text of the identifier."""
+        raise NotImplementedError
+
+    @property
     def cusip(self) -> str | None:
         """CUSIP."""
         return _look_up(self.sid, "cusip")  # type: ignore[no-any-return]

@@ -48,6 +48,7 @@ class GroupOrderManager(LeanObject):
     quantity = decimal_field("quantity", "How many times the legs are traded; negative sells.", "exact_quantity")
     exact_quantity: Decimal
     limit_price = decimal_field("limit_price", "Limit of the whole combo, 0 without one.")
+    _limit_price: Decimal
 
     def __init__(self, id: int, leg_count: int, quantity: Any, limit_price: Any = 0) -> None:
         self.id, self.count = id, leg_count
@@ -57,7 +58,7 @@ class GroupOrderManager(LeanObject):
     @property
     def exact_limit(self) -> Decimal:
         """Limit of the whole combo, exact."""
-        return self._limit_price  # type: ignore[no-any-return]
+        return self._limit_price
 
     @property
     def direction(self) -> OrderDirection:
@@ -160,6 +161,7 @@ class ComboLegLimitOrder(ComboOrder):
     type = OrderType.COMBO_LEG_LIMIT
     price_names = ("limit_price",)
     limit_price = decimal_field("limit_price", "The leg's limit.")
+    _limit_price: Decimal
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any, ClassVar
 
-from llm_plugin.engine.base.names import LeanObject, snake
+from llm_plugin.engine.base.names import LeanObject, add_spellings, snake
 from llm_plugin.engine.orders.time_in_force import TimeInForce
 
 __all__ = ["OrderProperties"]
@@ -23,6 +23,10 @@ class OrderProperties(LeanObject):
         values = {"time_in_force": TimeInForce.GOOD_TIL_CANCELED, "exchange": exchange, **self._options, **given}
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        add_spellings(cls, cls._options)
 
     def __setattr__(self, name: str, value: Any) -> None:
         name = snake(name)

@@ -195,6 +195,7 @@ class LimitOrder(Order):
     type = OrderType.LIMIT
     price_names = ("limit_price",)
     limit_price = decimal_field("limit_price", "The limit.")
+    _limit_price: Decimal
 
     def __init__(
         self, symbol: Symbol, quantity: Any, limit_price: Any, time: datetime, tag: str = "", properties: Any = None
@@ -234,6 +235,7 @@ class StopMarketOrder(Order):
     type = OrderType.STOP_MARKET
     price_names: ClassVar[tuple[str, ...]] = ("stop_price",)
     stop_price = decimal_field("stop_price", "The stop.")
+    _stop_price: Decimal
 
     def __init__(
         self, symbol: Symbol, quantity: Any, stop_price: Any, time: datetime, tag: str = "", properties: Any = None
@@ -263,7 +265,9 @@ class StopLimitOrder(Order):
     type = OrderType.STOP_LIMIT
     price_names = ("stop_price", "limit_price")
     stop_price = decimal_field("stop_price", "The stop.")
+    _stop_price: Decimal
     limit_price = decimal_field("limit_price", "The limit.")
+    _limit_price: Decimal
 
     def __init__(
         self,
@@ -304,6 +308,7 @@ class TrailingStopOrder(StopMarketOrder):
     type = OrderType.TRAILING_STOP
     price_names = ("stop_price", "trailing_amount", "trailing_as_percentage")
     trailing_amount = decimal_field("trailing_amount", "Distance of the stop.")
+    _trailing_amount: Decimal
 
     def __init__(
         self,
@@ -349,7 +354,9 @@ class LimitIfTouchedOrder(Order):
     type = OrderType.LIMIT_IF_TOUCHED
     price_names = ("trigger_price", "limit_price")
     trigger_price = decimal_field("trigger_price", "The trigger.")
+    _trigger_price: Decimal
     limit_price = decimal_field("limit_price", "The limit.")
+    _limit_price: Decimal
 
     def __init__(
         self,

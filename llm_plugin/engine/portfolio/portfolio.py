@@ -38,11 +38,12 @@ _CURRENCY = frozenset({SecurityType.FOREX, SecurityType.CRYPTO})
 class SecurityPortfolioManager(LeanObject):
     """`self.portfolio` of an algorithm: account figures, and the holding of each symbol by item."""
 
+    transactions: TransactionManager
+
     def __init__(self, securities: SecurityManager, cash_book: CashBook) -> None:
         self.securities = securities
         self.cash_book = cash_book
         self.unsettled_cash_book = CashBook(cash_book.account_currency)
-        self.transactions: TransactionManager
         self.margin_call_model: Any = None
         # UTC time -> profit after twice the closing order's fee, and the times of wins and losses.
         self.records: dict[datetime, Decimal] = {}
