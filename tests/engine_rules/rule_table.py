@@ -45,7 +45,7 @@ RULES = {
     "2.4": "An error in a handler ends the run with status RuntimeError",
     "2.5": "on_end_of_day runs ten minutes before the close",
     "2.6": "The first slice is the start's midnight, with the securities that were added",
-    "2.7": "A security that is added later starts with later data; one that is removed stays while it is held",
+    "2.7": "A security added later starts with the bar that ends then; one that is removed stays while it is held",
     "2.8": "A universe selects in a moment of its own, before that moment's data",
     "3.1": "A warm-up runs all handlers and refuses orders",
     "3.2": "on_warmup_finished runs once, without a warm-up too",

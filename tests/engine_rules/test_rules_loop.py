@@ -327,3 +327,47 @@ def test_the_closing_minute_is_closed_and_the_opening_minute_is_open(run, market
     )
     seen = run(source("", prepare), market).algorithm.seen
     assert seen == ["07 09:29 False", "07 09:30 True", "07 15:59 True", "07 16:00 False"]
+
+
+PAIR_AT_NOON = """
+def prepare(self):
+    self.universe_settings.resolution = Resolution.MINUTE
+    every_noon = self.date_rules.every_day(), self.time_rules.at(12, 0, TimeZones.UTC)
+    pair = Symbol.create("EURUSD", SecurityType.FOREX, Market.OANDA)
+    self.set_universe_selection(ScheduledUniverseSelectionModel(*every_noon, lambda moment: [pair]))
+
+def on_securities_changed(self, changes):
+    self.stamp([(str(item.symbol), item.price) for item in changes.added_securities])
+"""
+
+
+@rule("2.7", "2.8")
+def test_what_a_universe_selects_comes_with_the_bar_that_ends_then(run, market):
+    """The selection has a moment of its own: its securities' bars of that moment are in the same slice."""
+    market.forex_minutes("eurusd", DAY, [("11:58", 1.1, 1.1), ("11:59", 1.2, 1.2), ("12:00", 1.3, 1.3)])
+    body = """
+def on_data(self, data):
+    if data.quote_bars and self.time.hour == 8 and self.time.minute < 2:
+        bar = data.quote_bars["EURUSD"]
+        self.stamp((bar.end_time.strftime("%H:%M"), bar.close, bar.is_fill_forward))
+"""
+    # 12:00 of UTC is 8:00 of New York.
+    assert run(source(body, PAIR_AT_NOON), market).algorithm.seen == [
+        "07 08:00 [('EURUSD', 1.2)]",
+        "07 08:00 ('08:00', 1.2, False)",
+        "07 08:01 ('08:01', 1.3, False)",
+    ]
+
+
+@rule("15.1")
+def test_a_currency_that_comes_during_the_run_has_the_last_rate_at_once(run, market):
+    market.forex_minutes("eurusd", DAY, [("11:50", 1.1, 1.2), ("12:30", 1.3, 1.3)])
+    body = """
+def on_data(self, data):
+    if data.quote_bars and self.time.hour == 8 and self.time.minute < 32:
+        self.stamp((data.quote_bars["EURUSD"].close, self.portfolio.cash_book["EUR"].conversion_rate))
+"""
+    assert run(source(body, PAIR_AT_NOON), market).algorithm.seen == [
+        "07 08:00 [('EURUSD', 1.15)]",
+        "07 08:31 (1.3, 1.3)",
+    ]

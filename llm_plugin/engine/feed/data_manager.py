@@ -76,8 +76,8 @@ class DataManager:
         core = self.core
         security = next(s for s in self._all_securities() if config in s.subscriptions)
         first = now_us <= self.start_us
-        # A stream added later starts with what ends after this moment.
-        start = self.start_us if first else now_us + 1
+        # A stream added later starts with the bar that ends at this moment.
+        start = self.start_us if first else now_us
         streams = self._make(config, security, start)
         config.stream = streams[0]
         if security.data_filter is not None and not config.is_internal_feed:
@@ -88,7 +88,9 @@ class DataManager:
         if equity and config.symbol not in self._corporate:
             self._corporate.add(config.symbol)
             hours = core.entry_of(config.symbol).exchange_hours
-            events = corporate_events(core.data_folder, config.symbol, hours, start, self.end_us)
+            # A dividend of today was to be seen yesterday.
+            since = start if first else now_us + 1
+            events = corporate_events(core.data_folder, config.symbol, hours, since, self.end_us)
             self._streams.append(PointStream(config, security, events, auxiliary=True))
 
     def _restart(self, config: SubscriptionDataConfig, security: Security) -> None:

@@ -112,9 +112,9 @@ class Conversions:
                         yield core.make_symbol(name, kind, market), name[: -len(quote)], quote
 
     def _seed(self, security: Security, now_us: int) -> None:
-        """Give a pair of the user's that converts a currency its price of before the start, as LEAN does at set-up."""
+        """Give a pair of the user's that converts a new currency its last price, so that the rate is known at once."""
         manager = self._manager
-        if now_us <= manager.start_us and security.cache.last is None:
+        if security.cache.last is None:
             # Quotes come after trades: they are what the conversion uses.
             for config in sorted(security.subscriptions, key=lambda config: int(config.tick_type)):
                 security.set_market_price(manager.last_point(config, security, now_us))
