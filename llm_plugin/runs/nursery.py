@@ -38,6 +38,7 @@ def main() -> int:
     _send(channel, {"event": "ready", "pid": os.getpid()})
     for line in sys.stdin:
         job = json.loads(line)
+        _read_databases(Path(job["data_folder"]))
         child = os.fork()
         if child == 0:
             _child(channel, job)
@@ -55,6 +56,20 @@ def _preload() -> None:
     lean_names()
     for name in ("UTC", "America/New_York"):
         zone(name)
+
+
+def _read_databases(data_folder: Path) -> None:
+    """Read what every project on a data folder looks into, unless it was read and has not changed since."""
+    from llm_plugin.engine.market.market_hours import load_market_hours
+    from llm_plugin.engine.market.symbol_properties import load_symbol_properties
+
+    try:
+        load_symbol_properties(data_folder.resolve())
+        load_market_hours(data_folder.resolve())
+    except (LeanLlmError, OSError, ValueError):
+        # The project tells what is wrong with them.
+        return
+    gc.freeze()
 
 
 def _send(channel: int, event: Mapping[str, Any]) -> None:

@@ -59,6 +59,30 @@ def test_each_project_runs_in_a_clean_process_and_a_folder_of_its_own(tmp_path: 
         assert f"seen {outcome.name} nothing" in log.read_text()
 
 
+def test_databases_are_read_before_the_first_project(tmp_path: Path) -> None:
+    look = """from AlgorithmImports import *
+from llm_plugin.engine.market import market_hours, symbol_properties
+READ = [databases._cached.cache_info().misses for databases in (market_hours, symbol_properties)]
+
+
+class Looks(QCAlgorithm):
+    def initialize(self):
+        self.log(f"read {READ}")
+        self.set_start_date(2013, 10, 7)
+        self.set_end_date(2013, 10, 7)
+        self.add_equity("SPY", Resolution.MINUTE)
+        self.log(f"and then {[d._cached.cache_info().misses for d in (market_hours, symbol_properties)]}")
+"""
+    job = _job(tmp_path, "looks", "pass")
+    (Path(job.project) / "main.py").write_text(look)
+
+    run_many([job], 1, lambda name, event: None)
+
+    (log,) = Path(job.run_folder).glob("*-log.txt")
+    assert "read [1, 1]" in log.read_text()
+    assert "and then [1, 1]" in log.read_text()
+
+
 @pytest.mark.parametrize(
     ("work", "status", "error"),
     [

@@ -63,12 +63,18 @@ class SymbolProperties(LeanObject):
         return None if self.exact_minimum_order is None else float(self.exact_minimum_order)
 
 
+# Market, ticker, kind.
+Key = tuple[str, str, str]
+
+
 class SymbolPropertiesDatabase(LeanObject):
     """Rows by market, ticker and type."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._rows: dict[tuple[str, str, str], SymbolProperties] = {}
+        # What the file says, shared by all runs, and what the user of this run set.
+        self._rows: dict[Key, SymbolProperties] = {}
+        self._own: dict[Key, SymbolProperties] = {}
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
@@ -99,7 +105,11 @@ class SymbolPropertiesDatabase(LeanObject):
     def find(self, market: str, ticker: str, security_type: SecurityType) -> SymbolProperties | None:
         """Return the row of a symbol or of its market, None where there is neither."""
         kind = snake(str(security_type)).replace("_", "")
-        return self._rows.get((market, ticker.upper(), kind)) or self._rows.get((market, "[*]", kind))
+        for key in ((market, ticker.upper(), kind), (market, "[*]", kind)):
+            found = self._own.get(key) or self._rows.get(key)
+            if found is not None:
+                return found
+        return None
 
     def get_symbol_properties(
         self, market: Any, symbol: Any, security_type: SecurityType, default_quote_currency: str = "USD"
@@ -111,24 +121,24 @@ class SymbolPropertiesDatabase(LeanObject):
     def set_entry(self, market: str, ticker: Any, security_type: SecurityType, properties: SymbolProperties) -> bool:
         """Set a row for this run."""
         name = database_key(ticker).upper()
-        self._rows[(market, name, snake(str(SecurityType(security_type))).replace("_", ""))] = properties
+        self._own[(market, name, snake(str(SecurityType(security_type))).replace("_", ""))] = properties
         return True
 
     def contains(self, market: str, ticker: str, security_type: SecurityType) -> bool:
         """True if the symbol itself has a row."""
-        return (market, ticker.upper(), snake(str(security_type)).replace("_", "")) in self._rows
+        key = (market, ticker.upper(), snake(str(security_type)).replace("_", ""))
+        return key in self._own or key in self._rows
 
     def entries(self, market: str, security_type: SecurityType) -> list[tuple[str, SymbolProperties]]:
         """Return (ticker, properties) of the symbols of a market, in the order of the file."""
         kind = snake(str(security_type)).replace("_", "")
-        return [
-            (key[1], row) for key, row in self._rows.items() if key[0] == market and key[2] == kind and key[1] != "[*]"
-        ]
+        rows = {**self._rows, **self._own}
+        return [(key[1], row) for key, row in rows.items() if key[0] == market and key[2] == kind and key[1] != "[*]"]
 
     def copy(self) -> SymbolPropertiesDatabase:
         """Return a copy that a run can edit."""
         twin = object.__new__(SymbolPropertiesDatabase)
-        twin._path, twin._rows = self._path, dict(self._rows)
+        twin.__dict__.update(self.__dict__, _own={})
         return twin
 
 
