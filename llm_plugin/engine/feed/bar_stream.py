@@ -125,6 +125,10 @@ class BarStream:
         """The values of the chunk's bars in whole units, and the decimals of a unit."""
         return self._block.unit_column  # type: ignore[no-any-return]
 
+    def bar(self, row: int) -> Any:
+        """Return one of the chunk's bars."""
+        return self._real(self._block, row)
+
     def exact_value(self, row: int) -> Decimal:
         """Return the value of one of the chunk's bars, exact."""
         return self._real(self._block, row).exact("value")

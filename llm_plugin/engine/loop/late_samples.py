@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from llm_plugin.engine.base.money import ZERO
 from llm_plugin.engine.core import EngineCore
+from llm_plugin.engine.loop.late_capacity import LateCapacity
 from llm_plugin.engine.loop.quiet_moments import nothing_settles
 from llm_plugin.engine.loop.trade_follower import sets_price
 from llm_plugin.engine.statistics.many_samples import AccountShape, SampleRow
@@ -39,6 +40,18 @@ class _Track:
         moved, self.place = place != self.place, place
         return moved
 
+    def row_at(self, utc_us: int) -> int:
+        """Return the row of the last bar at a time, -1 before the first one; bars gone through stay as they are."""
+        at = bisect_right(self._emits, utc_us, self._first) - 1
+        if at < self._first:
+            return -1
+        return at if self._rows is None else self._rows[at]
+
+    def first_from(self, utc_us: int) -> int:
+        """When the first bar at or after a time is due."""
+        at = bisect_left(self._emits, utc_us, self._first)
+        return self._emits[at] if at < self._count else _FAR
+
     @property
     def row(self) -> int:
         """The row of the bar; -1 before the first one."""
@@ -66,18 +79,20 @@ class LateSamples:
     def __init__(self, core: EngineCore, sampler: RunSampler) -> None:
         self._core, self._sampler = core, sampler
         self.is_open = False
-        # When the capacity is due: it looks at the prices of its own time, not afterwards.
-        self.due_us = _FAR
+        self._capacity = LateCapacity(core, sampler.capacity)
+        self._opened_us = 0
         self._shape: AccountShape | None = None
         self._base = 0
         # (units per unit of price, prices, their bars or none, whether it counts for the total, whether it is held),
         # and what each is worth at the time looked at.
         self._parts: list[tuple[int, list[int], _Track | None, bool, bool]] = []
         self._worth: list[int] = []
+        self._first_worth: list[int] = []
+        # The securities that positions are in.
+        self._owners: list[Any] = []
         self._total = 0
         self._positions: tuple[int, ...] = ()
         self._moments: _Track | None = None
-        self._capacities: list[tuple[int, Decimal]] = []
         self._unseen: Any = None
         self._benchmark: _Track | None = None
         self._compared = 0
@@ -102,11 +117,13 @@ class LateSamples:
             return False
         self._shape, self._base = shape, ledger.base
         self._moments = _Track(streams[0])
+        if not self._capacity.begin(streams, emits[-1], self):
+            return False
         self._add_up()
         schedule.hold()
-        self.is_open = True
-        self._capacities = []
-        self.plan(core.clock.utc_us)
+        self.is_open, self._opened_us = True, core.clock.utc_us
+        # Until it is closed no sample is taken at its time.
+        sampler.due_us = _FAR
         core.benchmark.on_look = self.close
         return True
 
@@ -115,6 +132,7 @@ class LateSamples:
         ledger = self._sampler.ledger
         self._parts = []
         self._worth = [term.value() for term in ledger.terms]
+        self._first_worth, self._owners = list(self._worth), [t.security if t.held else None for t in ledger.terms]
         for term in ledger.terms:
             feeds = [stream for stream in streams if stream.security is term.security and sets_price(stream)]
             if term.crypto or len(feeds) > 1 or any(stream.block is not term.block for stream in feeds):
@@ -133,25 +151,6 @@ class LateSamples:
         """Whether the account is still the one that it was opened for."""
         return self._sampler.ledger.holds()
 
-    def look_before(self, now: int) -> None:
-        """Let the capacity look where it is due before a moment, with the prices of then, or else at the moment."""
-        sampler, core = self._sampler, self._core
-        since = max(self.due_us, core.clock.utc_us + 1)
-        first = self._benchmark.next_after(since - 1) if self._benchmark is not None else _FAR
-        if first < now and sampler.asks_for_capacity(first):
-            core.clock.utc_us = first
-            core.portfolio.invalidate()
-            sampler.look_at_capacity(first)
-            self.plan(first)
-        if self.due_us <= now:
-            sampler.due_us = now
-
-    def plan(self, now: int) -> None:
-        """Remember the capacity from a moment on, and keep samples from being taken at their time."""
-        capacity, self._sampler.due_us = self._sampler.capacity, _FAR
-        self.due_us = _FAR if capacity.is_idle else capacity.due_us
-        self._capacities.append((now, capacity.capacity))
-
     def close(self) -> None:
         """Take the samples up to now; those that follow are taken as they come."""
         if not self.is_open:
@@ -166,10 +165,13 @@ class LateSamples:
         sampler.due_us = min(sampler.next_us + 1, sampler.capacity.due_us)
 
     def end(self) -> None:
-        """Close after a moment, with the sample of its own."""
-        if self.is_open:
-            self.close()
-            self._sampler.sample_equity(self._core.clock.utc_us)
+        """Close after a moment, with the samples of its own."""
+        if not self.is_open:
+            return
+        now = self._core.clock.utc_us
+        self.close()
+        if now > self._opened_us:
+            self._sampler.on_slice(now)
 
     def _take(self, end_us: int) -> None:
         """Take the samples before a time."""
@@ -179,19 +181,50 @@ class LateSamples:
         if slices:
             # Both at once: the daily one comes first.
             times = sorted(times + slices, key=_order)
-        if not times or shape is None:
+        if shape is None:
             return
-        moments, capacities, rows, at = self._moments, [*self._capacities, (_FAR, ZERO)], list[SampleRow](), 0
+        moments, capacity, rows = self._moments, sampler.capacity, list[SampleRow]()
         for now, daily in times:
             if moments is not None and moments.move(now):
                 self._value(now)
             if daily:
-                while capacities[at + 1][0] < now:
-                    at += 1
-                rows.append((now, self._total, self._benchmark_at(now), capacities[at][1], shape, self._positions))
+                self._capacity.look_before(now)
+                rows.append((now, self._total, self._benchmark_at(now), capacity.capacity, shape, self._positions))
             else:
                 rows.append((now, self._total, None, ZERO, shape, ()))
-        sampler.results.add_rows(rows)
+        self._capacity.look_before(end_us)
+        if rows:
+            sampler.results.add_rows(rows)
+
+    # What the capacity asks for.
+    def first_from(self, us: int) -> int:
+        """When the first moment at or after a time was."""
+        moments, benchmark = self._moments, self._benchmark
+        first = _FAR if moments is None else moments.first_from(us)
+        return first if benchmark is None else min(first, benchmark.first_from(us))
+
+    def total_at(self, us: int) -> Decimal:
+        """The account's value at a moment."""
+        worth = self._worth_at(us)
+        return self._exact(self._base + sum(worth[at] for at, part in enumerate(self._parts) if part[3]))
+
+    def position_at(self, security: Any, us: int) -> Decimal:
+        """The value of a position at a moment."""
+        for at, owner in enumerate(self._owners):
+            if owner is security:
+                return self._exact(self._worth_at(us)[at])
+        return ZERO
+
+    def _worth_at(self, us: int) -> list[int]:
+        worth = list(self._first_worth)
+        for at, (factor, units, track, _, _) in enumerate(self._parts):
+            row = track.row_at(us) if track is not None else -1
+            if row >= 0:
+                worth[at] = units[row] * factor
+        return worth
+
+    def _exact(self, units: int) -> Decimal:
+        return Decimal(units).scaleb(-self._shape.scale) if self._shape is not None else ZERO
 
     def _slices(self, end_us: int) -> list[tuple[int, bool]]:
         """Return when the equity is due before a time."""

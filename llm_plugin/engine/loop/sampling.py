@@ -5,15 +5,15 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from llm_plugin.engine.base.money import ZERO, to_decimal
+from llm_plugin.engine.base.money import ZERO
 from llm_plugin.engine.base.names import find_member
 from llm_plugin.engine.base.zones import DAY_US, MINUTE_US, from_us, to_us
 from llm_plugin.engine.core import EngineCore
+from llm_plugin.engine.loop.late_capacity import as_decimal, quote_for_capacity, trade_for_capacity
 from llm_plugin.engine.loop.late_samples import LateSamples
 from llm_plugin.engine.models.buying_power import reserved_by
 from llm_plugin.engine.orders.order import OrderEvent
@@ -27,7 +27,6 @@ from llm_plugin.engine.statistics import (
     MarketBar,
     ResultSampler,
     SymbolState,
-    bar_resolution,
 )
 from llm_plugin.engine.statistics.many_samples import AccountShape
 
@@ -35,11 +34,6 @@ __all__ = ["RunSampler"]
 
 _LEAST_US, _SAMPLES = 4 * MINUTE_US, 4000
 _DAYS_AHEAD = 512
-
-
-@lru_cache(maxsize=64)
-def _exact(leverage: float) -> Decimal:
-    return to_decimal(leverage)
 
 
 class _LiveState(SymbolState):
@@ -64,7 +58,7 @@ class _LiveState(SymbolState):
 
     @property
     def leverage(self) -> Decimal:
-        return _exact(self._security.leverage)
+        return as_decimal(self._security.leverage)
 
     @property
     def invested(self) -> bool:
@@ -132,9 +126,6 @@ class RunSampler:
         capacity = self.capacity
         if capacity.watched or self.asks_for_capacity(now):
             self.look_at_capacity(now)
-        if self.late.is_open:
-            self.late.plan(now)
-            return
         self.sample_equity(now)
         self._plan(now)
 
@@ -176,9 +167,9 @@ class RunSampler:
         while shape is not None and times[-1] >= self.due_us:
             at = bisect_left(times, self.due_us, at)
             now = core.clock.utc_us = times[at]
-            if self.asks_for_capacity(now):
+            if self.asks_for_capacity(now) and not capacity.is_idle:
                 self._capacity_day = now // DAY_US
-                capacity.update(from_us(now), ledger.exact_total)
+                capacity.snapshot(now, ledger.exact_total, self._state_of)
             if now > self.next_us:
                 self.next_us = now + self.period_us
                 self.results.add_rows([(now, ledger.total, None, ZERO, shape, ())])
@@ -289,16 +280,9 @@ class RunSampler:
         if security is None:
             return None
         if bar is not None:
-            return (
-                None
-                if bar.is_fill_forward
-                else MarketBar(bar.exact("close"), to_decimal(bar.volume), bar_resolution(bar.period))
-            )
+            return None if bar.is_fill_forward else trade_for_capacity(bar)
         quote = data.quote_bars.get(symbol)
-        if quote is None or quote.is_fill_forward:
-            return None
-        sizes = to_decimal(quote.last_bid_size), to_decimal(quote.last_ask_size)
-        return MarketBar.of_quote(quote.exact("close"), *sizes, security.type, bar_resolution(quote.period))
+        return None if quote is None or quote.is_fill_forward else quote_for_capacity(quote, security.type)
 
     def _state_of(self, symbol: Any) -> SymbolState:
         return _LiveState(self.core.securities[symbol])

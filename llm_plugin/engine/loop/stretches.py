@@ -136,10 +136,7 @@ class Stretches:
         for now in self._streams[0].emits(count):
             if schedule.due_us <= now and not pass_midnights(now, None if unseen is None else self._pass_unseen):
                 return plain
-            if late.is_open:
-                if late.due_us <= now:
-                    late.look_before(now)
-            elif unseen is not None and unseen.next_emit <= now:
+            if not late.is_open and unseen is not None and unseen.next_emit <= now:
                 self._pass_unseen(now)
                 unseen.skip_before(now + 1)
             plain = moment(now) and manager.version == version and universes.next_us == universe_us
@@ -179,7 +176,7 @@ class Stretches:
         if transactions._needs_scan or transactions._queue:
             transactions.process_synchronous_events()
             same = False
-        if now >= sampler.due_us or sampler.capacity.watched:
+        if now >= sampler.due_us or (sampler.capacity.watched and not sampler.late.is_open):
             sampler.on_slice(now)
         if loop.on_progress is not None:
             loop.tell_progress(now)

@@ -6,16 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from llm_plugin.engine.base.enums import Resolution, SecurityType
 from llm_plugin.engine.base.money import ZERO, round_half_even, to_decimal
-from llm_plugin.engine.base.zones import to_us
+from llm_plugin.engine.base.zones import DAY_US, HOUR_US, MINUTE_US, to_us
 
-__all__ = ["CapacityEstimate", "MarketBar", "SymbolState", "bar_resolution"]
+__all__ = ["CapacityEstimate", "MarketBar", "SymbolCapacity", "SymbolState", "bar_resolution"]
 
-_DAY = timedelta(days=1)
-_EFFECT = timedelta(days=30)
+_EFFECT_US = 30 * DAY_US
 _FACTORS = {
     Resolution.DAILY: Decimal("0.02"),
     Resolution.HOUR: Decimal("0.05"),
@@ -28,19 +27,27 @@ _THOUSAND = Decimal("1000.00")
 _LEAST, _MOST = Decimal("0.20"), Decimal(1)
 _OLD, _NEW = Decimal("0.66"), Decimal("0.33")
 # Between orders: up to a tenth of a trading day counts least, half of one and more counts most.
-_SHORTEST, _LONGEST = timedelta(minutes=39), timedelta(minutes=195)
+_SHORTEST_US, _LONGEST_US = 39 * MINUTE_US, 195 * MINUTE_US
+# The window after a fill where bars are shorter than an hour, in minutes.
+_LEAST_MINUTES = {Resolution.MINUTE: 1, Resolution.SECOND: 5, Resolution.TICK: 5}
+_MOST_MINUTES = 120
+_LENGTHS = (
+    (timedelta(days=1), Resolution.DAILY),
+    (timedelta(hours=1), Resolution.HOUR),
+    (timedelta(minutes=1), Resolution.MINUTE),
+    (timedelta(seconds=1), Resolution.SECOND),
+)
 
 
 def bar_resolution(period: timedelta) -> Resolution:
     """The longest resolution that fits into a bar; a daily bar from open to close counts as hourly, as in LEAN."""
-    for resolution, seconds in ((Resolution.DAILY, 86400), (Resolution.HOUR, 3600), (Resolution.MINUTE, 60)):
-        if period >= timedelta(seconds=seconds):
+    for length, resolution in _LENGTHS:
+        if period >= length:
             return resolution
-    return Resolution.SECOND if period >= timedelta(seconds=1) else Resolution.TICK
+    return Resolution.TICK
 
 
-@dataclass(frozen=True, slots=True)
-class MarketBar:
+class MarketBar(NamedTuple):
     """What the estimate needs of the bar of a symbol in the current slice."""
 
     close: Decimal
@@ -66,7 +73,9 @@ class SymbolState:
     invested: bool
 
 
-class _Symbol:
+class SymbolCapacity:
+    """What is known of a symbol that was traded. Times are UTC microseconds."""
+
     def __init__(self, symbol: Any) -> None:
         self.symbol = symbol
         self.trades = 0
@@ -75,76 +84,78 @@ class _Symbol:
         self._factor = ZERO
         self._discount = _MOST
         self._reset_pending = False
-        self._last_order: datetime | None = None
-        self._last_bar: datetime | None = None
+        self._last_order: int | None = None
+        self._last_bar: int | None = None
         self._last_volume = ZERO
-        self._volume_per_minute = ZERO
 
     @property
     def market_volume(self) -> Decimal:
+        """Money that the market moved in the windows after fills."""
         return self._market_volume * self._factor
 
-    def on_fill(self, utc_time: datetime, value: Decimal) -> None:
+    def on_fill(self, us: int, value: Decimal) -> None:
+        """Open a window."""
         self.sale_volume += value
-        span = _DAY if self._last_order is None else utc_time - self._last_order
-        if span >= _LONGEST:
+        span = DAY_US if self._last_order is None else us - self._last_order
+        if span >= _LONGEST_US:
             self._discount = _MOST
-        elif span <= _SHORTEST:
+        elif span <= _SHORTEST_US:
             self._discount = _LEAST
         else:
-            self._discount = 2 * to_decimal(span / timedelta(minutes=1)) / 390
+            self._discount = 2 * to_decimal(span / MINUTE_US) / 390
         if self._reset_pending:
             self._market_volume, self.trades, self._reset_pending = ZERO, 0, False
         self.trades += 1
-        self._last_order = utc_time
+        self._last_order = us
 
-    def on_bar(self, utc_time: datetime, bar: MarketBar, state: SymbolState) -> bool:
+    def on_bar(self, us: int, bar: MarketBar, rate: Decimal, multiplier: Decimal) -> bool:
         """Take a bar into account; return whether the window after the fill is over."""
-        if bar.volume == 0:
+        close, volume, resolution = bar
+        if not volume:
             return False
-        money = bar.close * state.conversion_rate
-        minutes = to_decimal((utc_time - self._last_bar) / timedelta(minutes=1)) if self._last_bar else ZERO
-        if minutes == 0:
-            self._volume_per_minute = money * bar.volume
-        else:
-            self._volume_per_minute = money * (bar.volume + self._last_volume) / minutes
-        self._last_bar, self._last_volume = utc_time, bar.volume
-        if not self._within(utc_time, bar.resolution):
+        money = close * rate
+        within = self._within(us, resolution, money, volume)
+        self._last_bar, self._last_volume = us, volume
+        if not within:
             return True
-        self._factor = _FACTORS[bar.resolution]
-        self._market_volume += money * self._discount * bar.volume * state.multiplier
+        self._factor = _FACTORS[resolution]
+        self._market_volume += money * self._discount * volume * multiplier
         return False
 
-    def _within(self, now: datetime, resolution: Resolution) -> bool:
+    def _within(self, us: int, resolution: Resolution, money: Decimal, volume: Decimal) -> bool:
         ordered = self._last_order
         if ordered is None:
             return False
-        if resolution == Resolution.DAILY:
-            return now == ordered or _midnight(now) == _rounded_up(ordered, _DAY)
-        if resolution == Resolution.HOUR:
-            return now == _rounded_up(ordered, timedelta(hours=1))
-        minute = resolution == Resolution.MINUTE
-        scale = Decimal(6_000_000 if minute else 100_000)
-        wait = scale / self._volume_per_minute if self._volume_per_minute else Decimal(10)
-        minutes = 120 if wait > 120 else int(max(1 if minute else 5, wait))
-        return now <= ordered + timedelta(minutes=minutes)
+        if resolution is Resolution.DAILY:
+            return us == ordered or us // DAY_US == -(-ordered // DAY_US)
+        if resolution is Resolution.HOUR:
+            return us == -(-ordered // HOUR_US) * HOUR_US
+        least, span = _LEAST_MINUTES[resolution], us - ordered
+        if span <= least * MINUTE_US:
+            return True
+        return span <= _MOST_MINUTES * MINUTE_US and span <= self._window(us, resolution, money, volume) * MINUTE_US
+
+    def _window(self, us: int, resolution: Resolution, money: Decimal, volume: Decimal) -> int:
+        """Return how many minutes the market takes to move enough money."""
+        minutes = _minutes(us - self._last_bar) if self._last_bar else ZERO
+        per_minute = money * (volume + self._last_volume) / minutes if minutes else money * volume
+        scale = Decimal(6_000_000 if resolution is Resolution.MINUTE else 100_000)
+        wait = scale / per_minute if per_minute else Decimal(10)
+        return _MOST_MINUTES if wait > _MOST_MINUTES else max(_LEAST_MINUTES[resolution], int(wait))
 
     def forget_volume(self) -> None:
+        """Start anew with the next fill."""
         self._reset_pending = True
         self.sale_volume = ZERO
 
-    def may_be_stale(self, now: datetime) -> bool:
-        return self._last_order is not None and now >= self._last_order + _EFFECT
+    def may_be_stale(self, us: int) -> bool:
+        """Whether the last fill is long ago."""
+        return self._last_order is not None and us >= self._last_order + _EFFECT_US
 
 
-def _midnight(moment: datetime) -> datetime:
-    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
-
-
-def _rounded_up(moment: datetime, step: timedelta) -> datetime:
-    origin = datetime(1, 1, 1)
-    rest = (moment - origin) % step
-    return moment if not rest else moment - rest + step
+def _minutes(us: int) -> Decimal:
+    whole, rest = divmod(us, MINUTE_US)
+    return to_decimal(us / MINUTE_US) if rest else Decimal(whole)
 
 
 class CapacityEstimate:
@@ -164,15 +175,15 @@ class CapacityEstimate:
         state: Callable[[Any], SymbolState],
         bar: Callable[[Any], MarketBar | None],
     ) -> None:
-        days = (end - start) / _DAY - 1
-        self._period = timedelta(days=max(min(days, 7), 1))
-        self._next = start + self._period
-        # Before it nothing is due but what is watched.
-        self.due_us = to_us(self._next)
+        days = (end - start) / timedelta(days=1) - 1
+        self._period_us = timedelta(days=max(min(days, 7), 1)) // timedelta(microseconds=1)
+        # Before it no snapshot is due: they are taken from the first midnight after the period on.
+        self.due_us = _next_midnight(to_us(start) + self._period_us)
         self._rounded: tuple[Decimal, Decimal] = (ZERO, ZERO)
         self._state, self._bar = state, bar
-        self._symbols: dict[Any, _Symbol] = {}
-        self.watched: dict[Any, _Symbol] = {}
+        self._symbols: dict[Any, SymbolCapacity] = {}
+        # Symbols whose window after a fill is open.
+        self.watched: dict[Any, SymbolCapacity] = {}
         self._capacity = ZERO
         self.lowest_capacity_asset: Any = None
 
@@ -191,8 +202,8 @@ class CapacityEstimate:
         """Tell the estimate the value of a (partial) fill in the account currency."""
         item = self._symbols.get(symbol)
         if item is None:
-            item = self._symbols[symbol] = _Symbol(symbol)
-        item.on_fill(utc_time, value)
+            item = self._symbols[symbol] = SymbolCapacity(symbol)
+        item.on_fill(to_us(utc_time), value)
         self.watched[symbol] = item
 
     @property
@@ -200,27 +211,35 @@ class CapacityEstimate:
         """Whether nothing was filled yet, so that `update` has nothing to do."""
         return not self._symbols
 
+    @property
+    def symbols(self) -> list[Any]:
+        """What was traded and still counts."""
+        return list(self._symbols)
+
     def update(
         self, utc_time: datetime, portfolio_value: Decimal | Callable[[], Decimal], *, force: bool = False
     ) -> None:
         """Take the current slice into account, and a snapshot if one is due or forced; only that asks for the value."""
+        us = to_us(utc_time)
         for symbol in reversed(list(self.watched)) if self.watched else ():
             bar = self._bar(symbol)
-            if bar is not None and self.watched[symbol].on_bar(utc_time, bar, self._state(symbol)):
-                del self.watched[symbol]
-        if not self._symbols or not (force or _midnight(utc_time) >= self._next):
-            return
-        value = portfolio_value() if callable(portfolio_value) else portfolio_value
-        if value:
-            self._snapshot(utc_time, value)
+            if bar is not None:
+                state = self._state(symbol)
+                if self.watched[symbol].on_bar(us, bar, state.conversion_rate, state.multiplier):
+                    del self.watched[symbol]
+        if self._symbols and (force or us >= self.due_us):
+            self.snapshot(us, portfolio_value() if callable(portfolio_value) else portfolio_value, self._state)
 
-    def _snapshot(self, utc_time: datetime, portfolio_value: Decimal) -> None:
+    def snapshot(self, us: int, portfolio_value: Decimal, state_of: Callable[[Any], SymbolState]) -> None:
+        """Estimate the capacity anew; something was filled before."""
+        if not portfolio_value:
+            return
         items = list(self._symbols.values())
         smallest = items[0] if len(items) == 1 else min(items, key=lambda item: item.market_volume)
         self.lowest_capacity_asset = smallest.symbol
         sold = sum((item.sale_volume for item in items), ZERO) if len(items) > 1 else smallest.sale_volume
         share = smallest.sale_volume / sold if sold else ZERO
-        state = self._state(smallest.symbol)
+        state = state_of(smallest.symbol)
         scaling = max(share, state.reserved_buying_power * state.leverage / portfolio_value)
         daily = smallest.market_volume / smallest.trades
         found = daily / scaling if scaling else self._capacity
@@ -229,13 +248,16 @@ class CapacityEstimate:
         self._capacity = found
         for item in items:
             symbol = item.symbol
-            if item.may_be_stale(utc_time) and not self._state(symbol).invested:
+            if item.may_be_stale(us) and not state_of(symbol).invested:
                 del self._symbols[symbol]
                 self.watched.pop(symbol, None)
             else:
                 item.forget_volume()
-        self._next = _midnight(utc_time) + self._period
-        self.due_us = to_us(self._next)
+        self.due_us = _next_midnight(us // DAY_US * DAY_US + self._period_us)
+
+
+def _next_midnight(us: int) -> int:
+    return -(-us // DAY_US) * DAY_US
 
 
 def summary_of(estimate: CapacityEstimate | None) -> Mapping[str, Any]:
