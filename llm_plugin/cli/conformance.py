@@ -138,7 +138,7 @@ def _git(lean_repo: Path, *arguments: str) -> str | None:
 
 
 def _listing(lean_repo: Path, folder: Path) -> Path | None:
-    names = _git(lean_repo, "ls-files", "Data")
+    names = _git(lean_repo, "ls-files", "Data", "Tests/TestData")
     if names is None:
         return None
     path = folder / "listing.txt"

@@ -94,13 +94,17 @@ def read_tiers(path: Path) -> dict[str, int]:
         raise ConfigError(f"{path} needs columns algorithm and tier (1 or 2): {error!r}") from None
 
 
+# What algorithms read.
+_FOLDERS = ("Data/", "Tests/TestData/")
+
+
 def absent_files(listing: Path, lean_repo: Path) -> list[str]:
     """Return the files that a checkout should have, by a listing of paths (`git ls-tree -r --name-only`), and lacks."""
     try:
         lines = listing.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise ConfigError(f"{listing} cannot be read: {error.strerror}; give one path a line") from None
-    return [line for line in lines if line.startswith("Data/") and not (lean_repo / line).exists()]
+    return [line for line in lines if line.startswith(_FOLDERS) and not (lean_repo / line).exists()]
 
 
 # What LEAN's launcher is configured with; its tests run with it.

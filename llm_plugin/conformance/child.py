@@ -16,7 +16,7 @@ def main(job_file: Path) -> None:
     _limit_memory(int(job["memory_mib"]))
     from llm_plugin.conformance.inputs import MissingFileWatch
 
-    watch = MissingFileWatch(Path(job["root"]), job["absent"])
+    watch = MissingFileWatch([Path(root) for root in job["roots"]], job["absent"])
     watch.start()
     outcome = _run(job)
     outcome["missing"] = sorted(watch.asked)

@@ -70,7 +70,7 @@ def outcome_of(candidate: Candidate, conditions: Conditions) -> dict[str, Any]:
             {
                 "path": str(candidate.path.resolve()),
                 "data": str(conditions.data.resolve()),
-                "root": str(conditions.data.resolve().parent),
+                "roots": [str(conditions.data.resolve().parent), str(folder.resolve())],
                 "results": str(folder.resolve() / "results"),
                 "memory_mib": conditions.memory_mib,
                 "absent": list(conditions.absent),
@@ -93,12 +93,15 @@ def outcome_of(candidate: Candidate, conditions: Conditions) -> dict[str, Any]:
 
 
 def _prepare(folder: Path, conditions: Conditions) -> Path:
-    """Make an empty run folder in which LEAN's relative paths (`../../../Data`) lead to the data."""
+    """Make an empty run folder in which LEAN's relative paths (`../../../Data`, `../../../Tests`) lead to files."""
     if folder.is_dir():
         shutil.rmtree(folder)
     launcher = folder / "Launcher" / "bin" / "Debug"
     launcher.mkdir(parents=True)
     (folder / "Data").symlink_to(conditions.data.resolve())
+    samples = conditions.data.resolve().parent / "Tests"
+    if samples.is_dir():
+        (folder / "Tests").symlink_to(samples)
     cache = conditions.work / "cache"
     cache.mkdir(exist_ok=True)
     home = folder / "home"

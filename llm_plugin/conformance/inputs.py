@@ -15,12 +15,13 @@ class MissingFileWatch:
     """Records look-ups of absent files, however they are made; for a process of its own: hooks cannot be removed.
 
     Args:
-        root: Folder that the paths are relative to.
+        roots: Folders that the paths are relative to.
         absent: Files that belong there and are not there.
     """
 
-    def __init__(self, root: Path, absent: Iterable[str]) -> None:
-        self._absent = {os.path.realpath(root / name): name for name in absent}
+    def __init__(self, roots: Iterable[Path], absent: Iterable[str]) -> None:
+        names = list(absent)
+        self._absent = {os.path.realpath(root / name): name for root in roots for name in names}
         self._folders: dict[str, list[str]] = {}
         for path, name in self._absent.items():
             self._folders.setdefault(str(Path(path).parent), []).append(name)

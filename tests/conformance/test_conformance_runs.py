@@ -121,6 +121,22 @@ def test_a_file_that_the_checkout_lacks_is_no_difference(tmp_path, market_data):
     assert re.search(r"1 [0-9a-f]{32} \{\"type\":0,\"id\":1", told.output)
 
 
+def test_files_of_leans_own_tests_are_found_where_algorithms_look_for_them(tmp_path, market_data):
+    checkout = Checkout(tmp_path / "lean", market_data)
+    line = "open('../../../Tests/TestData/days.csv').read()"
+    checkout.buy_once("Reader", first=line)
+    listing = tmp_path / "listing.txt"
+    listing.write_text("Tests/TestData/days.csv\n")
+    command = ["conformance", str(checkout.root), "--listing", str(listing)]
+    told = CliRunner().invoke(app, command)
+    assert "lacks Tests/TestData/days.csv" in " ".join(told.output.split()), told.output
+    samples = checkout.root / "Tests" / "TestData"
+    samples.mkdir(parents=True)
+    (samples / "days.csv").write_text("20131007\n")
+    told = CliRunner().invoke(app, command)
+    assert "1 pass" in told.output, told.output
+
+
 def test_the_trace_ends_with_the_hash_that_lean_publishes():
     lines = list(order_lines(['{"id":1}', '{"id":2}']))
     assert lines[1].endswith('{"id":2}')

@@ -60,3 +60,24 @@ def test_points_arrive_at_their_end_time_and_bad_lines_are_reported(run, lines):
 def test_the_network_is_not_opened(run, lines):
     with pytest.raises(UnsupportedLeanApi, match=r"RemoteFile.*opens no network connection"):
         run(source=SOURCE.format(path="https://example.org/x.csv", medium="REMOTE_FILE"))
+
+
+def test_a_web_address_is_remote_without_being_said_to_be(run, lines):
+    source = SOURCE.replace(", SubscriptionTransportMedium.{medium}, FileFormat.CSV", "")
+
+    with pytest.raises(UnsupportedLeanApi, match=r"RemoteFile.*opens no network connection"):
+        run(source=source.format(path="HTTPS://example.org/x.csv"))
+    assert len(run(source=source.format(path=lines)).algorithm.seen) == 3
+
+
+@pytest.mark.parametrize(("sort", "days"), [(True, [7, 8, 10]), (False, [7, 10])])
+def test_points_that_are_out_of_order_count_only_when_the_source_is_sorted(run, tmp_path, sort, days):
+    path = tmp_path / "mixed.csv"
+    path.write_text("2013-10-06,11,3\n2013-10-09,14,6\n2013-10-07,12,4\n")
+    body = SOURCE.replace("return SubscriptionDataSource(", "source = SubscriptionDataSource(").replace(
+        "FileFormat.CSV)", f"FileFormat.CSV)\n        source.sort = {sort}\n        return source"
+    )
+
+    result = run(source=body.format(path=path, medium="LOCAL_FILE"))
+
+    assert [int(text[8:10]) for text, *_ in result.algorithm.seen] == days

@@ -10,7 +10,7 @@ import pytest
 from llm_plugin.engine.base.enums import Resolution, SecurityType, TickType
 from llm_plugin.engine.base.zones import zone
 from llm_plugin.engine.data.bars import TradeBar
-from llm_plugin.engine.data.lean_paths import Compression, LeanData, parse_trade_line
+from llm_plugin.engine.data.lean_paths import Compression, LeanData
 from llm_plugin.engine.market.symbols import SecurityIdentifier, Symbol
 from llm_plugin.engine.models.volatility import (
     RelativeStandardDeviationVolatilityModel,
@@ -140,12 +140,25 @@ def test_an_equity_line_is_in_ten_thousandths():
         resolution = Resolution.MINUTE
         data_time_zone = exchange_time_zone = zone("America/New_York")
 
-    start, period, numbers = parse_trade_line(
-        Config, "34200000,1500000,1510000,1490000,1505000,77", datetime(2013, 10, 7)
-    )
+    bar = TradeBar.parse(Config, "34200000,1500000,1510000,1490000,1505000,77", datetime(2013, 10, 7))
 
-    assert (start, period) == (datetime(2013, 10, 7, 9, 30), timedelta(minutes=1))
-    assert numbers == [150, 151, 149, 150.5, 77]
+    assert (bar.time, bar.period) == (datetime(2013, 10, 7, 9, 30), timedelta(minutes=1))
+    assert (bar.open, bar.high, bar.low, bar.close, bar.volume) == (150, 151, 149, 150.5, 77)
+
+
+def test_prices_of_a_line_keep_their_decimals_until_they_are_changed():
+    """An order remembers the price that it was sent at as LEAN writes it: 32.5900."""
+
+    class Config:
+        symbol = symbol(SecurityType.EQUITY, "usa")
+        resolution = Resolution.MINUTE
+        data_time_zone = exchange_time_zone = zone("America/New_York")
+
+    bar = TradeBar.parse_equity(Config, "34200000,325900,325900,325900,325900,1", datetime(2013, 6, 28))
+    assert [str(bar.exact(name)) for name in ("close", "value", "open")] == ["32.5900"] * 3
+
+    bar.close = 33.5
+    assert str(bar.exact()) == "33.5"
 
 
 def test_what_is_zipped_can_be_unzipped():

@@ -270,6 +270,8 @@ UNREAD_IN_LEAN_TOO = {
     "is_sufficient(filled)": "LEAN's cash model looks at the whole order too",
     "maximum_for_target(minimum_fraction)": "LEAN's cash model has no least order margin",
     "get_source(is_live_mode)": "a backtest is not live",
+    "reader(is_live_mode)": "a backtest is not live",
+    "ConstituentsUniverseData.reader(config)": "each row names its own security",
     "clone(fill_forward)": "bars by size are never filled forward",
     "take(sender)": "an event's signature",
     "lookup_subscription_config_data_types(is_canonical)": "canonical symbols are those of derivatives",

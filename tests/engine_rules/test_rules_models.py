@@ -54,6 +54,69 @@ def on_data(self, data):
     ]
 
 
+@rule("5.2", "7.3")
+def test_a_former_ticker_means_the_last_security_that_had_it(run, market):
+    """Two had OLD; the second, NEW of today, had it last. Its files bear the names of their days."""
+    market.map("xyz", ["19980102,old", "20050105,old", "20501231,xyz"])
+    market.map("new", ["20060103,old", "20131007,old", "20501231,new"])
+    market.factors("new", ["20131004,0.5,1,10", "20501231,1,1,0"])
+    market.minutes("old", "20131004", steady(10, count=1))
+    market.minutes("old", "20131007", steady(10, count=1))
+    market.minutes("new", "20131008", steady(11, count=1))
+    prepare = EQUITY.replace('"XYZ", Resolution.MINUTE', '"OLD", Resolution.MINUTE, fill_forward=False')
+    body = """
+def on_data(self, data):
+    for bar in data.bars.values():
+        self.stamp((bar.close, str(bar.symbol.id.date.date())))
+"""
+    assert seen(run, market, body, prepare, first=4, last=8) == [
+        "04 09:31 (5.0, '2006-01-03')",
+        "07 09:31 (10.0, '2006-01-03')",
+        "08 09:31 (11.0, '2006-01-03')",
+    ]
+
+
+FOLLOWING = """
+class Follows(PythonData):
+    def get_source(self, config, date, is_live):
+        stands_for = Symbol.create(config.mapped_symbol, SecurityType.EQUITY, config.market)
+        return TradeBar().get_source(SubscriptionDataConfig(config, Follows, stands_for), date, is_live)
+
+    def reader(self, config, line, date, is_live):
+        return TradeBar.parse_equity(config, line, date)
+{says}
+self.add_data(Follows, Symbol.create("NEW", SecurityType.EQUITY, Market.USA), Resolution.MINUTE)
+"""
+
+
+@rule("7.3", "6.3")
+@pytest.mark.parametrize(
+    ("says", "expected"),
+    [
+        ("", ["07 09:31 10.0", "08 00:00 ('OLD', 'NEW')", "08 09:31 11.0"]),
+        ("    def requires_mapping(self):\n        return False\n", ["08 09:31 11.0"]),
+    ],
+    ids=["by default", "unless it says no"],
+)
+def test_data_of_a_security_follows_its_ticker(run, market, says, expected):
+    """Weekends are days of such data; a change is told when the next of its own days begins."""
+    market.minutes("old", "20131007", steady(10, count=1))
+    market.minutes("new", "20131008", steady(11, count=1))
+    market.map("new", ["19980102,old", "20131007,old", "20501231,new"])
+    lines = FOLLOWING.format(says=says).strip().splitlines()
+    prepare = "\ndef prepare(self):\n" + "".join(f"    {line}\n" for line in lines)
+    body = """
+def on_symbol_changed_events(self, events):
+    for event in events.values():
+        self.stamp((event.old_symbol, event.new_symbol))
+
+def on_data(self, data):
+    for bar in data.bars.values():
+        self.stamp(bar.close)
+"""
+    assert seen(run, market, body, prepare, last=8) == expected
+
+
 CUSTOM = """
 class Line(PythonData):
     def get_source(self, config, date, is_live):

@@ -8,7 +8,8 @@ from llm_plugin.engine.base.enums import Resolution, SecurityType
 from llm_plugin.engine.base.names import LeanObject, find_member
 from llm_plugin.engine.base.system_errors import InvalidOperationException
 from llm_plugin.engine.core import EngineCore
-from llm_plugin.engine.data.custom_data import CustomDataConfig, custom_symbol
+from llm_plugin.engine.data.custom_data import CustomDataConfig, custom_symbol, requires_mapping
+from llm_plugin.engine.data.map_files import load_map_file
 from llm_plugin.engine.market.market_hours import ExchangeHours
 from llm_plugin.engine.market.symbol_properties import SymbolProperties
 from llm_plugin.engine.market.symbols import Symbol
@@ -81,6 +82,9 @@ class CustomDataApi(LeanObject):
         security = core.create_security(symbol, leverage=leverage)
         core.securities.add(symbol, security)
         files = core.algorithm.object_store
-        core.register(security, CustomDataConfig(kind, symbol, Resolution(chosen), entry, files, core.error))
+        config = CustomDataConfig(kind, symbol, Resolution(chosen), entry, files, core.error)
+        if requires_mapping(kind, symbol):
+            config.follow_tickers(load_map_file(core.data_folder, market, symbol.value))
+        core.register(security, config)
         core.initialize_security(security, leverage)
         return security

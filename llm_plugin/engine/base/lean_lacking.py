@@ -286,10 +286,10 @@ LACKING_MEMBERS: dict[str, str] = {
         "update_market_price"
     ),
     "SecurityIdentifier": (
-        "DEFAULT_DATE EMPTY INVALID_SYMBOL_CHARACTERS NONE generate_base generate_base_symbol generate_cfd "
-        "generate_constituent_identifier generate_crypto generate_crypto_future generate_forex generate_future "
-        "generate_index generate_option has_underlying option_right option_style strike_price ticker "
-        "try_get_custom_data_type try_get_custom_data_type_instance try_parse underlying"
+        "INVALID_SYMBOL_CHARACTERS generate_base generate_base_symbol generate_cfd generate_crypto "
+        "generate_crypto_future generate_forex generate_future generate_index generate_option has_underlying "
+        "option_right option_style strike_price ticker try_get_custom_data_type try_get_custom_data_type_instance "
+        "try_parse underlying"
     ),
     "SecurityManager": (
         "check_for_implicitly_created_symbol contains copy_to create_benchmark_security create_security fromkeys "

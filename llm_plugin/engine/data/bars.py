@@ -143,21 +143,19 @@ class TradeBar(BaseData):
 
         return market_data_source(config, date)
 
-    @classmethod
-    def parse(cls, config: Any, line: str, date: datetime) -> Any:
+    @staticmethod
+    def parse(config: Any, line: str, date: datetime) -> TradeBar:
         """Return the bar of a line of a trade file; prices of equities are ten-thousandths there."""
-        from llm_plugin.engine.data.lean_paths import parse_trade_line
+        from llm_plugin.engine.data.lean_paths import trade_bar_of_line
 
-        start, period, (first, high, low, close, volume) = parse_trade_line(config, line, date)
-        return cls(start, config.symbol, first, high, low, close, volume, period)
+        return trade_bar_of_line(config, line, date)
 
-    @classmethod
-    def parse_equity(cls, config: Any, line: str, date: datetime) -> Any:
+    @staticmethod
+    def parse_equity(config: Any, line: str, date: datetime) -> TradeBar:
         """Return the bar of a line of an equity's trade file."""
-        from llm_plugin.engine.data.lean_paths import parse_trade_line
+        from llm_plugin.engine.data.lean_paths import trade_bar_of_line
 
-        start, period, (first, high, low, close, volume) = parse_trade_line(config, line, date, equity=True)
-        return cls(start, config.symbol, first, high, low, close, volume, period)
+        return trade_bar_of_line(config, line, date, equity=True)
 
     def reader(self, config: Any, line: str, date: datetime, is_live_mode: bool = False) -> Any:
         """Return the bar of a line of a trade file."""

@@ -24,17 +24,23 @@ _EPOCH_ORDINAL = EPOCH.toordinal()
 
 
 class SubscriptionDataSource(LeanObject):
-    """Where custom data lies."""
+    """Where custom data lies; without a medium, a web address is remote and all else a local file.
+
+    `sort` orders the points of the source by their end.
+    """
 
     def __init__(
         self,
         source: str,
-        transport_medium: SubscriptionTransportMedium = SubscriptionTransportMedium.LOCAL_FILE,
+        transport_medium: SubscriptionTransportMedium | None = None,
         format: FileFormat = FileFormat.CSV,
         headers: Any = None,
     ) -> None:
         self.source = str(source)
-        self.transport_medium = transport_medium
+        medium = SubscriptionTransportMedium
+        remote = self.source.lower().startswith(("http://", "https://"))
+        default = medium.REMOTE_FILE if remote else medium.LOCAL_FILE
+        self.transport_medium = default if transport_medium is None else medium(transport_medium)
         self.format = format
         self.headers = headers
         self.sort = False
@@ -63,6 +69,11 @@ class CustomDataConfig(SubscriptionDataConfig):
         zone = entry.exchange_hours.time_zone
         super().__init__(kind, symbol, resolution, entry.data_time_zone, zone, fill_forward=False, custom=True)
         self._entry, self._files, self._report = entry, files, report
+        self._map: Any = None
+
+    def follow_tickers(self, map_file: Any) -> None:
+        """Let `mapped_symbol` be the ticker of each day, by a map file; without one nothing changes."""
+        self._map, self.follows_tickers = map_file, map_file is not None
 
     def open_stream(self, start_us: int, end_us: int) -> PointStream:
         """Return the points between two UTC times, in emission order."""
@@ -75,11 +86,14 @@ class CustomDataConfig(SubscriptionDataConfig):
         last = start_us
         for number in days:
             day = datetime.combine(date.fromordinal(_EPOCH_ORDINAL + number), datetime.min.time())
+            if self._map is not None:
+                self.mapped_symbol = self._map.ticker(day.date())
             found = self._source(day)
             if found is None or (source is not None and found.key == source.key):
                 continue
             source = found
-            for point in self._read(found, day):
+            points = self._read(found, day)
+            for point in sorted(points, key=_end) if found.sort else points:
                 emit = zone.utc(to_us(point.end_time))
                 # What began within the run is told, also if it ends after it.
                 if zone.utc(to_us(point.time)) > end_us:
@@ -132,6 +146,19 @@ class CustomDataConfig(SubscriptionDataConfig):
             )
         path = Path(source.source)
         return _unpacked(path.read_bytes()) if path.is_file() else ""
+
+
+def _end(point: Any) -> datetime:
+    end: datetime = point.end_time
+    return end
+
+
+def requires_mapping(kind: type, symbol: Symbol) -> bool:
+    """Return whether data follows the ticker changes of the security that it stands for."""
+    own = find_member(kind(), "requires_mapping")
+    if own is not None:
+        return bool(own())
+    return symbol.underlying is not None and symbol.underlying.security_type == SecurityType.EQUITY
 
 
 def _unpacked(content: bytes) -> str:

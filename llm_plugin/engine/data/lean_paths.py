@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from llm_plugin.engine.base.enums import Resolution, SecurityType, TickType, resolution_span
+from llm_plugin.engine.base.money import to_decimal
 from llm_plugin.engine.base.names import LeanObject, LeanType
 from llm_plugin.engine.base.zones import from_us, to_us
+from llm_plugin.engine.data.bars import TradeBar
 from llm_plugin.engine.data.lean_data import bar_file
 from llm_plugin.errors import UnsupportedLeanApi
 
-__all__ = ["Compression", "Globals", "LeanData", "market_data_source", "parse_trade_line"]
+__all__ = ["Compression", "Globals", "LeanData", "market_data_source", "trade_bar_of_line"]
 
+_PRICES = ("open", "high", "low", "close")
 _SUFFIXED = (SecurityType.CRYPTO, SecurityType.CRYPTO_FUTURE)
 _KNOWN = (SecurityType.BASE, SecurityType.INDEX, SecurityType.EQUITY, SecurityType.FOREX, SecurityType.CFD, *_SUFFIXED)
 
@@ -99,10 +102,30 @@ def market_data_source(config: Any, date: datetime) -> Any:
     return SubscriptionDataSource(path)
 
 
-def parse_trade_line(
-    config: Any, line: str, date: datetime, *, equity: bool | None = None
-) -> tuple[datetime, timedelta, list[float]]:
-    """Return start (exchange time), length and open, high, low, close, volume of a line of a trade file."""
+class FileTradeBar(TradeBar):
+    """A trade bar of a line of LEAN's files, whose prices keep their decimals."""
+
+    __slots__ = ("_decimals",)
+
+    _decimals: dict[str, Decimal]
+
+    def exact(self, name: str = "value") -> Decimal:
+        """Return a price as LEAN's decimal."""
+        field = "close" if name in ("value", "price") else name
+        known, now = self._decimals.get(field), getattr(self, field)
+        # Users may change what they read.
+        return known if known is not None and float(known) == now else to_decimal(now)
+
+
+def trade_bar_of_line(config: Any, line: str, date: datetime, *, equity: bool | None = None) -> FileTradeBar:
+    """Return the bar of a line of a trade file, in exchange time.
+
+    Args:
+        config: Symbol, resolution and time zones.
+        line: Of the file; prices of equities are ten-thousandths.
+        date: Of the file, where its lines have only times of day.
+        equity: Whether the prices are an equity's; None: as the symbol says.
+    """
     scaled = config.symbol.security_type == SecurityType.EQUITY if equity is None else equity
     scale = Decimal("0.0001") if scaled else Decimal(1)
     fields = line.split(",")
@@ -114,6 +137,9 @@ def parse_trade_line(
         local = datetime(date.year, date.month, date.day) + timedelta(milliseconds=float(fields[0]))
     data_zone, exchange = config.data_time_zone, config.exchange_time_zone
     start = from_us(exchange.local(data_zone.utc(to_us(local))))
-    prices = [float(Decimal(text) * scale) for text in fields[1:5]]
+    prices = {name: Decimal(text) * scale for name, text in zip(_PRICES, fields[1:5], strict=True)}
     volume = float(fields[5]) if len(fields) > 5 and fields[5] else 0.0
-    return start, resolution_span(resolution), [*prices, volume]
+    first, high, low, close = (float(value) for value in prices.values())
+    bar = FileTradeBar(start, config.symbol, first, high, low, close, volume, resolution_span(resolution))
+    bar._decimals = prices
+    return bar

@@ -6,7 +6,7 @@ import csv
 import io
 import zipfile
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -83,6 +83,8 @@ class MapFile:
     rows: list[tuple[date, str]]
     # Code of the exchange in the last row, empty where the file names none.
     primary_exchange: str = ""
+    # Name of the file: the security's newest ticker, told from others that had it by a number.
+    name: str = ""
 
     @property
     def first_date(self) -> date:
@@ -131,26 +133,53 @@ def _day(text: str, path: Path, row: int) -> date:
 
 @lru_cache(maxsize=512)
 def load_map_file(data_folder: Path, market: str, ticker: str) -> MapFile | None:
-    """Return a security's map file by its current ticker, or None."""
+    """Return a security's map file by its newest ticker, else by the last one who had the ticker; or None."""
     folder = data_folder / "equity" / market / "map_files"
-    text = _text(folder, ticker.lower())
+    name = ticker.lower()
+    text = _text(folder, name)
+    if text is None:
+        name = _former_tickers(folder).get(ticker.upper(), "")
+        text = _text(folder, name) if name else None
     if text is None:
         return None
     rows, exchange = [], ""
     for number, line in enumerate(csv.reader(io.StringIO(text)), 1):
         if len(line) >= 2:
-            rows.append((_day(line[0], folder / f"{ticker.lower()}.csv", number), line[1].strip().upper()))
+            rows.append((_day(line[0], folder / f"{name}.csv", number), line[1].strip().upper()))
             exchange = line[2].strip() if len(line) > 2 else ""
-    return MapFile(rows, exchange) if rows else None
+    return MapFile(rows, exchange, name) if rows else None
+
+
+@lru_cache(maxsize=8)
+def _former_tickers(folder: Path) -> dict[str, str]:
+    """Tickers that some security had -> name of the map file of the last that had it."""
+    latest: dict[str, tuple[str, str]] = {}
+    for name, text in _all_texts(folder):
+        for line in csv.reader(io.StringIO(text)):
+            if len(line) >= 2:
+                ticker, until = line[1].strip().upper(), line[0].strip()[:8]
+                latest[ticker] = max(latest.get(ticker, ("", "")), (until, name))
+    return {ticker: name for ticker, (_, name) in latest.items()}
+
+
+def _all_texts(folder: Path) -> Iterator[tuple[str, str]]:
+    for archive in sorted(folder.glob("*.zip"))[-1:]:
+        with zipfile.ZipFile(archive) as opened:
+            for member in opened.namelist():
+                yield Path(member).stem, opened.read(member).decode()
+    for path in sorted(folder.glob("*.csv")):
+        yield path.stem, path.read_text(encoding="utf-8")
 
 
 @lru_cache(maxsize=512)
 def load_factor_file(data_folder: Path, market: str, ticker: str) -> FactorFile:
-    """Return a security's factor file; one without rows where there is no file."""
+    """Return a security's factor file, which is named like its map file; one without rows where there is none."""
     folder = data_folder / "equity" / market / "factor_files"
-    path = folder / f"{ticker.lower()}.csv"
+    mapped = load_map_file(data_folder, market, ticker)
+    name = ticker.lower() if mapped is None else mapped.name
+    path = folder / f"{name}.csv"
     rows = []
-    for number, line in enumerate(csv.reader(io.StringIO(_text(folder, ticker.lower()) or "")), 1):
+    for number, line in enumerate(csv.reader(io.StringIO(_text(folder, name) or "")), 1):
         # A row of infinite factors marks the first date of a fund; it carries no prices.
         if len(line) < 3 or "inf" in line[1].lower():
             continue

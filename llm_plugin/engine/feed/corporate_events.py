@@ -18,7 +18,7 @@ from llm_plugin.engine.data.normalization import dividend_of
 from llm_plugin.engine.market.market_hours import ExchangeHours, tradable_days
 from llm_plugin.engine.market.symbols import Symbol
 
-__all__ = ["corporate_events"]
+__all__ = ["corporate_events", "ticker_changes"]
 
 _EPOCH_ORDINAL = EPOCH.toordinal()
 
@@ -37,14 +37,33 @@ def corporate_events(
         start_us: Events from here on.
         end_us: Events up to here.
     """
-    zone = hours.time_zone
-    first, last = zone.local(start_us) // DAY_US, zone.local(end_us) // DAY_US
-    days = [date.fromordinal(_EPOCH_ORDINAL + day) for day in tradable_days(hours, first, last)]
+    days = _days(hours, start_us, end_us)
     events: list[tuple[date, int, Any]] = []
     events += _factor_events(data_folder, symbol, days)
     events += _map_events(data_folder, symbol, days)
+    yield from _within(events, hours, start_us, end_us)
+
+
+def ticker_changes(
+    data_folder: Path, symbol: Symbol, hours: ExchangeHours, start_us: int, end_us: int
+) -> Iterator[tuple[int, Any]]:
+    """Yield (UTC emission, event) of new tickers in order: all that data of the user's hears of its security."""
+    found = _map_events(data_folder, symbol, _days(hours, start_us, end_us))
+    changes = [entry for entry in found if isinstance(entry[2], SymbolChangedEvent)]
+    yield from _within(changes, hours, start_us, end_us)
+
+
+def _days(hours: ExchangeHours, start_us: int, end_us: int) -> list[date]:
+    zone = hours.time_zone
+    first, last = zone.local(start_us) // DAY_US, zone.local(end_us) // DAY_US
+    return [date.fromordinal(_EPOCH_ORDINAL + day) for day in tradable_days(hours, first, last)]
+
+
+def _within(
+    events: list[tuple[date, int, Any]], hours: ExchangeHours, start_us: int, end_us: int
+) -> Iterator[tuple[int, Any]]:
     for day, _, event in sorted(events, key=lambda entry: (entry[0], entry[1])):
-        emit = zone.utc(to_us(datetime.combine(day, time())))
+        emit = hours.time_zone.utc(to_us(datetime.combine(day, time())))
         if start_us <= emit <= end_us:
             yield emit, event
 

@@ -9,7 +9,7 @@ from llm_plugin.engine.base.enums import Resolution, SecurityType, TickType, res
 from llm_plugin.engine.base.zones import DAY_US, SECOND_US
 from llm_plugin.engine.core import EngineCore
 from llm_plugin.engine.feed.bar_stream import FOREVER, BarSource, BarStream, PointStream
-from llm_plugin.engine.feed.corporate_events import corporate_events
+from llm_plugin.engine.feed.corporate_events import corporate_events, ticker_changes
 from llm_plugin.engine.feed.filters import FilteredStream
 from llm_plugin.engine.feed.subscriptions import SubscriptionDataConfig
 from llm_plugin.engine.feed.tick_stream import TickStream
@@ -85,12 +85,13 @@ class DataManager:
         self._streams += streams
         config.restart = lambda: self._restart(config, security)
         equity = config.security_type == SecurityType.EQUITY and not config.is_internal_feed
-        if equity and config.symbol not in self._corporate:
+        if (equity or config.follows_tickers) and config.symbol not in self._corporate:
             self._corporate.add(config.symbol)
             hours = core.entry_of(config.symbol).exchange_hours
             # A dividend of today was to be seen yesterday.
             since = start if first else now_us + 1
-            events = corporate_events(core.data_folder, config.symbol, hours, since, self.end_us)
+            events_of = corporate_events if equity else ticker_changes
+            events = events_of(core.data_folder, config.symbol, hours, since, self.end_us)
             self._streams.append(PointStream(config, security, events, auxiliary=True))
 
     def _restart(self, config: SubscriptionDataConfig, security: Security) -> None:

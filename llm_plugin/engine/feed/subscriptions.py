@@ -45,6 +45,9 @@ class _Counted(list):  # type: ignore[type-arg]
 class SubscriptionDataConfig(LeanObject):
     """One stream of one symbol."""
 
+    # Whether ticker changes of the security that the data stands for are told.
+    follows_tickers = False
+
     def __init__(
         self,
         kind: Any,

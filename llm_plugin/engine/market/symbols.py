@@ -78,13 +78,18 @@ class SecurityIdentifier(LeanObject):
 
     __slots__ = ("_text", "date", "market", "security_type", "symbol")
 
+    DEFAULT_DATE = DefaultDate = datetime(1899, 12, 30)
+    # Set below, once the class exists.
+    EMPTY: SecurityIdentifier
+    NONE: SecurityIdentifier
+
     def __init__(self, ticker: str, security_type: SecurityType, market: str, first_date: date | None = None) -> None:
         if market not in MARKET_CODES:
             raise ValueError(f"market {market!r} is unknown; known: {', '.join(sorted(MARKET_CODES))}")
         self.symbol = ticker
         self.security_type = security_type
         self.market = market
-        self.date = datetime.combine(first_date, datetime.min.time()) if first_date else datetime(1899, 12, 30)
+        self.date = datetime.combine(first_date, datetime.min.time()) if first_date else self.DEFAULT_DATE
         days = (first_date - _OA_EPOCH).days if first_date else 0
         properties = int(security_type) + MARKET_CODES[market] * 100 + days * 10**14
         self._text = f"{ticker} {_base36(properties)}"
@@ -113,6 +118,13 @@ class SecurityIdentifier(LeanObject):
     def generate_equity(cls, ticker: str, market: str = "usa", first_date: date | None = None) -> SecurityIdentifier:
         """Make an equity's identifier."""
         return cls(ticker.upper(), SecurityType.EQUITY, market, first_date)
+
+    @classmethod
+    def generate_constituent_identifier(
+        cls, symbol: str, security_type: SecurityType, market: str
+    ) -> SecurityIdentifier:
+        """Make the identifier of a universe of listed stocks."""
+        return cls(symbol, SecurityType(security_type), market)
 
     def __str__(self) -> str:
         return self._text
@@ -269,4 +281,7 @@ class Symbol(Identified):
         return -1 if self < other else int(self > other)
 
 
-Symbol.none = Symbol.empty = Symbol(SecurityIdentifier("", SecurityType.BASE, "empty"), "", "")
+SecurityIdentifier.EMPTY = SecurityIdentifier("", SecurityType.BASE, "empty")
+SecurityIdentifier.NONE = SecurityIdentifier("NONE", SecurityType.BASE, "empty")
+Symbol.empty = Symbol(SecurityIdentifier.EMPTY, "", "")
+Symbol.none = Symbol(SecurityIdentifier.NONE, "NONE", "NONE")
