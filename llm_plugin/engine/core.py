@@ -188,9 +188,8 @@ class EngineCore:
     @property
     def tells_orders(self) -> bool:
         """Whether code of the user's hears of order events."""
-        algorithm = self.algorithm
-        listens = type(algorithm).on_order_event is not lean_algorithm().on_order_event
-        return listens or "on_order_event" in vars(algorithm) or not algorithm.framework.is_idle
+        heard = getattr(self.algorithm.on_order_event, "__func__", None)
+        return heard is not lean_algorithm().on_order_event or not self.algorithm.framework.is_idle
 
     def dispatch_order_event(self, event: OrderEvent) -> None:
         """Tell the user."""

@@ -44,6 +44,7 @@ class FrameworkPipeline:
 
     is_idle: bool
     refreshes: bool
+    execution: Any = None
 
     def __init__(self, algorithm: Any, hours_of: Callable[[Any], Any]) -> None:
         self._algorithm, self._hours_of = algorithm, hours_of
@@ -53,26 +54,25 @@ class FrameworkPipeline:
         self.alpha: Any = NullAlphaModel()
         self.portfolio_construction: Any = NullPortfolioConstructionModel()
         self.risk_management: Any = NullRiskManagementModel()
-        self.execution: Any = ImmediateExecutionModel()
+        self.execution = ImmediateExecutionModel()
         self._told: set[str] = set()
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
-        if name in _MODELS and "execution" in self.__dict__:
+        if name in _MODELS and self.execution is not None:
             self._learn()
 
     def _learn(self) -> None:
         """Every moment asks for these, and models are seldom set."""
-        own = self.__dict__
         # Whether no alpha, no risk model and no insight could make anything happen.
-        own["is_idle"] = (
+        self.is_idle = (
             type(self.alpha) is NullAlphaModel
             and type(self.risk_management) is NullRiskManagementModel
             and type(self.portfolio_construction) is NullPortfolioConstructionModel
             and type(self.execution) is ImmediateExecutionModel
         )
         # Whether the selection model may ask to be called again.
-        own["refreshes"] = asks_for_refresh(self.universe_selection)
+        self.refreshes = asks_for_refresh(self.universe_selection)
 
     def create_universes(self) -> list[Any]:
         """The universes of the selection model."""

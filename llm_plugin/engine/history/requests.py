@@ -324,6 +324,7 @@ class HistoryApi(LeanObject):
 
     history_core: Any
     securities: Any
+    _history_reader: HistoryReader | None = None
 
     def to_symbol(self, symbol: Any) -> Any:
         """Return the Symbol of a ticker or symbol."""
@@ -332,10 +333,9 @@ class HistoryApi(LeanObject):
     @property
     def history_reader(self) -> HistoryReader:
         """Reads past data."""
-        reader = self.__dict__.get("_history_reader")
-        if reader is None:
-            reader = self.__dict__["_history_reader"] = HistoryReader(self.history_core)
-        return reader
+        if self._history_reader is None:
+            self._history_reader = HistoryReader(self.history_core)
+        return self._history_reader
 
     @property
     def history(self) -> HistoryAccess:

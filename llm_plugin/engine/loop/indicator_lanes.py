@@ -214,7 +214,9 @@ class _Member:
 
     def _take_over(self, values: list[float], ready: int) -> None:
         indicator, names = self.indicator, frozenset(vars(self.indicator)) - frozenset(_ADDED)
-        vars(indicator).update(_member=self, _lane=self.lane, _ahead=values, _lane_base=self.base, _ready_row=ready)
+        added = {"_member": self, "_lane": self.lane, "_ahead": values, "_lane_base": self.base, "_ready_row": ready}
+        # A dictionary of its own: Python reads attributes from one that objects share the slow way once it was seen.
+        indicator.__dict__ = {**vars(indicator), **added}
         indicator.__class__ = _followed_type(self.kind, names)
         object.__getattribute__(self.consolidator, "__dict__")["_member"] = self
         object.__setattr__(self.consolidator, "__class__", _FollowedConsolidator)

@@ -75,11 +75,9 @@ class TimeLoop:
     def _handlers(self) -> None:
         from llm_plugin.engine.algorithm.qc_algorithm import QCAlgorithm
 
-        algorithm, kind = self.algorithm, type(self.algorithm)
-
         def wanted(name: str) -> Any:
-            mine = getattr(kind, name) is not getattr(QCAlgorithm, name) or name in vars(algorithm)
-            return getattr(algorithm, name) if mine else None
+            found = getattr(self.algorithm, name)
+            return None if getattr(found, "__func__", None) is getattr(QCAlgorithm, name) else found
 
         self.on_data = wanted("on_data")
         names = ("splits", "dividends", "delistings")

@@ -238,12 +238,14 @@ class PlottingApi(LeanObject):
 
     utc_time: datetime
     is_warming_up: bool
+    _user_charts: dict[str, Chart] | None = None
 
     @property
     def user_charts(self) -> dict[str, Chart]:
         """The charts that user code made, by name."""
-        charts: dict[str, Chart] = self.__dict__.setdefault("_user_charts", {})
-        return charts
+        if self._user_charts is None:
+            self._user_charts = {}
+        return self._user_charts
 
     def add_chart(self, chart: Chart) -> None:
         """Register a chart with its series."""
