@@ -29,6 +29,7 @@ LACKING_MEMBERS: dict[str, str] = {
     "BinanceBrokerageModel": "base_api_endpoint get_default_markets market_name",
     "BinanceFeeModel": "MAKER_TIER_1_FEE TAKER_TIER_1_FEE get_fee",
     "BitfinexFeeModel": "MAKER_FEE TAKER_FEE",
+    "BlackLittermanOptimizationPortfolioConstructionModel": "try_get_views",
     "BrokerageMessageEvent": "disconnected reconnected",
     "BuyingPowerModel": (
         "NULL get_amount_to_order get_margin_remaining get_maximum_order_quantity_for_delta_buying_power"
@@ -214,7 +215,9 @@ LACKING_MEMBERS: dict[str, str] = {
         "DATA_FOLDER_DATABASE_LOCK contains_key custom_entries data_folder_database exchange_hours_listing "
         "from_data_folder from_file reset try_get_entry"
     ),
+    "MaximumSharpeRatioPortfolioOptimizer": "get_boundary_conditions",
     "MeanReversionPortfolioConstructionModel": "cumulative_sum get_price_relatives simplex_projection",
+    "MinimumVariancePortfolioOptimizer": "get_boundary_conditions get_budget_constraint",
     "MoneyFlowIndex": "negative_money_flow positive_money_flow previous_typical_price",
     "NullPortfolioConstructionModel": (
         "algorithm determine_target_percent filter_invalid_insight_magnitude get_target_insights is_rebalance_due "
@@ -231,7 +234,6 @@ LACKING_MEMBERS: dict[str, str] = {
     "OrderTicket": (
         "contingency invalid_cancel_order_id invalid_submit_request invalid_update_order_id order_closed order_set"
     ),
-    "PortfolioConstructionModel": "filter_invalid_insight_magnitude",
     "PortfolioTarget": "minimum_order_margin_percentage_warning_sent",
     "PortfolioTargetCollection": "copy_to is_read_only try_get_value",
     "PythonData": "data_type get_storage_dictionary has_property is_of_type",

@@ -69,10 +69,13 @@ def rebalancing_function(rule: Any) -> Rebalance | None:
 
 
 # LEAN's constructors are told apart by the name that they give the rule.
-_RULE_NAMES = frozenset({"resolution", "time_span", "rebalancing_func", "rebalancing_date_rules"})
+_RULE_NAMES = frozenset(
+    {"rebalance_resolution", "resolution", "time_span", "rebalancing_func", "rebalancing_date_rules"}
+)
 
 
-def _named_rule(default: Any, named: dict[str, Any]) -> Any:
+def named_rule_of(default: Any, named: dict[str, Any]) -> Any:
+    """Return the rule that was given by the name of its kind, else the default."""
     unknown = sorted(set(named) - _RULE_NAMES)
     if unknown or len(named) > 1:
         known = ", ".join(sorted(_RULE_NAMES))
@@ -147,6 +150,22 @@ class PortfolioConstructionModel(LeanObject):
         """Whether an insight counts."""
         return True
 
+    @staticmethod
+    def filter_invalid_insight_magnitude(algorithm: Any, insights: Iterable[Insight]) -> list[Insight]:
+        """Leave out, with an error message, insights whose magnitude is beyond the settings' bounds of targets."""
+        settings, valid = algorithm.settings, []
+        low = float(settings.min_absolute_portfolio_target_percentage)
+        high = float(settings.max_absolute_portfolio_target_percentage)
+        for insight in insights:
+            if not insight.magnitude or low <= abs(insight.magnitude) <= high:
+                valid.append(insight)
+                continue
+            algorithm.error(
+                f"{insight.symbol}: the insight's magnitude {insight.magnitude} is outside of {low:g}..{high:g}, "
+                "settings.min_absolute_ and max_absolute_portfolio_target_percentage: it is skipped"
+            )
+        return valid
+
     def get_target_insights(self) -> list[Insight]:
         """The newest active insight of each symbol."""
         now = self._algorithm.utc_time
@@ -214,7 +233,7 @@ class EqualWeightingPortfolioConstructionModel(PortfolioConstructionModel):
         portfolio_bias: PortfolioBias = PortfolioBias.LONG_SHORT,
         **named_rule: Any,
     ) -> None:
-        super().__init__(_named_rule(rebalance, named_rule))
+        super().__init__(named_rule_of(rebalance, named_rule))
         self._bias = PortfolioBias(portfolio_bias)
 
     def respect_portfolio_bias(self, insight: Insight) -> bool:
