@@ -81,3 +81,24 @@ def test_points_that_are_out_of_order_count_only_when_the_source_is_sorted(run, 
     result = run(source=body.format(path=path, medium="LOCAL_FILE"))
 
     assert [int(text[8:10]) for text, *_ in result.algorithm.seen] == days
+
+
+def test_history_reads_a_users_class_for_symbols_that_are_not_subscribed_to_it(run, lines):
+    asked = """
+        self.set_start_date(2013, 10, 10)
+        self.spy = self.add_equity("SPY", Resolution.DAILY).symbol
+        frame = self.history(Weather, [self.spy, self.weather], timedelta(30))
+        self.frames = [frame.loc["SPY"]["value"].tolist(), frame.loc["LONDON"]["wind"].tolist()]
+        self.last = self.history(Weather, [self.spy, self.weather], 1)["value"].tolist()
+        self.plain = list(self.history(TradeBar, [self.spy], 2).columns)
+"""
+    source = SOURCE.format(path=lines, medium="LOCAL_FILE").replace(
+        "        self.seen = []\n", "        self.seen = []" + asked
+    )
+
+    algorithm = run(source=source.replace("def on_data", "def on_other_data")).algorithm
+
+    assert algorithm.frames == [[11.5, 12.5, 14.0], [3.0, 4.0, 6.0]]
+    # The last line ends with the day before the start.
+    assert algorithm.last == [14.0, 14.0]
+    assert "close" in algorithm.plain

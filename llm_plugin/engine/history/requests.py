@@ -6,14 +6,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from heapq import merge
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from llm_plugin.engine.base.enums import DataNormalizationMode, Resolution, SecurityType, TickType, resolution_span
 from llm_plugin.engine.base.lazy_list import LazyList
-from llm_plugin.engine.base.names import LeanObject, snake
+from llm_plugin.engine.base.names import LeanObject, find_member, snake
 from llm_plugin.engine.base.system_errors import InvalidOperationException
 from llm_plugin.engine.base.zones import DAY_US, SECOND_US, to_us
 from llm_plugin.engine.data.bars import QuoteBar, Tick, TradeBar
+from llm_plugin.engine.data.custom_data import CustomDataConfig
 from llm_plugin.engine.data.lean_data import is_strict_daily
 from llm_plugin.engine.data.slices import AUXILIARY, Slice
 from llm_plugin.engine.feed.bar_stream import FOREVER, BarSource, BarStream
@@ -22,9 +23,6 @@ from llm_plugin.engine.feed.subscriptions import SubscriptionDataConfig, data_ki
 from llm_plugin.engine.feed.tick_stream import TickStream
 from llm_plugin.engine.history.frames import frame_of
 from llm_plugin.engine.market.market_hours import MarketHoursEntry
-
-if TYPE_CHECKING:
-    from llm_plugin.engine.data.custom_data import CustomDataConfig
 
 __all__ = ["HistoryAccess", "HistoryApi", "HistoryOptions", "HistoryReader", "start_of_bars"]
 
@@ -93,11 +91,15 @@ class HistoryReader:
         if wanted is not None and issubclass(wanted, AUXILIARY):
             return [self._config(symbol, Resolution.DAILY, TickType.TRADE, own, options)]
         custom = [config for config in own if config.is_custom_data]
-        if custom:
-            return custom if wanted is None else [config for config in custom if issubclass(config.type, wanted)]
+        fitting = custom if wanted is None else [config for config in custom if issubclass(config.type, wanted)]
+        if fitting or (custom and not _reads_itself(wanted)):
+            return fitting
         resolution = options.resolution
         if resolution is None:
             resolution = min((c.resolution for c in own), default=core.universe_settings.resolution)
+        if wanted is not None and _reads_itself(wanted):
+            files = core.algorithm.object_store
+            return [CustomDataConfig(wanted, symbol, resolution, core.entry_of(symbol), files, core.error)]
         return [
             self._config(symbol, resolution, tick_type, own, options)
             for tick_type in _tick_types(symbol.security_type, resolution, wanted)
@@ -141,7 +143,8 @@ class HistoryReader:
         below_hour = resolution < Resolution.HOUR
         extended = below_hour and any(config.extended_market_hours for config in configs)
         kind, market = symbol.security_type, symbol.id.market
-        precise = bool(self._core.settings.daily_precise_end_time)
+        # Days of a user's class are what its reader says.
+        precise = bool(self._core.settings.daily_precise_end_time) and not _reads_itself(options.kind)
         precise = precise and is_strict_daily(kind, market, entry.exchange_hours)
         return start_of_bars(entry, self._core.clock.utc_us, resolution, count, extended, precise)
 
@@ -165,8 +168,8 @@ class HistoryReader:
                 yield emitted, point
 
     def _emitted(self, config: SubscriptionDataConfig, start_us: int, end_us: int) -> Iterator[tuple[int, Any]]:
-        if config.is_custom_data:
-            return drained(cast("CustomDataConfig", config).open_stream(start_us, end_us))
+        if isinstance(config, CustomDataConfig):
+            return drained(config.open_stream(start_us, end_us))
         source = BarSource(self._core.data_folder, config, self._core.entry_of(config.symbol), start_us, end_us)
         if config.resolution == Resolution.TICK:
             streams = [TickStream(source, None), TickStream(source, None, suspicious=True)]
@@ -208,6 +211,11 @@ class HistoryReader:
                 result.append(Slice(emitted, together, core.symbol_cache.find, core.clock.zone))
                 together = []
         return result
+
+
+def _reads_itself(kind: type[Any] | None) -> bool:
+    """Whether a class says where its data is and what it means, so that any symbol's can be asked for."""
+    return kind is not None and kind is not TradeBar and find_member(kind, "reader") is not None
 
 
 def drained(stream: Any) -> Iterator[tuple[int, Any]]:
