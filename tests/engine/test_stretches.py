@@ -7,7 +7,6 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-import numpy as np
 import pytest
 
 from llm_plugin.engine.base.enums import TradeDirection
@@ -35,7 +34,7 @@ def test_many_prices_leave_what_they_leave_one_by_one(direction: TradeDirection,
             for price in prices:
                 if not one.quiet_low < float(price) < one.quiet_high:
                     one.follow(price)
-            many.follow_many(np.array(values, dtype=np.int64), 2, prices.__getitem__)
+            many.follow_many(values, 2, prices.__getitem__)
             assert str((one.lowest, one.highest, one.open[0].best, one.open[0].drawdown)) == str(
                 (many.lowest, many.highest, many.open[0].best, many.open[0].drawdown)
             )

@@ -121,9 +121,9 @@ class BarStream:
         return self._emits, self._rows, self._index
 
     @property
-    def exact_values(self) -> tuple[Ints, int]:
+    def exact_values(self) -> tuple[list[int], int]:
         """The values of the chunk's bars in whole units, and the decimals of a unit."""
-        return self._block.unit_column  # type: ignore[no-any-return]
+        return self._block.close_units  # type: ignore[no-any-return]
 
     def bar(self, row: int) -> Any:
         """Return one of the chunk's bars."""

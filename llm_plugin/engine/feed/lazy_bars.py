@@ -29,7 +29,7 @@ class BarBlock:
             raise AttributeError(name)
         columns = self.columns
         values: Any
-        if name in ("close_column", "unit_column", "close_units"):
+        if name in ("close_column", "close_units"):
             self.__dict__[name] = made = self._closes(name)
             return made
         if name == "end_utc":
@@ -51,12 +51,10 @@ class BarBlock:
         return found
 
     def _closes(self, name: str) -> Any:
-        """Return the closes as floats, or in whole units with the decimals of a unit: as an array or a list."""
+        """Return the closes as an array of floats, or as a list of whole units with the decimals of a unit."""
         if name == "close_column":
             return self.columns.floats("close")
-        if name == "unit_column":
-            return _unit_column(self.columns)
-        units, places = self.unit_column
+        units, places = _unit_column(self.columns)
         return units.tolist(), places
 
 

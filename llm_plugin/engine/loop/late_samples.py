@@ -117,7 +117,7 @@ class LateSamples:
             return False
         self._shape, self._base = shape, ledger.base
         self._moments = _Track(streams[0])
-        if not self._capacity.begin(streams, emits[-1], self):
+        if not self._capacity.begin(emits[-1], self):
             return False
         self._add_up()
         schedule.hold()

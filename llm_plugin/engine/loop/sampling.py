@@ -13,7 +13,8 @@ from llm_plugin.engine.base.money import ZERO
 from llm_plugin.engine.base.names import find_member
 from llm_plugin.engine.base.zones import DAY_US, MINUTE_US, from_us, to_us
 from llm_plugin.engine.core import EngineCore
-from llm_plugin.engine.loop.late_capacity import as_decimal, quote_for_capacity, trade_for_capacity
+from llm_plugin.engine.loop.capacity_watch import CapacityWatch, quote_for_capacity, trade_for_capacity
+from llm_plugin.engine.loop.late_capacity import as_decimal
 from llm_plugin.engine.loop.late_samples import LateSamples
 from llm_plugin.engine.models.buying_power import reserved_by
 from llm_plugin.engine.orders.order import OrderEvent
@@ -90,6 +91,7 @@ class RunSampler:
         self._in_units = not core.live
         # The event of the daily sample.
         self.midnight: Any = None
+        self.watch = CapacityWatch(core, self.capacity)
         self.late = LateSamples(core, self)
         core.transactions.listeners.append(self._on_order_event)
 
@@ -256,8 +258,9 @@ class RunSampler:
     def _on_order_event(self, event: OrderEvent) -> None:
         if not event.exact_fill_quantity:
             return
-        self.late.close()
         core = self.core
+        self.late.close()
+        self.watch.end(core.clock.utc_us)
         self.held = [s for s in core.securities.each if s.holdings.exact_quantity]
         self.invested = bool(self.held)
         security = core.securities[event.symbol]

@@ -79,13 +79,16 @@ class Stretches:
         self._lanes = [(stream.own_lane or _NoLane, stream.config.consolidators) for stream in told]
         for stream in self._streams:
             stream.prepare()
-        late = self._sampler.late
+        late, watch = self._sampler.late, self._sampler.watch
+        watch.begin(self._streams)
         late.begin(self._streams, count, self._unseen)
         try:
             plain = self._go(count, universe_us)
             late.end()
+            watch.end(self._clock.utc_us + 1)
         finally:
             late.close()
+            watch.end(self._clock.utc_us)
             follower.end()
             self._manager.reorder()
         return plain
@@ -176,7 +179,8 @@ class Stretches:
         if transactions._needs_scan or transactions._queue:
             transactions.process_synchronous_events()
             same = False
-        if now >= sampler.due_us or (sampler.capacity.watched and not sampler.late.is_open):
+        capacity = sampler.capacity
+        if now >= sampler.due_us or (capacity.watched and capacity.behind is None):
             sampler.on_slice(now)
         if loop.on_progress is not None:
             loop.tell_progress(now)

@@ -184,6 +184,8 @@ class CapacityEstimate:
         self._symbols: dict[Any, SymbolCapacity] = {}
         # Symbols whose window after a fill is open.
         self.watched: dict[Any, SymbolCapacity] = {}
+        # Takes the bars of what is watched up to a time, where somebody holds them back.
+        self.behind: Callable[[int], None] | None = None
         self._capacity = ZERO
         self.lowest_capacity_asset: Any = None
 
@@ -221,7 +223,7 @@ class CapacityEstimate:
     ) -> None:
         """Take the current slice into account, and a snapshot if one is due or forced; only that asks for the value."""
         us = to_us(utc_time)
-        for symbol in reversed(list(self.watched)) if self.watched else ():
+        for symbol in reversed(list(self.watched)) if self.watched and self.behind is None else ():
             bar = self._bar(symbol)
             if bar is not None:
                 state = self._state(symbol)
@@ -234,6 +236,8 @@ class CapacityEstimate:
         """Estimate the capacity anew; something was filled before."""
         if not portfolio_value:
             return
+        if self.behind is not None:
+            self.behind(us + 1)
         items = list(self._symbols.values())
         smallest = items[0] if len(items) == 1 else min(items, key=lambda item: item.market_volume)
         self.lowest_capacity_asset = smallest.symbol

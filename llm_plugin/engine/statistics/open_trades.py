@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from llm_plugin.engine.base.enums import TradeDirection
 from llm_plugin.engine.base.money import ZERO
@@ -16,10 +13,6 @@ from llm_plugin.engine.base.money import ZERO
 __all__ = ["OpenPosition", "OpenTrade"]
 
 _MARGIN = 1e-9
-# Fewer prices than this are followed one by one; more decimals than this are not scaled to integers.
-_FEW, _DIGITS = 8, 3
-# Integers below it can be scaled and subtracted without a look.
-_LARGE = 1 << 53
 _LONG = TradeDirection.LONG
 
 
@@ -105,7 +98,7 @@ class OpenPosition:
         margin = _MARGIN * float(abs(price))
         self.quiet_low, self.quiet_high = float(low) + margin, float(high) - margin
 
-    def follow_many(self, values: NDArray[np.int64], digits: int, exact: Callable[[int], Decimal]) -> None:
+    def follow_many(self, values: Sequence[int], digits: int, exact: Callable[[int], Decimal]) -> None:
         """Take prices one after another where one trade is open, as `follow` would, and leave what it leaves.
 
         Args:
@@ -113,38 +106,38 @@ class OpenPosition:
             digits: Decimals of the integers.
             exact: Returns the price at a place.
         """
-        item = self.open[0]
-        entry, long, before = item.trade.entry_price, item.trade.direction is _LONG, item.best
-        known = self.highest, self.lowest, entry, before, item.drawdown
-        more = max(0, -digits - min(int(value.as_tuple().exponent) for value in known))
-        if len(values) < _FEW or more > _DIGITS or values.dtype != np.int64 or int(np.abs(values).max()) >= _LARGE:
-            for place in range(len(values)):
-                self.follow(exact(place))
+        low, high, scale = min(values), max(values), 10.0**digits
+        if self.quiet_low * scale < low and high < self.quiet_high * scale:
             return
-        unit = digits + more
-        highest, lowest, start, best, drawdown = (int(value.scaleb(unit)) for value in known)
-        prices = values * 10**more
-        place = int(prices.argmax())
-        if prices[place] > highest:
-            self.highest = exact(place)
-        place = int(prices.argmin())
-        if prices[place] < lowest:
-            self.lowest = exact(place)
-        profits = prices - start if long else start - prices
-        tops = np.maximum(np.maximum.accumulate(profits), best)
-        falls = tops - profits
+        item = self.open[0]
+        entry, long = item.trade.entry_price, item.trade.direction is _LONG
+        known = self.highest, self.lowest, entry, item.best, item.drawdown
+        unit = max(digits, -min([int(value.as_tuple().exponent) for value in known]))
+        highest, lowest, start, best, drawdown = [int(value.scaleb(unit)) for value in known]
+        step = 10 ** (unit - digits)
+        if high * step > highest:
+            self.highest = exact(values.index(high))
+        if low * step < lowest:
+            self.lowest = exact(values.index(low))
+        if not long:
+            step, start = -step, -start
+        # Where the best profit was made, and between which places it fell the most; -1: before.
+        top, fell = -1, None
+        for place, value in enumerate(values):
+            profit = value * step - start
+            if profit >= best:
+                best, top = profit, place
+            elif best - profit > drawdown:
+                drawdown, fell = best - profit, (top, place)
 
-        def profit(place: int) -> Decimal:
+        def profit_at(place: int) -> Decimal:
+            if place < 0:
+                return before
             price = exact(place)
-            return Decimal(price - entry if long else entry - price)
+            return price - entry if long else entry - price
 
-        def top(end: int) -> Decimal:
-            """The best so far, as the last price that made it has it."""
-            equal = np.flatnonzero(profits[: end + 1] == tops[end])
-            return profit(int(equal[-1])) if len(equal) else before
-
-        place = int(falls.argmax())
-        if falls[place] > drawdown:
-            item.drawdown = top(place) - profit(place)
-        item.best = top(len(prices) - 1)
+        before = item.best
+        if fell is not None:
+            item.drawdown = profit_at(fell[0]) - profit_at(fell[1])
+        item.best = profit_at(top)
         self.settle()
