@@ -88,6 +88,8 @@ class LateSamples:
         self._parts: list[tuple[int, list[int], _Track | None, bool, bool]] = []
         self._worth: list[int] = []
         self._first_worth: list[int] = []
+        # A time that the capacity looked at, and what they were worth then.
+        self._worth_then: tuple[int, list[int]] = (-1, [])
         # The securities that positions are in.
         self._owners: list[Any] = []
         self._total = 0
@@ -132,6 +134,7 @@ class LateSamples:
         ledger = self._sampler.ledger
         self._parts = []
         self._worth = [term.value() for term in ledger.terms]
+        self._worth_then = -1, []
         self._first_worth, self._owners = list(self._worth), [t.security if t.held else None for t in ledger.terms]
         for term in ledger.terms:
             feeds = [stream for stream in streams if stream.security is term.security and sets_price(stream)]
@@ -183,13 +186,16 @@ class LateSamples:
             times = sorted(times + slices, key=_order)
         if shape is None:
             return
-        moments, capacity, rows = self._moments, sampler.capacity, list[SampleRow]()
+        moments, estimate, rows = self._moments, sampler.capacity, list[SampleRow]()
+        capacity = estimate.capacity
         for now, daily in times:
             if moments is not None and moments.move(now):
                 self._value(now)
             if daily:
-                self._capacity.look_before(now)
-                rows.append((now, self._total, self._benchmark_at(now), capacity.capacity, shape, self._positions))
+                if estimate.due_us < now:
+                    self._capacity.look_before(now)
+                    capacity = estimate.capacity
+                rows.append((now, self._total, self._benchmark_at(now), capacity, shape, self._positions))
             else:
                 rows.append((now, self._total, None, ZERO, shape, ()))
         self._capacity.look_before(end_us)
@@ -216,11 +222,14 @@ class LateSamples:
         return ZERO
 
     def _worth_at(self, us: int) -> list[int]:
+        if self._worth_then[0] == us:
+            return self._worth_then[1]
         worth = list(self._first_worth)
         for at, (factor, units, track, _, _) in enumerate(self._parts):
             row = track.row_at(us) if track is not None else -1
             if row >= 0:
                 worth[at] = units[row] * factor
+        self._worth_then = us, worth
         return worth
 
     def _exact(self, units: int) -> Decimal:

@@ -128,18 +128,21 @@ class PlainMoments:
         worked = transactions._needs_scan or transactions._queue
         if worked:
             transactions.process_synchronous_events()
+        # Whether code of the user's may have been asked since.
+        asked = bool(points)
         if schedule.due_us <= now:
+            asked = True
             schedule.run_until(now)
         if worked and self._core.status is not _RUNNING:
             return False
         if now >= loop.next_margin_check:
             loop.next_margin_check = now + MARGIN_CHECK_US
-            loop.check_margin()
+            asked |= loop.check_margin()
         if worked:
             loop.tell_user(data, updates, _NOTHING)
         elif points:
             plain = self.tell(data, updates)
-        if transactions._needs_scan or transactions._queue:
+        if (transactions._needs_scan or transactions._queue) and (asked or not transactions.waits_for_data()):
             transactions.process_synchronous_events()
         if now >= sampler.due_us or sampler.capacity.watched:
             sampler.on_slice(now)

@@ -351,11 +351,13 @@ class TimeLoop:
         self.algorithm.on_warmup_finished()
 
     # Margin.
-    def check_margin(self) -> None:
-        """Call for margin where the account may lack it."""
+    def check_margin(self) -> bool:
+        """Call for margin where the account may lack it; return whether the margin model was asked."""
         custom = type(self._margin) is not MarginCallModel
-        if self.held_before and (custom or self._margin_used > _MARGIN_ALARM * self.value):
+        needed = self.held_before and (custom or self._margin_used > _MARGIN_ALARM * self.value)
+        if needed:
             self._margin.check()
+        return bool(needed)
 
     # Changes of securities.
     def _notify_changes(self) -> None:

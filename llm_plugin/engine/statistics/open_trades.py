@@ -110,7 +110,8 @@ class OpenPosition:
         if self.quiet_low * scale < low and high < self.quiet_high * scale:
             return
         item = self.open[0]
-        entry, long = item.trade.entry_price, item.trade.direction is _LONG
+        entry: Decimal = item.trade.entry_price
+        long = item.trade.direction is _LONG
         known = self.highest, self.lowest, entry, item.best, item.drawdown
         unit = max(digits, -min([int(value.as_tuple().exponent) for value in known]))
         highest, lowest, start, best, drawdown = [int(value.scaleb(unit)) for value in known]
