@@ -73,8 +73,10 @@ class _Reader(ast.NodeVisitor):
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         self.names.own.add(node.name)
-        for base in node.bases:
-            self.names.bases.add(ast.unparse(base).rpartition(".")[2])
+        bases = {ast.unparse(base).rpartition(".")[2] for base in node.bases}
+        self.names.bases |= bases
+        own = {snake(item.name).upper() for item in node.body if isinstance(item, ast.FunctionDef)}
+        self.names.values |= {f"{base}.{name}" for base in bases for name in own}
         self.generic_visit(node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:

@@ -90,5 +90,5 @@ OUT_TYPE_PREFIXES = (
 )  # fmt: skip
 OUT_VALUES = frozenset(
     "SecurityType.OPTION SecurityType.FUTURE SecurityType.FUTURE_OPTION SecurityType.INDEX_OPTION "
-    "SecurityType.CRYPTO_FUTURE universe.etf".split()
+    "SecurityType.CRYPTO_FUTURE universe.etf DefaultBrokerageMessageHandler.HANDLE_ORDER".split()
 )

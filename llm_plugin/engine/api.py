@@ -26,6 +26,7 @@ _MODULES = (
     "market.symbol_properties", "market.symbols", "base.system_errors", "orders.tickets", "orders.time_in_force",
     "universe.changes", "algorithm.universes", "universe.data", "universe.manager", "algorithm.user_api",
     "models.volatility", "base.zones", "market.time_helpers", "universe.constituents",
+    "algorithm.commands",
 )  # fmt: skip
 # Helpers of the engine that are no part of LEAN's API.
 _PRIVATE = frozenset(

@@ -52,6 +52,13 @@ def test_derivatives_and_fundamentals_are_out_of_scope_and_named(tmp_path, line,
     assert reason in scope.reasons
 
 
+def test_orders_that_a_brokerage_sends_are_out_of_scope_and_a_method_of_that_name_is_not(tmp_path):
+    handler = "class Handler({base}):\n            def handle_order(self, event):\n                return True"
+    sent = scope_of(tmp_path, handler.format(base="DefaultBrokerageMessageHandler"))
+    assert (sent.is_in, sent.reasons) == (False, ("DefaultBrokerageMessageHandler.HANDLE_ORDER",))
+    assert scope_of(tmp_path, handler.format(base="object")).is_in
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [

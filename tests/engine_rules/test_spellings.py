@@ -10,8 +10,8 @@ from llm_plugin.engine.api import engine_names
 from llm_plugin.engine.base.lean_lacking import LACKING_MEMBERS
 from llm_plugin.engine.base.names import LeanObject, other_spellings, static_member
 
-# Their objects look their members up themselves: a slice by ticker, custom data by the user's own names.
-DYNAMIC = {"PythonData", "Slice"}
+# Their objects look their members up themselves: a slice by ticker, custom data and commands by the user's own names.
+DYNAMIC = {"Command", "PythonData", "Slice"}
 
 
 def engine_classes(base=LeanObject):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from llm_plugin.engine.algorithm.commands import CommandApi
 from llm_plugin.engine.algorithm.data import DataApi
 from llm_plugin.engine.algorithm.environment import EnvironmentApi
 from llm_plugin.engine.algorithm.events import EventHandlers
@@ -44,6 +45,7 @@ class AlgorithmBase(  # type: ignore[override]
     DataApi,
     UniverseApi,
     BrokerageMessageApi,
+    CommandApi,
     TradingApi,
     FrameworkApi,
     HistoryApi,
