@@ -73,7 +73,10 @@ def test_json_text_keeps_decimals_exact():
 
 class Plots(PlottingApi):
     utc_time = MOMENT
-    is_warming_up = False
+    is_warming_up = live_mode = False
+
+    def debug(self, text):
+        self.told = [*getattr(self, "told", []), text]
 
 
 def test_plots_are_rounded_like_leans():
@@ -94,7 +97,7 @@ def test_plots_are_rounded_like_leans():
         chart.add_series(Series("dots"))
 
 
-def test_plot_indicator_follows_updates_and_nothing_is_plotted_while_warming_up():
+def test_plot_indicator_follows_updates_and_nothing_is_plotted_while_live_trading_warms_up():
     plots = Plots()
     indicator = Identity("price")
     plots.plot_indicator("Chart", True, indicator)
@@ -102,7 +105,12 @@ def test_plot_indicator_follows_updates_and_nothing_is_plotted_while_warming_up(
     assert plots.user_charts["Chart"].series["price"].points() == [(MOMENT, D(5))]
     plots.is_warming_up = True
     plots.plot("Other", "line", 1)
-    assert "Other" not in plots.user_charts
+    assert plots.user_charts["Other"].series["line"].points() == [(MOMENT, D(1))]
+    plots.live_mode = True
+    plots.plot("Live", "line", 1)
+    plots.plot("Live", "line", 2)
+    assert "Live" not in plots.user_charts
+    assert plots.told == ["Plotting is disabled during algorithm warmup in live trading."]
 
 
 def run_state():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -233,11 +233,13 @@ def _number(value: Any) -> Decimal | None:
 class PlottingApi(LeanObject):
     """The plotting part of QCAlgorithm: `plot`, `add_chart`, `plot_indicator`, `record`.
 
-    The class that mixes it in provides `utc_time` and `is_warming_up`.
+    The class that mixes it in provides `utc_time`, `is_warming_up`, `live_mode` and `debug`.
     """
 
     utc_time: datetime
     is_warming_up: bool
+    live_mode: bool
+    debug: Callable[[Any], None]
     _user_charts: dict[str, Chart] | None = None
 
     @property
@@ -259,7 +261,8 @@ class PlottingApi(LeanObject):
                 self.plot(chart_name, indicator.name, indicator)
             return
         _refuse_reserved(chart_name, series_name)
-        if self.is_warming_up:
+        if self.live_mode and self.is_warming_up:
+            self._tell_of_warm_up()
             return
         chart = self.user_charts.setdefault(chart_name, Chart(chart_name))
         bar = values[0]
@@ -270,6 +273,11 @@ class PlottingApi(LeanObject):
         else:
             series = chart.get_or_add(series_name, SeriesType.LINE, 0, "")
             series.add_point(self.utc_time, _number(bar))
+
+    def _tell_of_warm_up(self) -> None:
+        if not self.__dict__.get("_told_of_warm_up", False):
+            self.__dict__["_told_of_warm_up"] = True
+            self.debug("Plotting is disabled during algorithm warmup in live trading.")
 
     def _candle(self, chart: Chart, series_name: str, values: Iterable[Any]) -> None:
         series = chart.get_or_add(series_name, SeriesType.CANDLE, 0, "$")
