@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,6 +17,40 @@ from llm_plugin.engine.market.symbols import Symbol
 __all__ = ["BarBlock", "FeedBar", "FeedQuoteBar", "FeedTradeBar"]
 
 
+class _Column:
+    """A column that is made when it is first read; from then on the block's own attribute goes before it."""
+
+    def __init__(self, make: Callable[[BarBlock, str], Any]) -> None:
+        self._make = make
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, block: BarBlock | None, owner: type | None = None) -> Any:
+        if block is None:
+            return self
+        made = self._make(block, self._name)
+        setattr(block, self._name, made)
+        return made
+
+
+def _price(block: BarBlock, name: str) -> Any:
+    return block.columns.floats(name).tolist()
+
+
+def _size(block: BarBlock, name: str) -> Any:
+    return block.columns.sizes[name].tolist()
+
+
+def _side(block: BarBlock, name: str) -> Any:
+    return block.columns.sides[name.removeprefix("has_")].tolist()
+
+
+def _unit_list(block: BarBlock, name: str) -> tuple[list[int], int]:
+    units, places = _unit_column(block.columns)
+    return units.tolist(), places
+
+
 class BarBlock:
     """The columns of one subscription as lists that are made when first read."""
 
@@ -24,38 +59,29 @@ class BarBlock:
         self.symbol = symbol
         self.zone = zone
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        columns = self.columns
-        values: Any
-        if name in ("close_column", "close_units"):
-            self.__dict__[name] = made = self._closes(name)
-            return made
-        if name == "end_utc":
-            values = columns.end_us
-        elif name == "start_local":
-            values = self.zone.locals(columns.start_us)
-        elif name == "end_local":
-            values = self.zone.locals(columns.end_us)
-        elif name == "volume":
-            values = columns.volume
-        elif name in columns.sizes:
-            values = columns.sizes[name]
-        elif name in ("has_bid", "has_ask"):
-            values = columns.sides[name[4:]]
-        else:
-            values = columns.floats(name)
-        found: list[Any] = np.asarray(values).tolist()
-        self.__dict__[name] = found
-        return found
-
-    def _closes(self, name: str) -> Any:
-        """Return the closes as an array of floats, or as a list of whole units with the decimals of a unit."""
-        if name == "close_column":
-            return self.columns.floats("close")
-        units, places = _unit_column(self.columns)
-        return units.tolist(), places
+    end_utc: Any = _Column(lambda block, _: block.columns.end_us.tolist())
+    start_local: Any = _Column(lambda block, _: block.zone.locals(block.columns.start_us).tolist())
+    end_local: Any = _Column(lambda block, _: block.zone.locals(block.columns.end_us).tolist())
+    open: Any = _Column(_price)
+    high: Any = _Column(_price)
+    low: Any = _Column(_price)
+    close: Any = _Column(_price)
+    volume: Any = _Column(lambda block, _: block.columns.volume.tolist())
+    bid_open: Any = _Column(_price)
+    bid_high: Any = _Column(_price)
+    bid_low: Any = _Column(_price)
+    bid_close: Any = _Column(_price)
+    ask_open: Any = _Column(_price)
+    ask_high: Any = _Column(_price)
+    ask_low: Any = _Column(_price)
+    ask_close: Any = _Column(_price)
+    bid_size: Any = _Column(_size)
+    ask_size: Any = _Column(_size)
+    has_bid: Any = _Column(_side)
+    has_ask: Any = _Column(_side)
+    # The closes as an array of floats; as a list of whole units with the decimals of a unit.
+    close_column: Any = _Column(lambda block, _: block.columns.floats("close"))
+    close_units: Any = _Column(_unit_list)
 
 
 def _unit_column(columns: BarColumns) -> tuple[Any, int]:
