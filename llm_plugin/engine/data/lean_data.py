@@ -254,11 +254,12 @@ def _strict_days(local: Ints, hours: ExchangeHours) -> tuple[Ints, Ints]:
     known: tuple[Ints, Ints] | None = hours.strict_days.get(key := local.tobytes())
     if known is not None:
         return known
-    starts, ends = np.empty_like(local), np.empty_like(local)
-    for row, day in enumerate((local // DAY_US).tolist()):
-        opening, closing = hours.first_open_us(day), hours.last_close_us(day)
-        starts[row] = day * DAY_US if opening is None else opening
-        ends[row] = (day + 1) * DAY_US if closing is None else closing
+    days = local // DAY_US
+    trading, opens, closes = hours.day_spans(int(days.min()), int(days.max())) if len(days) else (days, days, days)
+    at = np.minimum(np.searchsorted(trading, days), max(len(trading) - 1, 0))
+    is_open = trading[at] == days if len(trading) else np.zeros(len(days), dtype=bool)
+    starts, ends = days * DAY_US, (days + 1) * DAY_US
+    starts[is_open], ends[is_open] = opens[at[is_open]], closes[at[is_open]]
     found = hours.time_zone.utcs(starts), hours.time_zone.utcs(ends)
     for array in found:
         array.flags.writeable = False

@@ -100,8 +100,10 @@ def normalize_columns(
         raise ValueError("TotalReturn needs the days of the subscription: its dividends are added from the first day")
     factors = load_factor_file(Path(data_folder), market, ticker)
     days = entry.exchange_hours.time_zone.locals(columns.start_us) // DAY_US
-    unique, inverse = np.unique(days, return_inverse=True)
-    values = day_factors(factors, unique.tolist(), mode, span[1] if span is not None else None)
+    # One day of each row of the file: all others of the row have its factor.
+    until = np.array([row.day.toordinal() - _EPOCH_ORDINAL for row in factors.rows], dtype=np.int64)
+    _, first, inverse = np.unique(np.searchsorted(until, days), return_index=True, return_inverse=True)
+    values = day_factors(factors, days[first].tolist(), mode, span[1] if span is not None else None)
     # LEAN leaves prices of a factor of 1 alone: they keep their decimals.
     values = [ONE if value == 1 else value for value in values]
     places = np.array([max(0, -int(v.as_tuple().exponent)) for v in values], dtype=np.int64)
@@ -127,11 +129,11 @@ def normalize_columns(
         columns.sides,
     )
     if span is not None and mode == DataNormalizationMode.TOTAL_RETURN:
-        _add_dividends(scaled, dividends_since(factors, entry.exchange_hours, *span), unique, inverse)
+        _add_dividends(scaled, dividends_since(factors, entry.exchange_hours, *span), days)
     return scaled
 
 
-def _add_dividends(columns: BarColumns, paid: dict[int, Decimal], unique: Any, inverse: Any) -> None:
+def _add_dividends(columns: BarColumns, paid: dict[int, Decimal], days: Any) -> None:
     """Add what was paid up to each bar's day to its prices; a missing side of a quote stays missing."""
     if not paid:
         return
@@ -139,6 +141,7 @@ def _add_dividends(columns: BarColumns, paid: dict[int, Decimal], unique: Any, i
         by = 10 ** (2 - columns.scale)
         columns.exact = {name: values * by for name, values in columns.exact.items()}
         columns.scale = 2
+    unique, inverse = np.unique(days, return_inverse=True)
     total = [sum((amount for day, amount in paid.items() if day <= at), ZERO) for at in unique.tolist()]
     extra: Any = np.array([int(amount.scaleb(columns.scale)) for amount in total], dtype=object)
     if all(values.dtype != object for values in columns.exact.values()):

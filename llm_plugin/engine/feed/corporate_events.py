@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from datetime import date, datetime, time
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from llm_plugin.engine.base.enums import DelistingType, SplitType
 from llm_plugin.engine.base.money import CONTEXT
-from llm_plugin.engine.base.zones import DAY_US, EPOCH, to_us
+from llm_plugin.engine.base.zones import DAY_US, EPOCH, from_us
 from llm_plugin.engine.data.corporate_data import Delisting, Dividend, Split, SymbolChangedEvent
 from llm_plugin.engine.data.map_files import FAR_FUTURE, load_factor_file, load_map_file
 from llm_plugin.engine.data.normalization import dividend_of
@@ -21,6 +21,8 @@ from llm_plugin.engine.market.symbols import Symbol
 __all__ = ["corporate_events", "ticker_changes"]
 
 _EPOCH_ORDINAL = EPOCH.toordinal()
+# Day since 1970, rank among the events of the day, what happens.
+_Event = tuple[int, int, Any]
 
 
 def corporate_events(
@@ -38,7 +40,7 @@ def corporate_events(
         end_us: Events up to here.
     """
     days = _days(hours, start_us, end_us)
-    events: list[tuple[date, int, Any]] = []
+    events: list[_Event] = []
     events += _factor_events(data_folder, symbol, days)
     events += _map_events(data_folder, symbol, days)
     yield from _within(events, hours, start_us, end_us)
@@ -53,34 +55,40 @@ def ticker_changes(
     yield from _within(changes, hours, start_us, end_us)
 
 
-def _days(hours: ExchangeHours, start_us: int, end_us: int) -> list[date]:
+def _days(hours: ExchangeHours, start_us: int, end_us: int) -> list[int]:
     zone = hours.time_zone
-    first, last = zone.local(start_us) // DAY_US, zone.local(end_us) // DAY_US
-    return [date.fromordinal(_EPOCH_ORDINAL + day) for day in tradable_days(hours, first, last)]
+    return tradable_days(hours, zone.local(start_us) // DAY_US, zone.local(end_us) // DAY_US)
 
 
-def _within(
-    events: list[tuple[date, int, Any]], hours: ExchangeHours, start_us: int, end_us: int
-) -> Iterator[tuple[int, Any]]:
+def _number(day: date) -> int:
+    return day.toordinal() - _EPOCH_ORDINAL
+
+
+def _midnight(day: int) -> datetime:
+    return from_us(day * DAY_US)
+
+
+def _within(events: list[_Event], hours: ExchangeHours, start_us: int, end_us: int) -> Iterator[tuple[int, Any]]:
     for day, _, event in sorted(events, key=lambda entry: (entry[0], entry[1])):
-        emit = hours.time_zone.utc(to_us(datetime.combine(day, time())))
+        emit = hours.time_zone.utc(day * DAY_US)
         if start_us <= emit <= end_us:
             yield emit, event
 
 
-def _after(days: list[date], day: date) -> date | None:
+def _after(days: list[int], day: int) -> int | None:
     index = bisect_right(days, day)
     return days[index] if index < len(days) else None
 
 
-def _factor_events(data_folder: Path, symbol: Symbol, days: list[date]) -> list[tuple[date, int, Any]]:
-    found: list[tuple[date, int, Any]] = []
+def _factor_events(data_folder: Path, symbol: Symbol, days: list[int]) -> list[_Event]:
+    found: list[_Event] = []
     known = set(days)
-    for row_day, old, new in load_factor_file(data_folder, symbol.id.market, symbol.value).events():
+    for row_date, old, new in load_factor_file(data_folder, symbol.id.market, symbol.value).events():
+        row_day = _number(row_date)
         event_day = _after(days, row_day)
         if row_day not in known or event_day is None:
             continue
-        moment = datetime.combine(event_day, time())
+        moment = _midnight(event_day)
         paid = dividend_of(old, new)
         if paid != 0:
             dividend = Dividend(symbol, moment, float(paid), float(old.reference_price))
@@ -88,7 +96,7 @@ def _factor_events(data_folder: Path, symbol: Symbol, days: list[date]) -> list[
             found.append((event_day, 0, dividend))
         if old.split_factor != new.split_factor:
             factor = CONTEXT.divide(old.split_factor, new.split_factor)
-            warning = datetime.combine(row_day, time())
+            warning = _midnight(row_day)
             found.append((row_day, 1, _split(symbol, warning, old.reference_price, factor, SplitType.WARNING)))
             occurred = _split(symbol, moment, old.reference_price, factor, SplitType.SPLIT_OCCURRED)
             found.append((event_day, 1, occurred))
@@ -101,20 +109,21 @@ def _split(symbol: Symbol, moment: datetime, reference: Decimal, factor: Decimal
     return split
 
 
-def _map_events(data_folder: Path, symbol: Symbol, days: list[date]) -> list[tuple[date, int, Any]]:
+def _map_events(data_folder: Path, symbol: Symbol, days: list[int]) -> list[_Event]:
     map_file = load_map_file(data_folder, symbol.id.market, symbol.value)
     if map_file is None or not days:
         return []
-    found: list[tuple[date, int, Any]] = []
-    for change_day, old, new in map_file.changes():
+    found: list[_Event] = []
+    for change_date, old, new in map_file.changes():
+        change_day = _number(change_date)
         if days[0] < change_day <= days[-1]:
-            day = next(d for d in days if d >= change_day)
-            found.append((day, 2, SymbolChangedEvent(symbol, datetime.combine(day, time()), old, new)))
-    gone = map_file.delisting_date
-    if gone < FAR_FUTURE and days[0] <= gone <= days[-1]:
-        found.append((gone, 3, Delisting(symbol, datetime.combine(gone, time()), 0.0, DelistingType.WARNING)))
+            day = days[bisect_left(days, change_day)]
+            found.append((day, 2, SymbolChangedEvent(symbol, _midnight(day), old, new)))
+    gone = _number(map_file.delisting_date)
+    if map_file.delisting_date < FAR_FUTURE and days[0] <= gone <= days[-1]:
+        found.append((gone, 3, Delisting(symbol, _midnight(gone), 0.0, DelistingType.WARNING)))
         after = _after(days, gone)
         if after is not None:
-            event = Delisting(symbol, datetime.combine(after, time()), 0.0, DelistingType.DELISTED)
+            event = Delisting(symbol, _midnight(after), 0.0, DelistingType.DELISTED)
             found.append((after, 3, event))
     return found

@@ -28,19 +28,10 @@ Ints = NDArray[np.int64]
 
 def open_segments(hours: ExchangeHours, first_day: int, last_day: int, extended: bool) -> tuple[Ints, Ints]:
     """Return starts and ends (exchange-local) of all open spans between two days; adjoining ones are joined."""
-    starts: list[int] = []
-    ends: list[int] = []
-    for day in range(first_day, last_day + 1):
-        for low, high, regular in hours.segments(_EPOCH_ORDINAL + day):
-            if not (regular or extended):
-                continue
-            start, end = day * DAY_US + low, day * DAY_US + high
-            if ends and ends[-1] == start:
-                ends[-1] = end
-            else:
-                starts.append(start)
-                ends.append(end)
-    return np.array(starts, dtype=np.int64), np.array(ends, dtype=np.int64)
+    starts, ends = hours.spans(first_day, last_day, extended)
+    apart = starts[1:] != ends[:-1]
+    first, last = np.append(True, apart), np.append(apart, True)
+    return starts[first[: len(starts)]], ends[last[: len(ends)]]
 
 
 def _overlapping(starts: Ints, ends: Ints, low: Ints, high: Ints) -> NDArray[np.bool_]:
@@ -214,9 +205,8 @@ class BarSource:
     def _daily_grid(self, first: int, last: int) -> tuple[Ints, Ints]:
         hours = self.hours
         if is_strict_daily(self.config.security_type, self.config.market, hours):
-            spans = [(hours.first_open_us(d), hours.last_close_us(d)) for d in range(first, last + 1)]
-            pairs = np.array([p for p in spans if p[0] is not None], dtype=np.int64).reshape(-1, 2)
-            return pairs[:, 0], pairs[:, 1]
+            _, starts, ends = hours.day_spans(first, last)
+            return starts, ends
         midnights = np.arange(first - 1, last + 2, dtype=np.int64) * DAY_US
         starts = hours.time_zone.locals(self.entry.data_time_zone.utcs(midnights))
         ends = starts + DAY_US

@@ -8,6 +8,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from llm_plugin.engine.base.enums import SecurityType
 from llm_plugin.engine.base.names import LeanObject
 from llm_plugin.engine.base.zones import DAY_US, EPOCH, Zone, from_us, to_us, zone
@@ -19,6 +22,7 @@ _WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "su
 _FOREVER = 1 << 62
 _SEARCH_DAYS = 30
 
+Ints = NDArray[np.int64]
 Segment = tuple[int, int, bool]  # start and end within the day in microseconds; True = regular market
 
 
@@ -100,6 +104,33 @@ class ExchangeHours(LeanObject):
         if late is not None:
             spans = [(max(start, late), end, regular) for start, end, regular in spans if end > late]
         return spans
+
+    def spans(self, first_day: int, last_day: int, extended: bool = False) -> tuple[Ints, Ints]:
+        """Return starts and ends of the open spans of all days between two (since 1970), in order."""
+        days = np.arange(first_day, last_day + 1, dtype=np.int64)
+        changed = {ordinal - _EPOCH_ORDINAL for ordinal in (*self._holidays, *self._early, *self._late)}
+        changed = {day for day in changed if first_day <= day <= last_day}
+        # Weeks begin on Monday, as proleptic ordinals do.
+        weekdays = (days + (_EPOCH_ORDINAL - 1)) % 7
+        weekdays[[day - first_day for day in changed]] = -1
+        low, high = [], []
+        for number, segments in enumerate(self._days):
+            midnights = days[weekdays == number] * DAY_US
+            low += [midnights + start for start, _, regular in segments if regular or extended]
+            high += [midnights + end for _, end, regular in segments if regular or extended]
+        others = [(day * DAY_US, span) for day in changed for span in self.segments(_EPOCH_ORDINAL + day)]
+        low.append(np.array([at + start for at, (start, _, regular) in others if regular or extended], dtype=np.int64))
+        high.append(np.array([at + end for at, (_, end, regular) in others if regular or extended], dtype=np.int64))
+        starts = np.concatenate(low)
+        order = np.argsort(starts)
+        return starts[order], np.concatenate(high)[order]
+
+    def day_spans(self, first_day: int, last_day: int) -> tuple[Ints, Ints, Ints]:
+        """Return the trading days between two days (since 1970), and the first opening and last close of each."""
+        starts, ends = self.spans(first_day, last_day)
+        days, opens = np.unique(starts // DAY_US, return_index=True)
+        closes = np.append(opens[1:], len(starts))[: len(days)] - 1
+        return days, starts[opens], ends[closes]
 
     def is_open_us(self, local: int, extended: bool = False) -> bool:
         """True inside a segment; its end is closed already."""
@@ -334,4 +365,5 @@ def load_market_hours(data_folder: Path) -> MarketHoursDatabase:
 
 def tradable_days(hours: ExchangeHours, first_day: int, last_day: int) -> list[int]:
     """Return the trading days (days since 1970) in a closed range."""
-    return [d for d in range(first_day, last_day + 1) if hours.is_date_open_ordinal(_EPOCH_ORDINAL + d)]
+    days: list[int] = hours.day_spans(first_day, last_day)[0].tolist()
+    return days
