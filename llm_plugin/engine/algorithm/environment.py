@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -14,8 +15,10 @@ from llm_plugin.engine.base.enums import (
     BrokerageName,
     DeploymentTarget,
 )
+from llm_plugin.engine.base.money import to_decimal
 from llm_plugin.engine.base.names import LeanObject
 from llm_plugin.engine.core import EngineCore
+from llm_plugin.engine.models.shortable import shortable_quantity_of
 from llm_plugin.engine.orders.order import OrderProperties
 from llm_plugin.engine.statistics import InterestRateProvider, TradeBuilder
 
@@ -107,6 +110,52 @@ class EnvironmentApi(LeanObject):
     def set_name(self, name: str) -> None:
         """Set the name of the run."""
         self._name = name
+
+    @property
+    def tags(self) -> set[str]:
+        """Words about the run, at most MAX_TAGS_COUNT, each cut to MAX_NAME_AND_TAGS_LENGTH."""
+        tags: set[str] = self.__dict__.setdefault("_tags", set())
+        return tags
+
+    @tags.setter
+    def tags(self, values: Iterable[str] | None) -> None:
+        if values is None:
+            return
+        given = [tag for tag in values if tag and tag.strip()]
+        if len(given) > self.MAX_TAGS_COUNT:
+            most = f"Warning: The tags collection cannot contain more than {self.MAX_TAGS_COUNT} items."
+            self._engine.warn_once("tags", f"{most} It will be truncated.")
+        cut = given[: self.MAX_TAGS_COUNT]
+        self.__dict__["_tags"] = {tag[: self.MAX_NAME_AND_TAGS_LENGTH] for tag in cut}
+
+    def set_tags(self, tags: Iterable[str] | None) -> None:
+        """Replace the tags."""
+        self.tags = tags
+
+    def add_tag(self, tag: str) -> None:
+        """Add a tag; a blank one, and one too many, changes nothing."""
+        if not tag or not tag.strip():
+            return
+        if len(self.tags) >= self.MAX_TAGS_COUNT:
+            most = f"Tags are limited to a maximum of {self.MAX_TAGS_COUNT}."
+            self._engine.warn_once("add_tag", f"Warning: AddTag({tag}): Unable to add tag. {most}")
+            return
+        self.tags.add(tag[: self.MAX_NAME_AND_TAGS_LENGTH])
+
+    @property
+    def runtime_statistics(self) -> dict[str, str]:
+        """What `set_runtime_statistic` set."""
+        return self._engine.runtime_statistics
+
+    def shortable(self, symbol: Any, short_quantity: float = 0, update_order_id: int | None = None) -> bool:
+        """Whether that many units more can be sold short, beside holdings and open orders."""
+        security = self._engine.securities[symbol]
+        return self._engine.is_shortable(security.symbol, -abs(to_decimal(short_quantity)), update_order_id)
+
+    def shortable_quantity(self, symbol: Any) -> int:
+        """How many units can be sold short; 0 where no limit is known."""
+        limit = shortable_quantity_of(self._engine.securities[symbol])
+        return int(limit) if limit is not None else 0
 
     # Objects.
     @property

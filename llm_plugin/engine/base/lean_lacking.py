@@ -149,14 +149,13 @@ LACKING_MEMBERS: dict[str, str] = {
     "GoodTilDateTimeInForce": "get_forex_order_expiry_date_time",
     "HasSufficientBuyingPowerForOrderParameters": "for_underlying",
     "IAlgorithm": (
-        "add_future_contract add_option_contract add_tag debug_messages deployment_details error_messages "
+        "add_future_contract add_option_contract debug_messages deployment_details error_messages "
         "future_chain_provider get_chart_updates get_locked log_messages notify on_assignment_order_event "
         "on_end_of_time_step on_framework_data on_framework_securities_changed option_chain_provider "
-        "runtime_statistics security_initializer set_algorithm_id set_algorithm_mode set_api "
-        "set_available_data_types set_current_slice set_date_time set_deployment_details set_deployment_target "
-        "set_future_chain_provider set_history_provider set_live_mode set_locked set_object_store "
-        "set_option_chain_provider set_parameters set_run_time_error set_statistics_service set_status set_tags "
-        "shortable shortable_quantity ticker time_keeper"
+        "security_initializer set_algorithm_id set_algorithm_mode set_api set_available_data_types set_current_slice "
+        "set_date_time set_deployment_details set_deployment_target set_future_chain_provider set_history_provider "
+        "set_live_mode set_locked set_object_store set_option_chain_provider set_parameters set_run_time_error "
+        "set_statistics_service set_status ticker time_keeper"
     ),
     "ImmediateFillModel": (
         "get_market_fill_price get_prices_checking_python_wrapper get_subscribed_types get_subscription_data_configs "
@@ -241,21 +240,20 @@ LACKING_MEMBERS: dict[str, str] = {
     "PythonIndicator": "set_indicator",
     "QCAlgorithm": (
         "a abands add_crypto_future add_future add_future_contract add_future_option add_future_option_contract "
-        "add_index_option add_index_option_contract add_option add_option_contract add_tag add_universe_options "
-        "adosc adxr ao aps ar bracket_order c candlestick_patterns cc chop cks cmo co cov create_consolidator "
+        "add_index_option add_index_option_contract add_option add_option_contract add_universe_options adosc adxr "
+        "ao aps ar bracket_order c candlestick_patterns cc chop cks cmo co cov create_consolidator "
         "create_date_range_history_requests crsi d dem deployment_details do download dpo emv exercise_option fi "
         "fish frama framework_post_initialize fundamentals future_chain future_chain_provider future_chains "
         "futures_chain futures_chains g get_chart_updates get_data_frame get_data_typed_history get_locked he ht "
         "ichimoku iv kst kvo link mama mgd midpoint midprice momersion mosc msi nhnl nhnlv on_assignment_order_event "
         "on_end_of_time_step on_framework_data on_framework_securities_changed one_cancels_other_order "
         "one_triggers_other_order one_updates_other_order option_chain option_chain_provider option_chains "
-        "order_factory pandas_converter pphl pso r rdv remove_option_contract rma rsv runtime_statistics rvi sarext "
+        "order_factory pandas_converter pphl pso r rdv remove_option_contract rma rsv rvi sarext "
         "security_initializer set_algorithm_id set_algorithm_mode set_api set_available_data_types set_current_slice "
         "set_date_time set_deployment_details set_deployment_target set_future_chain_provider set_history_provider "
         "set_live_mode set_locked set_object_store set_option_chain_provider set_pandas_converter set_parameters "
-        "set_run_time_error set_statistics_service set_status set_tags shortable shortable_quantity signal_export sm "
-        "sobv sortino sr stc str swiss t t_3 tdd tds ticker time_keeper tp trading_calendar tsf tsi ultosc v vidya "
-        "vp vtx wto zz γ δ θ ρ"
+        "set_run_time_error set_statistics_service set_status signal_export sm sobv sortino sr stc str swiss t t_3 "
+        "tdd tds ticker time_keeper tp trading_calendar tsf tsi ultosc v vidya vp vtx wto zz γ δ θ ρ"
     ),
     "QuoteBar": "parse_cfd parse_equity parse_forex parse_future parse_option",
     "QuoteBarConsolidator": "get_rounded_bar_time is_time_based reset_working_bar should_process",

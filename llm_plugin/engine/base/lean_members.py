@@ -38,7 +38,7 @@ REFUSED_PROPERTIES: dict[str, str] = {
     "Dividend": "data_type",
     "FuncUniverse": "asynchronous selection_changed",
     "Fundamental": "data_type",
-    "IAlgorithm": "history_provider name_updated run_time_error tags tags_updated",
+    "IAlgorithm": "history_provider name_updated run_time_error tags_updated",
     "IndiaFeeModel": (
         "exchange_transaction_charge_multiplier is_stamp_charges_from_order_value sebi_charges_multiplier "
         "securities_transaction_tax_total_multiplier stamp_charges_multiplier state_tax_multiplier"
@@ -60,7 +60,7 @@ REFUSED_PROPERTIES: dict[str, str] = {
     "PortfolioStatistics": "value_at_risk_95 value_at_risk_99",
     "QCAlgorithm": (
         "debug_messages debug_mode enable_automatic_indicator_warm_up error_messages history_provider log_messages "
-        "name_updated notify run_time_error tags tags_updated"
+        "name_updated notify run_time_error tags_updated"
     ),
     "RangeBar": "initialized",
     "RangeConsolidator": "current_bar selector volume_selector",

@@ -57,6 +57,7 @@ def run_state(core: EngineCore, statistics: Any, order_texts: list[str], *, erro
         },
         algorithm_configuration={
             "name": algorithm.name,
+            **({"tags": sorted(algorithm.tags)} if algorithm.tags else {}),
             "accountCurrency": core.cash_book.account_currency,
             "brokerage": int(core.brokerage_name),
             "accountType": int(getattr(model, "account_type", 0)),
