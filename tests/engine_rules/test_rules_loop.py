@@ -371,3 +371,21 @@ def on_data(self, data):
         "07 08:00 [('EURUSD', 1.15)]",
         "07 08:31 (1.3, 1.3)",
     ]
+
+
+@rule("2.7", "7.2")
+@pytest.mark.parametrize(("selected", "told"), [(8, ["09 00:00 Dividend"]), (9, [])], ids=["day-before", "same-day"])
+def test_a_dividend_is_told_to_who_had_the_security_the_day_before(run, market, selected, told):
+    market.days("xyz", [(f"201310{day:02d}", 10, 10, 10, 10, 1) for day in (7, 8, 9, 10)])
+    market.factors("xyz", ["20131008,0.99,1,10", "20501231,1,1,0"])
+    market.map("xyz", ["19980102,xyz", "20501231,xyz"])
+    prepare = f"""
+def prepare(self):
+    self.universe_settings.resolution = Resolution.DAILY
+    self.add_universe("mine", lambda moment: ["XYZ"] if moment.day >= {selected} else [])
+"""
+    body = """
+def on_dividends(self, dividends):
+    self.stamp(type(dividends["XYZ"]).__name__)
+"""
+    assert run(source(body, prepare, last=10), market).algorithm.seen == told

@@ -88,7 +88,7 @@ class DataManager:
         if (equity or config.follows_tickers) and config.symbol not in self._corporate:
             self._corporate.add(config.symbol)
             hours = core.entry_of(config.symbol).exchange_hours
-            # A dividend of today was to be seen yesterday.
+            # What happened at this midnight is over for who comes now.
             since = start if first else now_us + 1
             events_of = corporate_events if equity else ticker_changes
             events = events_of(core.data_folder, config.symbol, hours, since, self.end_us)
