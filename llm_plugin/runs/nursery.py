@@ -25,6 +25,8 @@ __all__ = ["main", "run_job"]
 
 CRASHED = 1
 LOG = "run.log"
+# Histories that are kept decoded for the next projects, and the bytes of their names.
+_MOST_KEPT, _MOST_TOLD = 16, 1 << 14
 
 
 def main() -> int:
@@ -36,15 +38,19 @@ def main() -> int:
     gc.collect()
     gc.freeze()
     _send(channel, {"event": "ready", "pid": os.getpid()})
+    kept: set[str] = set()
     for line in sys.stdin:
         job = json.loads(line)
         _read_databases(Path(job["data_folder"]))
+        told, telling = os.pipe()
         child = os.fork()
         if child == 0:
-            _child(channel, job)
+            _child(channel, telling, job)
+        os.close(telling)
         _send(channel, {"event": "started", "pid": child})
         _, status = os.waitpid(child, 0)
         _send(channel, {"event": "ended", "exit_code": os.waitstatus_to_exitcode(status)})
+        _keep_files(told, Path(job["data_folder"]).resolve(), kept)
     return 0
 
 
@@ -72,12 +78,48 @@ def _read_databases(data_folder: Path) -> None:
     gc.freeze()
 
 
+def _keep_files(told: int, data_folder: Path, kept: set[str]) -> None:
+    """Decode the histories that a project has read, for those that come after it.
+
+    Args:
+        told: Pipe with the names of the files; the project may have died before it told any, or lie.
+        data_folder: Where they have to be.
+        kept: The files that were decoded.
+    """
+    from llm_plugin.engine.data.lean_data import keep_decoded
+
+    os.set_blocking(told, False)
+    with os.fdopen(told, "rb") as pipe:
+        names = (pipe.read(_MOST_TOLD) or b"").decode(errors="replace").split("\n")
+    for name in names:
+        try:
+            path = Path(name).resolve()
+            if name in kept or len(kept) >= _MOST_KEPT or not (path.is_file() and path.is_relative_to(data_folder)):
+                continue
+            kept.add(name)
+            keep_decoded(Path(name))
+        except (LeanLlmError, OSError, ValueError):
+            # A project that reads it tells what is wrong with it.
+            continue
+    gc.freeze()
+
+
+def _tell_files(telling: int) -> None:
+    """Tell which histories the project has read."""
+    from llm_plugin.engine.data.lean_data import long_files
+
+    text = "\n".join(str(path) for path in long_files()[:_MOST_KEPT]).encode()
+    # What does not fit into a pipe would wait for a reader.
+    if len(text) <= _MOST_TOLD:
+        os.write(telling, text)
+
+
 def _send(channel: int, event: Mapping[str, Any]) -> None:
     # One write: a line of the child and one of its parent never mix.
     os.write(channel, (json.dumps(event) + "\n").encode())
 
 
-def _child(channel: int, job: Mapping[str, Any]) -> None:
+def _child(channel: int, telling: int, job: Mapping[str, Any]) -> None:
     """Run a job and end the process; never returns."""
     code = CRASHED
     try:
@@ -88,6 +130,7 @@ def _child(channel: int, job: Mapping[str, Any]) -> None:
         for old, new in ((silent, 0), (log, 1), (log, 2)):
             os.dup2(old, new)
         code = run_job(job, lambda event: _send(channel, event))
+        _tell_files(telling)
         sys.stdout.flush()
         sys.stderr.flush()
     except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from llm_plugin.cli.backtest_many import _names
 from llm_plugin.errors import BackendUnavailable, ConfigError
 from llm_plugin.runs.cluster import dask_address
 from llm_plugin.runs.many import Job, run_many, run_on_dask
+from llm_plugin.runs.nursery import _keep_files
 
 DATA = Path(__file__).parents[2] / "datasets" / "market"
 SOURCE = """
@@ -81,6 +83,47 @@ class Looks(QCAlgorithm):
     (log,) = Path(job.run_folder).glob("*-log.txt")
     assert "read [1, 1]" in log.read_text()
     assert "and then [1, 1]" in log.read_text()
+
+
+def test_a_history_that_one_project_read_lies_decoded_for_the_next(tmp_path: Path) -> None:
+    look = """from AlgorithmImports import *
+from llm_plugin.engine.data import lean_data
+READ = lean_data._memory_table.cache_info().currsize
+
+
+class Looks(QCAlgorithm):
+    def initialize(self):
+        self.log(f"read {READ}")
+        self.set_start_date(2013, 10, 7)
+        self.set_end_date(2013, 10, 7)
+        self.add_equity("SPY", Resolution.HOUR)
+"""
+    jobs = [_job(tmp_path, name, "pass") for name in ("first", "second")]
+    for job in jobs:
+        (Path(job.project) / "main.py").write_text(look)
+
+    run_many(jobs, 1, lambda name, event: None)
+
+    logs = [next(Path(job.run_folder).glob("*-log.txt")).read_text() for job in jobs]
+    assert ["read 0" in log for log in logs] == [True, False]
+    assert "read 1" in logs[1]
+
+
+@pytest.mark.parametrize("told", ["{outside}", "{damaged}", "{data}/missing.zip", "", "x" * 20_000])
+def test_what_a_project_tells_of_its_files_is_not_believed(tmp_path: Path, told: str) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    outside, damaged = tmp_path / "secret.zip", data / "damaged.zip"
+    for path in (outside, damaged):
+        path.write_text("no archive")
+    there, here = os.pipe()
+    os.write(here, told.format(outside=outside, damaged=damaged, data=data).encode())
+    os.close(here)
+    kept: set[str] = set()
+
+    _keep_files(there, data, kept)
+
+    assert kept == ({str(damaged)} if told == "{damaged}" else set())
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,8 @@ __all__ = [
     "home_folder",
     "is_strict_daily",
     "join_columns",
+    "keep_decoded",
+    "long_files",
     "read_columns",
     "read_file_columns",
 ]
@@ -48,6 +50,9 @@ _SPLIT_QUOTE_TYPES = frozenset({SecurityType.CRYPTO, SecurityType.CRYPTO_FUTURE}
 _CACHE_FROM_BYTES = 1_000_000
 _CACHE_VERSION = 1
 _STRICT_FILES = 256
+# Files of whole histories that were decoded in this process; those of single days are read once in a run.
+_LONG: dict[Path, None] = {}
+_MANY_FILES = 256
 
 
 def cache_folder() -> Path:
@@ -195,6 +200,8 @@ def read_file_columns(
     Raises:
         DataError: The file is damaged and the policy is to stop; path and row are named.
     """
+    if day is None and len(_LONG) < _MANY_FILES:
+        _LONG[path] = None
     wanted = 6 if tick_type == TickType.TRADE else 11
     table, rows = open_table(path, _cached_table, wanted)
     table = sound_rows(table, rows, path, security_type, resolution, tick_type)
@@ -294,6 +301,21 @@ def _store(path: Path, payload: bytes) -> None:
     except OSError:
         # A cache that cannot be written costs time only.
         return
+
+
+def long_files() -> list[Path]:
+    """Return the files of whole histories that this process has read."""
+    return list(_LONG)
+
+
+def keep_decoded(path: Path) -> None:
+    """Decode a file before somebody reads it.
+
+    Raises:
+        DataError: It is damaged.
+        OSError: It cannot be read.
+    """
+    _cached_table(path)
 
 
 def _cached_table(path: Path) -> CsvTable:
