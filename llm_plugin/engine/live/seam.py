@@ -246,6 +246,5 @@ class LiveLoop(TimeLoop):
         # Holdings of a restart are valued at the past's prices until the warm-up is over.
         return not self.core.is_warming_up and super()._broke()
 
-    def check_margin(self) -> None:
-        if not self.core.is_warming_up:
-            super().check_margin()
+    def check_margin(self) -> bool:
+        return not self.core.is_warming_up and super().check_margin()
