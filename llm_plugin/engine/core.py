@@ -22,6 +22,7 @@ from llm_plugin.engine.base.enums import (
     TickType,
 )
 from llm_plugin.engine.base.money import ZERO
+from llm_plugin.engine.base.pulse import beating_field
 from llm_plugin.engine.brokerages.models import DefaultBrokerageModel, model_from
 from llm_plugin.engine.data.map_files import equity_symbol, load_map_file
 from llm_plugin.engine.feed.subscriptions import SubscriptionDataConfig, SubscriptionManager, data_kind
@@ -125,7 +126,7 @@ class EngineCore:
         self.warmup_finished = False
         self.warmup_span: timedelta | None = None
         self.warmup_bars: int | None = None
-        self.status = AlgorithmStatus.RUNNING
+        self._status = AlgorithmStatus.RUNNING
         self.locked = False
         self.benchmark: Any = None
         self.benchmark_security: Security | None = None
@@ -149,6 +150,8 @@ class EngineCore:
         self.added: list[Security] = []
         self.removed: list[Security] = []
         self.warned: set[str] = set()
+
+    status: AlgorithmStatus = beating_field("status", "Whether the run goes on.")
 
     # Messages.
     def message(self, kind: str, text: str) -> None:

@@ -180,6 +180,20 @@ def on_data(self, data):
     if self.time.hour == 9:
         self.set_holdings(self.pair, 30 if self.time.day % 2 else -30)
 """,
+    "a benchmark without data that is given a price": MINUTE
+    + """
+    self.set_end_date(2013, 10, 11)
+    self.set_benchmark(SecurityType.EQUITY, 'NONE')
+
+def on_data(self, data):
+    if self.mean.is_ready and data.contains_key(self.spy):
+        side = 1 if data[self.spy].close > self.mean.current.value else -1
+        if self.portfolio[self.spy].quantity * side <= 0:
+            self.market_order(self.spy, 100 * side - self.portfolio[self.spy].quantity)
+    if self.time.day == 10 and self.time.hour == 12 and self.time.minute == 5:
+        bar = data[self.spy]
+        self.benchmark.security.set_market_price(TradeBar(bar.time, 'NONE', 1, 1, 1, 1, 1))
+""",
     "resting orders and scheduled ones": MINUTE
     + """
     self.schedule.on(self.date_rules.every_day(), self.time_rules.at(11, 15), lambda: self.market_order(self.spy, 50))
@@ -203,18 +217,19 @@ def on_data(self, data):
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Times of the moments that were gone through in one go."""
     times: list[int] = []
-    one, next_one = PlainMoments.moment, Stretches._moment
+    one, many = PlainMoments.moment, Stretches._go
 
     def counted(self: PlainMoments, now: int, updates: Any) -> bool:
         times.append(now)
         return one(self, now, updates)
 
-    def counted_too(self: Stretches, now: int) -> bool:
-        times.append(now)
-        return next_one(self, now)
+    def counted_too(self: Stretches) -> bool | None:
+        plain = many(self)
+        times.extend(self._times[: self._streams[0].place - self._first])
+        return plain
 
     monkeypatch.setattr(PlainMoments, "moment", counted)
-    monkeypatch.setattr(Stretches, "_moment", counted_too)
+    monkeypatch.setattr(Stretches, "_go", counted_too)
     return times
 
 

@@ -74,10 +74,9 @@ def test_what_user_code_changes_ends_the_stretch(run: Callable[..., Any], monkey
     ends: list[tuple[bool | None, int]] = []
     go = Stretches._go
 
-    def told(self: Stretches, count: int, universe_us: int | None) -> bool | None:
-        first = self._streams[0].place
-        plain = go(self, count, universe_us)
-        ends.append((plain, count - (self._streams[0].place - first)))
+    def told(self: Stretches) -> bool | None:
+        plain = go(self)
+        ends.append((plain, len(self._times) - (self._streams[0].place - self._first)))
         return plain
 
     monkeypatch.setattr(Stretches, "_go", told)

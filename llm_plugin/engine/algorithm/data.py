@@ -6,6 +6,7 @@ from typing import Any
 
 from llm_plugin.engine.algorithm.custom_data import CustomDataApi
 from llm_plugin.engine.base.enums import DataNormalizationMode, Resolution, SecurityType
+from llm_plugin.engine.base.pulse import beat
 from llm_plugin.engine.core import EngineCore
 from llm_plugin.engine.data.normalization import equity_normalization
 from llm_plugin.engine.feed.subscriptions import default_data
@@ -152,6 +153,7 @@ class DataApi(CustomDataApi):
     def _by_hand(self, security: Security, configs: list[Any]) -> None:
         """Make a security a member of the universe of what the user adds."""
         core = self._engine
+        beat()
         universe = UserDefinedUniverse(security.type, security.symbol.id.market)
         core.universe_manager.include(universe)
         universe = core.universe_manager[universe.symbol]
@@ -177,6 +179,7 @@ class DataApi(CustomDataApi):
         if security.holdings.invested:
             core.algorithm.liquidate(security.symbol, tag=text)
         security.is_tradable = False
+        beat()
         for universe in core.universe_manager.values():
             if universe.by_hand and security.symbol in universe.members:
                 core.leaving.append((universe, security))

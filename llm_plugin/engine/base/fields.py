@@ -5,12 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from llm_plugin.engine.base.money import to_decimal
+from llm_plugin.engine.base.pulse import beat
 
 __all__ = ["decimal_field", "float_view", "optional_decimal_field"]
 
 
-def decimal_field(name: str, doc: str, exact: str = "") -> Any:
-    """Return a property `name` over the exact attribute `exact`, or `_name` where none is given."""
+def decimal_field(name: str, doc: str, exact: str = "", *, beats: bool = False) -> Any:
+    """Return a property `name` over the exact attribute `exact`, or `_name` where none is given.
+
+    Args:
+        name: Of the property.
+        doc: Its docstring.
+        exact: Where the value is kept.
+        beats: Whether moments in a row rely on it.
+    """
     hidden = exact or f"_{name}"
 
     def read(self: Any) -> float:
@@ -18,6 +26,8 @@ def decimal_field(name: str, doc: str, exact: str = "") -> Any:
 
     def write(self: Any, value: Any) -> None:
         setattr(self, hidden, to_decimal(value))
+        if beats:
+            beat()
 
     return property(read, write, doc=doc)
 

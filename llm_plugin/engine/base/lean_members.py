@@ -215,8 +215,8 @@ INSTANCE_ATTRIBUTES: dict[str, str] = {
     "ScheduledEvent": "enabled",
     "ScheduledUniverse": "dispose_requested universe_settings",
     "Security": (
-        "buying_power_model cache data_filter exchange fee_model fill_model holdings is_delisted is_tradable "
-        "margin_interest_rate_model settlement_model slippage_model symbol_properties volatility_model"
+        "cache data_filter exchange fee_model fill_model holdings is_delisted is_tradable slippage_model "
+        "symbol_properties"
     ),
     "SecurityHolding": "target",
     "SecurityPortfolioManager": "margin_call_model",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -155,7 +155,7 @@ class Slice(LeanObject):
 
     __slots__ = ("_data", "_find", "_made", "_points", "_us", "_zone")
 
-    def __init__(self, utc_us: int, points: list[Any], find: Find, zone: Zone) -> None:
+    def __init__(self, utc_us: int, points: Sequence[Any], find: Find, zone: Zone) -> None:
         self._us = utc_us
         self._points = points
         self._find = find

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -33,7 +34,7 @@ class BarStream:
         self.auxiliary = False
         self.both_sides = False
         self.store: Any = None
-        self._keep: Any = None
+        self._volatility: Any = None
         # Indicators that follow these bars; made by the loop.
         self.lane: Lane | None = None
         self.source = source
@@ -72,32 +73,46 @@ class BarStream:
             self.next_emit = self._emits[index]
         return point
 
-    def prepare(self) -> None:
-        """Get ready for `take`: what the whole chunk is known to have is not asked for at each bar."""
-        config, cache = self.config, self.security.cache
-        self._keep = self.store
-        if self.both_sides:
-            by_trade = config.security_type in (SecurityType.EQUITY, SecurityType.INDEX)
-            self._keep = cache.store_equity_sides if by_trade else cache.store_full_quote
+    def bars(self) -> Iterator[Any]:
+        """Yield the next points but the chunk's last one, each once its security knows it.
 
-    def take(self) -> Any:
-        """Return the next point, which is not the chunk's last one, once its security knows it."""
-        index, rows = self._index, self._rows
-        self._index = index + 1
-        self.next_emit = self._emits[index + 1]
-        if rows is None:
-            point: Any = self._real(self._block, index)
-        elif self._copies[index]:
-            return self._copy(self._block, rows[index], self._copies[index], self._spans[index])
-        else:
-            point = self._real(self._block, rows[index])
-        self._keep(point)
-        security = self.security
-        security.has_data = True
-        security._fixed = None
-        if security.volatility_model is not None:
-            security.volatility_model.update(security, point)
-        return point
+        What the whole chunk is known to have is not asked for at each bar; `is_as_begun` tells if that still holds.
+        """
+        security, block, rows, copies, emits = self.security, self._block, self._rows, self._copies, self._emits
+        real, keep, make = self._real, self._keeper(), object.__new__
+        model = self._volatility = security.volatility_model
+        row = 0
+        for index in range(self._index, self._count - 1):
+            self._index = index + 1
+            self.next_emit = emits[index + 1]
+            if rows is None:
+                row = index
+            else:
+                row = rows[index]
+                if copies[index]:
+                    yield self._copy(block, row, copies[index], self._spans[index])
+                    continue
+            point: Any = make(real)
+            point._block, point._row, point._stop = block, row, None
+            keep(point)
+            security.has_data = True
+            security._fixed = None
+            if model is not None:
+                model.update(security, point)
+            yield point
+
+    def _keeper(self) -> Callable[[Any], None]:
+        """Return what caches the chunk's points."""
+        config, cache = self.config, self.security.cache
+        if not self.both_sides:
+            return self.store  # type: ignore[no-any-return]
+        by_trade = config.security_type in (SecurityType.EQUITY, SecurityType.INDEX)
+        return cache.store_equity_sides if by_trade else cache.store_full_quote  # type: ignore[no-any-return]
+
+    @property
+    def is_as_begun(self) -> bool:
+        """Whether `bars` may go on."""
+        return self.security.volatility_model is self._volatility
 
     @property
     def own_lane(self) -> Lane | None:

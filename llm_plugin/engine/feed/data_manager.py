@@ -6,6 +6,7 @@ import heapq
 from typing import TYPE_CHECKING, Any, cast
 
 from llm_plugin.engine.base.enums import Resolution, SecurityType, TickType, resolution_span
+from llm_plugin.engine.base.pulse import beat
 from llm_plugin.engine.base.zones import DAY_US, SECOND_US
 from llm_plugin.engine.core import EngineCore
 from llm_plugin.engine.feed.bar_stream import FOREVER, BarSource, BarStream, PointStream
@@ -137,6 +138,7 @@ class DataManager:
         self.heap[:] = [(stream.next_emit, stream.rank, stream) for stream in self._streams]
         heapq.heapify(self.heap)
         self.version += 1
+        beat()
 
     def reorder(self) -> None:
         """Take over how far the streams are that were read without asking."""

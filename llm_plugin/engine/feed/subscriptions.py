@@ -8,6 +8,7 @@ from typing import Any
 
 from llm_plugin.engine.base.enums import DataNormalizationMode, Resolution, SecurityType, TickType, resolution_span
 from llm_plugin.engine.base.names import LeanObject, find_member
+from llm_plugin.engine.base.pulse import BeatingList, beat
 from llm_plugin.engine.data.bars import BaseData, QuoteBar, Tick, TradeBar
 
 __all__ = ["DEFAULT_DATA", "SubscriptionDataConfig", "SubscriptionManager", "data_kind", "default_data"]
@@ -36,7 +37,7 @@ def data_kind(resolution: Resolution, tick_type: TickType) -> type[BaseData]:
     return TradeBar if tick_type == TickType.TRADE else QuoteBar
 
 
-class _Counted(list):  # type: ignore[type-arg]
+class _Counted(BeatingList):
     """A list with .NET's `Count`."""
 
     count = Count = property(len)
@@ -151,6 +152,7 @@ class SubscriptionManager(LeanObject):
         """Register a stream."""
         self._configs.append(config)
         self.version += 1
+        beat()
 
     def remove_config(self, config: SubscriptionDataConfig) -> None:
         """Drop a stream and its consolidators."""
@@ -160,6 +162,7 @@ class SubscriptionManager(LeanObject):
             if dispose is not None:
                 dispose()
         self.version += 1
+        beat()
 
     def get_subscription_data_configs(
         self, symbol: Any, include_internal_configs: bool = False
@@ -184,6 +187,7 @@ class SubscriptionManager(LeanObject):
             if self.is_subscription_valid_for_consolidator(config, consolidator, tick_type):
                 config.consolidators.append(consolidator)
                 self.version += 1
+                beat()
                 return
         kinds = ", ".join(config.type.__name__ for config in configs)
         wanted = find_member(consolidator, "input_type")
@@ -207,6 +211,7 @@ class SubscriptionManager(LeanObject):
             if consolidator in config.consolidators:
                 config.consolidators.remove(consolidator)
         self.version += 1
+        beat()
         dispose = find_member(consolidator, "dispose")
         if dispose is not None:
             dispose()

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from llm_plugin.engine.base.names import LeanObject, find_member
+from llm_plugin.engine.base.pulse import beat
 from llm_plugin.engine.framework.insights import Insight
 
 __all__ = ["GeneratedInsightsCollection", "InsightCollection", "InsightManager"]
@@ -29,6 +30,7 @@ class InsightCollection(LeanObject):
     def add(self, insight: Insight) -> None:
         """Add one."""
         self.total_count += 1
+        beat()
         self._all.append(insight)
         self._by_symbol.setdefault(insight.symbol, []).append(insight)
 

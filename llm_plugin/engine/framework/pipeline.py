@@ -7,6 +7,7 @@ from typing import Any
 
 from llm_plugin.engine.base.events import EventHandler
 from llm_plugin.engine.base.names import LeanObject, find_member
+from llm_plugin.engine.base.pulse import beat
 from llm_plugin.engine.framework.execution import ImmediateExecutionModel
 from llm_plugin.engine.framework.insight_collection import GeneratedInsightsCollection, InsightManager
 from llm_plugin.engine.framework.insights import Insight, InsightType
@@ -73,6 +74,7 @@ class FrameworkPipeline:
         )
         # Whether the selection model may ask to be called again.
         self.refreshes = asks_for_refresh(self.universe_selection)
+        beat()
 
     def create_universes(self) -> list[Any]:
         """The universes of the selection model."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from llm_plugin.engine.base.pulse import beat
 from llm_plugin.engine.base.zones import from_us, to_us
 from llm_plugin.engine.consolidators.base import IdentityDataConsolidator
 from llm_plugin.engine.indicators import averages, changes
@@ -327,6 +328,7 @@ class Lane:
                 del self.members[at:]
                 break
         self.followed = len(self.members)
+        beat()
 
     def release(self, member: _Member | None = None) -> None:
         """Make a member, and those after it, ordinary again: what comes later may depend on it."""
@@ -336,6 +338,7 @@ class Lane:
         self.followed = first
         for item in leaving:
             item.settle()
+        beat()
 
 
 def _follower(consolidator: Any, stream: Any) -> Any:

@@ -19,50 +19,32 @@ if TYPE_CHECKING:
 __all__ = ["LateSamples"]
 
 _FAR = 1 << 62
+# Kinds of samples, in the order in which they are taken.
+_DAILY, _EQUITY = 0, 1
 
 
 class _Track:
-    """Bars that a stream has ahead, gone through in order of time."""
+    """Bars that a stream has ahead."""
 
-    __slots__ = ("_count", "_emits", "_first", "_rows", "place")
+    __slots__ = ("count", "emits", "first", "rows")
 
     def __init__(self, stream: Any) -> None:
-        self._emits, self._rows, self._first = stream.points_ahead
-        self._count = len(self._emits)
-        # Of the last bar at the time looked at.
-        self.place: int = self._first - 1
+        self.emits, self.rows, self.first = stream.points_ahead
+        self.count = len(self.emits)
 
-    def move(self, utc_us: int) -> bool:
-        """Go on to the last bar at a time; return whether that is another one."""
-        emits, place, count = self._emits, self.place, self._count
-        while place + 1 < count and emits[place + 1] <= utc_us:
-            place += 1
-        moved, self.place = place != self.place, place
-        return moved
+    def row_of(self, place: int) -> int:
+        """Return the row of a bar."""
+        return place if self.rows is None else self.rows[place]
 
     def row_at(self, utc_us: int) -> int:
-        """Return the row of the last bar at a time, -1 before the first one; bars gone through stay as they are."""
-        at = bisect_right(self._emits, utc_us, self._first) - 1
-        if at < self._first:
-            return -1
-        return at if self._rows is None else self._rows[at]
+        """Return the row of the last bar at a time, -1 before the first one."""
+        at = bisect_right(self.emits, utc_us, self.first) - 1
+        return -1 if at < self.first else self.row_of(at)
 
     def first_from(self, utc_us: int) -> int:
         """When the first bar at or after a time is due."""
-        at = bisect_left(self._emits, utc_us, self._first)
-        return self._emits[at] if at < self._count else _FAR
-
-    @property
-    def row(self) -> int:
-        """The row of the bar; -1 before the first one."""
-        if self.place < self._first:
-            return -1
-        return self.place if self._rows is None else self._rows[self.place]
-
-    def next_after(self, utc_us: int) -> int:
-        """When the first bar after a time is due, a time after those that were asked for before."""
-        at = bisect_right(self._emits, utc_us, max(self.place, self._first))
-        return self._emits[at] if at < self._count else _FAR
+        at = bisect_left(self.emits, utc_us, self.first)
+        return self.emits[at] if at < self.count else _FAR
 
 
 class LateSamples:
@@ -83,21 +65,19 @@ class LateSamples:
         self._opened_us = 0
         self._shape: AccountShape | None = None
         self._base = 0
-        # (units per unit of price, prices, their bars or none, whether it counts for the total, whether it is held),
-        # and what each is worth at the time looked at.
-        self._parts: list[tuple[int, list[int], _Track | None, bool, bool]] = []
-        self._worth: list[int] = []
-        self._first_worth: list[int] = []
+        # (units per unit of price, prices, their bars or none, whether it counts for the total, whether it is held,
+        # what it was worth at first).
+        self._parts: list[tuple[int, list[int], _Track | None, bool, bool, int]] = []
         # A time that the capacity looked at, and what they were worth then.
         self._worth_then: tuple[int, list[int]] = (-1, [])
         # The securities that positions are in.
         self._owners: list[Any] = []
-        self._total = 0
-        self._positions: tuple[int, ...] = ()
         self._moments: _Track | None = None
         self._unseen: Any = None
         self._benchmark: _Track | None = None
-        self._compared = 0
+        # In units, or a decimal where the benchmark's security has no data; then that security.
+        self._compared: Any = 0
+        self._without_data: Any = None
 
     def begin(self, streams: list[Any], count: int, unseen: Any) -> bool:
         """Open for the next moments, if all that they need can be had afterwards.
@@ -110,18 +90,20 @@ class LateSamples:
         core, sampler = self._core, self._sampler
         schedule, ledger, midnight = core.algorithm.schedule, sampler.ledger, sampler.midnight
         shape = sampler.shape()
-        if shape is None or shape.benchmark_scale is None:
+        if shape is None:
+            return False
+        self._without_data = ledger.compared if shape.benchmark_scale is None else None
+        if shape.benchmark_scale is None and (unseen is not None or not _lacks_data(ledger.compared)):
             return False
         if schedule.due_event is not midnight or not nothing_settles(core) or (ledger.terms and not sampler.invested):
             return False
         emits = streams[0].emits(count)
-        if not midnight.is_apart_from(emits) or not self._follow(streams, unseen):
+        if not self._follow(streams, unseen):
             return False
         self._shape, self._base = shape, ledger.base
         self._moments = _Track(streams[0])
         if not self._capacity.begin(emits[-1], self):
             return False
-        self._add_up()
         schedule.hold()
         self.is_open, self._opened_us = True, core.clock.utc_us
         # Until it is closed no sample is taken at its time.
@@ -133,15 +115,14 @@ class LateSamples:
         """Find where the prices of positions, of currencies and of the benchmark will come from."""
         ledger = self._sampler.ledger
         self._parts = []
-        self._worth = [term.value() for term in ledger.terms]
         self._worth_then = -1, []
-        self._first_worth, self._owners = list(self._worth), [t.security if t.held else None for t in ledger.terms]
+        self._owners = [term.security if term.held else None for term in ledger.terms]
         for term in ledger.terms:
             feeds = [stream for stream in streams if stream.security is term.security and sets_price(stream)]
             if term.crypto or len(feeds) > 1 or any(stream.block is not term.block for stream in feeds):
                 return False
             track = _Track(feeds[0]) if feeds else None
-            self._parts.append((term.factor, term.units, track, term.total, term.held))
+            self._parts.append((term.factor, term.units, track, term.total, term.held, term.value()))
         self._unseen, self._benchmark, self._compared = unseen, None, ledger.benchmark()
         if unseen is None:
             return not any(stream.security is ledger.compared for stream in streams)
@@ -152,7 +133,8 @@ class LateSamples:
 
     def holds(self) -> bool:
         """Whether the account is still the one that it was opened for."""
-        return self._sampler.ledger.holds()
+        lacking = self._without_data
+        return self._sampler.ledger.holds() and (lacking is None or _lacks_data(lacking))
 
     def close(self) -> None:
         """Take the samples up to now; those that follow are taken as they come."""
@@ -178,29 +160,42 @@ class LateSamples:
 
     def _take(self, end_us: int) -> None:
         """Take the samples before a time."""
-        sampler, shape = self._sampler, self._shape
-        times = [(midnight, True) for midnight in sampler.midnight.take_before(end_us)]
-        slices = self._slices(end_us)
-        if slices:
-            # Both at once: the daily one comes first.
-            times = sorted(times + slices, key=_order)
-        if shape is None:
+        sampler, shape, moments = self._sampler, self._shape, self._moments
+        # A midnight at the last moment came before the user saw it. Where both are due at once, the daily one is first.
+        times = [(midnight, _DAILY) for midnight in sampler.midnight.take_before(end_us + 1)]
+        if slices := self._slices(end_us):
+            times = sorted(times + slices)
+        if shape is None or moments is None:
             return
-        moments, estimate, rows = self._moments, sampler.capacity, list[SampleRow]()
+        estimate, rows, at = sampler.capacity, list[SampleRow](), -1
         capacity = estimate.capacity
-        for now, daily in times:
-            if moments is not None and moments.move(now):
-                self._value(now)
-            if daily:
+        emits, first = moments.emits, moments.first
+        for now, kind in times:
+            place = bisect_right(emits, now, first)
+            if place != at:
+                at, (total, positions) = place, self._valued(place - first)
+            if kind == _DAILY:
                 if estimate.due_us < now:
                     self._capacity.look_before(now)
                     capacity = estimate.capacity
-                rows.append((now, self._total, self._benchmark_at(now), capacity, shape, self._positions))
+                rows.append((now, total, self._benchmark_at(now), capacity, shape, positions))
             else:
-                rows.append((now, self._total, None, ZERO, shape, ()))
+                rows.append((now, total, None, ZERO, shape, ()))
         self._capacity.look_before(end_us)
         if rows:
             sampler.results.add_rows(rows)
+
+    def _valued(self, moments: int) -> tuple[int, tuple[int, ...]]:
+        """What the account and the positions were worth after some of the moments."""
+        total, positions = self._base, []
+        for factor, units, track, counts, held, value in self._parts:
+            if moments and track is not None:
+                value = units[track.row_of(track.first + moments - 1)] * factor
+            if counts:
+                total += value
+            if held:
+                positions.append(value)
+        return total, tuple(positions)
 
     # What the capacity asks for.
     def first_from(self, us: int) -> int:
@@ -224,50 +219,31 @@ class LateSamples:
     def _worth_at(self, us: int) -> list[int]:
         if self._worth_then[0] == us:
             return self._worth_then[1]
-        worth = list(self._first_worth)
-        for at, (factor, units, track, _, _) in enumerate(self._parts):
+        worth = []
+        for factor, units, track, _, _, value in self._parts:
             row = track.row_at(us) if track is not None else -1
-            if row >= 0:
-                worth[at] = units[row] * factor
+            worth.append(value if row < 0 else units[row] * factor)
         self._worth_then = us, worth
         return worth
 
     def _exact(self, units: int) -> Decimal:
         return Decimal(units).scaleb(-self._shape.scale) if self._shape is not None else ZERO
 
-    def _slices(self, end_us: int) -> list[tuple[int, bool]]:
+    def _slices(self, end_us: int) -> list[tuple[int, int]]:
         """Return when the equity is due before a time."""
         sampler, found = self._sampler, []
-        moments, benchmark, period = self._moments, self._benchmark, self._sampler.period_us
         due = sampler.next_us
-        while moments is not None:
-            now = moments.next_after(due)
-            if benchmark is not None:
-                now = min(now, benchmark.next_after(due))
-            if now >= end_us:
-                break
-            found.append((now, False))
-            due = now + period
+        while (now := self.first_from(due + 1)) < end_us:
+            found.append((now, _EQUITY))
+            due = now + sampler.period_us
         sampler.next_us = due
         return found
 
-    def _benchmark_at(self, utc_us: int) -> int:
-        track = self._benchmark
-        if track is not None and track.move(utc_us):
-            self._compared = self._sampler.ledger.benchmark_units[track.row]
-        return self._compared
-
-    def _value(self, utc_us: int) -> None:
-        for at, (factor, units, track, _, _) in enumerate(self._parts):
-            if track is not None and track.move(utc_us):
-                self._worth[at] = units[track.row] * factor
-        self._add_up()
-
-    def _add_up(self) -> None:
-        worth = list(zip(self._worth, self._parts, strict=True))
-        self._total = self._base + sum(value for value, (_, _, _, counts, _) in worth if counts)
-        self._positions = tuple(value for value, (_, _, _, _, held) in worth if held)
+    def _benchmark_at(self, utc_us: int) -> Any:
+        row = -1 if self._benchmark is None else self._benchmark.row_at(utc_us)
+        return self._compared if row < 0 else self._sampler.ledger.benchmark_units[row]
 
 
-def _order(sample: tuple[int, bool]) -> tuple[int, bool]:
-    return sample[0], not sample[1]
+def _lacks_data(security: Any) -> bool:
+    """Whether nothing ever said what a security is worth."""
+    return security is not None and security.cache.source is None and security._fixed is None

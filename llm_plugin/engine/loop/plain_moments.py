@@ -116,13 +116,11 @@ class PlainMoments:
 
     def moment(self, now: int, updates: list[tuple[Any, Any]]) -> bool:
         """Do the work of one moment; return whether the next one can be plain."""
-        loop, schedule, transactions, sampler = self._loop, self._schedule, self._transactions, self._sampler
+        loop, schedule, transactions = self._loop, self._schedule, self._transactions
         self._clock.utc_us = now
         points = self._update(updates)
         data = self._algorithm._current_slice = Slice(now, points, self._find, self._zone)
-        if now >= loop.next_hour:
-            loop.next_hour = (now // HOUR_US + 1) * HOUR_US
-            loop.on_the_hour()
+        self.pass_hour(now)
         self._portfolio._total = None
         plain = True
         worked = transactions._needs_scan or transactions._queue
@@ -142,16 +140,35 @@ class PlainMoments:
             loop.tell_user(data, updates, _NOTHING)
         elif points:
             plain = self.tell(data, updates)
-        if (transactions._needs_scan or transactions._queue) and (asked or not transactions.waits_for_data()):
-            transactions.process_synchronous_events()
-        if now >= sampler.due_us or sampler.capacity.watched:
-            sampler.on_slice(now)
-        if loop.on_progress is not None:
-            loop.tell_progress(now)
-        if worked and sampler.invested:
+        self.finish(now, asked=asked)
+        loop.tell_progress(now)
+        if worked and self._sampler.invested:
             # What was filled changed the account: moments that follow can be judged at once.
             loop.keep_value()
         return plain and loop.value > 1.0 and not (worked and not self.is_plain())
+
+    def pass_hour(self, now: int) -> None:
+        """Do the work of a new hour, where one has begun."""
+        loop = self._loop
+        if now >= loop.next_hour:
+            loop.next_hour = (now // HOUR_US + 1) * HOUR_US
+            loop.on_the_hour()
+
+    def finish(self, now: int, *, asked: bool = True) -> bool:
+        """Work off orders and take samples, after the user has seen a moment; return whether there were orders.
+
+        Args:
+            now: The moment.
+            asked: Whether code of the user's may have been asked in it.
+        """
+        transactions, sampler = self._transactions, self._sampler
+        worked = bool(transactions._needs_scan or transactions._queue)
+        if worked and (asked or not transactions.waits_for_data()):
+            transactions.process_synchronous_events()
+        capacity = sampler.capacity
+        if now >= sampler.due_us or (capacity.watched and capacity.behind is None):
+            sampler.on_slice(now)
+        return worked
 
     def _update(self, updates: list[tuple[Any, Any]]) -> list[Any]:
         """Let prices follow; return what the user gets to see."""

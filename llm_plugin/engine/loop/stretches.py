@@ -1,10 +1,20 @@
-"""Stretches: plain moments in a row that the same streams have, gone through without asking anew at each of them."""
+"""Stretches: plain moments in a row that the same streams have, gone through without asking anew at each of them.
+
+A moment of a stretch sets the clock, takes a bar of each stream, hands them to the indicators and to the user, and
+looks at two things: the pulse (`base/pulse.py`), which says whether anything has changed that a stretch relies on, and
+the time at which something besides bars is due next. Only where either has something to tell, all questions are asked.
+
+What ends a stretch from outside is found ahead: other streams, the end of a chunk, prices that leave the band in which
+the account needs no look.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_left
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
+from llm_plugin.engine.base.pulse import PULSE
 from llm_plugin.engine.base.zones import HOUR_US
 from llm_plugin.engine.data.slices import Slice
 from llm_plugin.engine.loop.quiet_moments import nothing_settles
@@ -22,17 +32,8 @@ _FAR = 1 << 62
 _AHEAD, _LEAST, _PATIENCE = 256, 3, 64
 
 
-class _NoLane:
-    """Stands where consolidators have to be told of each bar."""
-
-    followed, size = 0, -1
-
-
 class Stretches:
     """Goes through moments that differ in nothing but their bars.
-
-    What ends a stretch from outside is found once, ahead: other streams, the end of a chunk, prices that leave the band
-    in which the account needs no look. What user code does is looked at after each of its calls.
 
     Args:
         plain: Whose moments they are.
@@ -46,11 +47,16 @@ class Stretches:
         self._clock, self._portfolio, self._transactions = loop.core.clock, loop.core.portfolio, loop.core.transactions
         self._zone, self._find = loop.core.clock.zone, loop.core.symbol_cache.find
         self._wait = self._vain = 0
-        # Of the stretch at hand: its streams, whose indicators follow which, and the benchmark's stream.
+        # Of the stretch at hand: its streams, which of them the user sees (None: all), the benchmark's stream, the
+        # version of the streams and when a universe selects, whether funds are on their way, its moments, its first
+        # point.
         self._streams: list[Any] = []
-        self._all_seen = True
-        self._lanes: list[tuple[Any, list[Any]]] = []
+        self._seen: list[bool] | None = None
         self._unseen: Any = None
+        self._known: tuple[int, int | None] = (-1, None)
+        self._settles = self._asked_for_late = False
+        self._times: list[int] = []
+        self._first = 0
 
     def run(self, universe_us: int | None) -> bool | None:
         """Go through the stretch that begins at the next moment.
@@ -74,23 +80,23 @@ class Stretches:
             self._vain = min(2 * self._vain + 1, _PATIENCE)
             self._wait = self._vain if 0 <= count < _LEAST else _PATIENCE
             return None
-        self._vain = 0
-        told = [stream for stream in self._streams if stream.config.consolidators]
-        self._lanes = [(stream.own_lane or _NoLane, stream.config.consolidators) for stream in told]
-        for stream in self._streams:
-            stream.prepare()
+        self._vain, self._known = 0, (self._manager.version, universe_us)
+        self._times, self._first = self._streams[0].emits(count), self._streams[0].place
+        loop.held_before = self._sampler.invested
         late, watch = self._sampler.late, self._sampler.watch
         watch.begin(self._streams)
-        late.begin(self._streams, count, self._unseen)
         try:
-            plain = self._go(count, universe_us)
+            plain = self._go()
             late.end()
             watch.end(self._clock.utc_us + 1)
         finally:
+            moments = self._keep_hour()
+            loop.bars += moments * (len(self._streams) if self._seen is None else sum(self._seen))
             late.close()
             watch.end(self._clock.utc_us)
             follower.end()
             self._manager.reorder()
+        loop.tell_progress(self._clock.utc_us, moments)
         return plain
 
     # Before a stretch.
@@ -107,7 +113,8 @@ class Stretches:
         if unseen and any(stream.security is unseen[0].security for stream in streams):
             return -1
         self._streams, self._unseen = streams, unseen[0] if unseen else None
-        self._all_seen = all(stream.seen for stream in streams)
+        shown = [stream.seen for stream in streams]
+        self._seen = None if all(shown) else shown
         return self._moments(min([end, *(entry[0] for entry in seen if entry[0] != now)]))
 
     def _moments(self, end: int) -> int:
@@ -129,62 +136,113 @@ class Stretches:
         return count
 
     # The stretch.
-    def _go(self, count: int, universe_us: int | None) -> bool | None:
-        """Go through up to `count` moments; return whether the next one can be plain, None if there was none."""
-        schedule, sampler, unseen, moment = self._schedule, self._sampler, self._unseen, self._moment
-        manager, universes, guard = self._manager, self._core.universes, self._guard
-        version, held, plain, late = manager.version, sampler.invested, None, sampler.late
-        pass_midnights = self._plain.pass_midnights
-        self._loop.held_before = held
-        for now in self._streams[0].emits(count):
-            if schedule.due_us <= now and not pass_midnights(now, None if unseen is None else self._pass_unseen):
+    def _go(self) -> bool | None:
+        """Go through the moments; return whether the next one can be plain, None if there was none."""
+        clock, algorithm, portfolio, loop = self._clock, self._algorithm, self._portfolio, self._loop
+        zone, find, on_data, streams, seen = self._zone, self._find, loop.on_data, self._streams, self._seen
+        take = zip(*[stream.bars() for stream in streams], strict=True).__next__
+        self._asked_for_late, self._settles = False, not nothing_settles(self._core)
+        mark, due, lanes, plain = PULSE.mark, self._due(), self._lanes(), None
+        for now in self._times:
+            busy = now >= due
+            if busy and not self._before(now):
                 return plain
-            if not late.is_open and unseen is not None and unseen.next_emit <= now:
-                self._pass_unseen(now)
-                unseen.skip_before(now + 1)
-            plain = moment(now) and manager.version == version and universes.next_us == universe_us
-            changed = sampler.invested is not held or (held and not guard.is_same())
-            if changed or (late.is_open and not late.holds()):
-                self._loop.keep_value()
-                return plain
-            if not plain:
-                return False
+            clock.utc_us = now
+            points = take()
+            data = Slice(now, points if seen is None else tuple(compress(points, seen)), find, zone)
+            algorithm._current_slice = data
+            portfolio._total = None
+            if busy and self._on_time(now):
+                lanes = self._lanes()
+            if now >= loop.next_margin_check:
+                loop.next_margin_check = now + MARGIN_CHECK_US
+            if lanes is None:
+                self._plain.advance(list(zip(streams, points, strict=True)))
+            else:
+                for lane in lanes:
+                    lane.row += 1
+            on_data(data)
+            plain = True
+            if PULSE.mark is not mark:
+                if (ends := self._after(now, data)) is not None:
+                    return ends
+                mark, due, lanes = PULSE.mark, self._due(), self._lanes()
+            elif busy:
+                self._plain.finish(now)
+                due = self._due()
         return plain
 
-    def _moment(self, now: int) -> bool:
-        """Do the work of one moment; return whether the next one can be of the same stretch."""
-        loop, transactions, sampler, plain = self._loop, self._transactions, self._sampler, self._plain
-        self._clock.utc_us = now
-        points = [stream.take() for stream in self._streams]
-        told = points if self._all_seen else [p for s, p in zip(self._streams, points, strict=True) if s.seen]
-        loop.bars += len(told)
-        data = self._algorithm._current_slice = Slice(now, told, self._find, self._zone)
-        if now >= loop.next_hour:
-            loop.next_hour = (now // HOUR_US + 1) * HOUR_US
-            loop.on_the_hour()
-        self._portfolio._total = None
-        if self._schedule.due_us <= now:
+    def _due(self) -> int:
+        """When something but bars is to be looked at: scheduled events, samples, settlement, the benchmark's bars."""
+        sampler, unseen = self._sampler, self._unseen
+        due: int = min(self._schedule.due_us, self._loop.next_hour if self._settles else _FAR)
+        if sampler.late.is_open:
+            return due
+        if sampler.capacity.watched and sampler.capacity.behind is None:
+            return 0
+        benchmark: int = _FAR if unseen is None else unseen.next_emit
+        return min(due, sampler.due_us, benchmark)
+
+    def _keep_hour(self) -> int:
+        """Let the loop know the hour, which nobody asks for while nothing settles; return how many moments went by."""
+        moments: int = self._streams[0].place - self._first
+        if moments and not self._settles:
+            self._loop.next_hour = (self._times[moments - 1] // HOUR_US + 1) * HOUR_US
+        return moments
+
+    def _lanes(self) -> list[Any] | None:
+        """Return what counts the bars for indicators that follow; None where consolidators have to be told."""
+        told = [stream for stream in self._streams if stream.config.consolidators]
+        lanes = [stream.own_lane for stream in told]
+        for stream, lane in zip(told, lanes, strict=True):
+            if lane is None or not lane.followed == lane.size == len(stream.config.consolidators):
+                return None
+        return lanes
+
+    def _before(self, now: int) -> bool:
+        """Take the samples and the benchmark's bars that are due before a moment; return whether it can follow."""
+        schedule, unseen, sampler = self._schedule, self._unseen, self._sampler
+        late = sampler.late
+        passes = unseen is not None and unseen.next_emit <= now
+        self._keep_hour()
+        samples = schedule.due_us <= now or sampler.due_us <= now
+        if not self._asked_for_late and (samples or passes):
+            self._asked_for_late = True
+            late.begin(self._streams, len(self._times), unseen)
+        if schedule.due_us <= now:
+            before = None if unseen is None or late.is_open else self._pass_unseen
+            if not self._plain.pass_midnights(now, before):
+                return False
+        if passes and not late.is_open:
+            self._pass_unseen(now)
+            unseen.skip_before(now + 1)
+        return True
+
+    def _on_time(self, now: int) -> bool:
+        """Do what is due at a moment, before the user sees it; return whether there was anything."""
+        scheduled = self._schedule.due_us <= now
+        if self._settles:
+            self._plain.pass_hour(now)
+        if scheduled:
             self._schedule.run_until(now)
-        if now >= loop.next_margin_check:
-            loop.next_margin_check = now + MARGIN_CHECK_US
-        for lane, consolidators in self._lanes:
-            if lane.followed != lane.size or lane.size != len(consolidators):
-                plain.advance(list(zip(self._streams, points, strict=True)))
-                break
-        else:
-            for lane, _ in self._lanes:
-                lane.row += 1
-        loop.on_data(data)
+        return scheduled or self._settles
+
+    def _after(self, now: int, data: Slice) -> bool | None:
+        """Ask what a moment has changed; return whether the next one can be plain, None if the stretch goes on."""
+        loop, sampler, plain = self._loop, self._sampler, self._plain
+        self._keep_hour()
+        self._settles = not nothing_settles(self._core)
         same = plain.is_plain() or plain.work_on(data)
-        if transactions._needs_scan or transactions._queue:
-            transactions.process_synchronous_events()
+        if plain.finish(now):
             same = False
-        capacity = sampler.capacity
-        if now >= sampler.due_us or (capacity.watched and capacity.behind is None):
-            sampler.on_slice(now)
-        if loop.on_progress is not None:
-            loop.tell_progress(now)
-        return same
+        known = self._manager.version, self._core.universes.next_us
+        same = same and known == self._known and all(stream.is_as_begun for stream in self._streams)
+        held = loop.held_before
+        changed = sampler.invested is not held or (held and not self._guard.is_same())
+        if changed or (sampler.late.is_open and not sampler.late.holds()):
+            loop.keep_value()
+            return same
+        return None if same else False
 
     def _pass_unseen(self, end: int) -> int:
         """Let the benchmark's bars before a time set its price; return when its next one is due."""

@@ -372,12 +372,18 @@ class TimeLoop:
             algorithm.on_securities_changed(changes)
             algorithm.framework.on_securities_changed(changes)
 
-    def tell_progress(self, now: int) -> None:
-        """Report every so many moments."""
+    def tell_progress(self, now: int, moments: int = 1) -> None:
+        """Report every so many moments.
+
+        Args:
+            now: The last moment.
+            moments: How many there were since the last call.
+        """
         if self.on_progress is None:
             return
-        self._slices += 1
-        if self._slices % _PROGRESS_EVERY == 0:
+        before = self._slices
+        self._slices += moments
+        if self._slices // _PROGRESS_EVERY > before // _PROGRESS_EVERY:
             span = max(1, self.manager.end_us - self.manager.start_us)
             fraction = min(1.0, (now - self.manager.start_us) / span)
             self.on_progress(Progress(self.core.clock.aware_utc, self.bars, fraction))

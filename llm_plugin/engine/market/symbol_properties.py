@@ -23,7 +23,7 @@ _CENT = Decimal("0.01")
 class SymbolProperties(LeanObject):
     """What one unit of a symbol is."""
 
-    contract_multiplier = decimal_field("contract_multiplier", "Units in one contract.", "exact_multiplier")
+    contract_multiplier = decimal_field("contract_multiplier", "Units in one contract.", "exact_multiplier", beats=True)
     minimum_price_variation = decimal_field("minimum_price_variation", "Smallest step of the price.", "exact_tick")
     lot_size = decimal_field("lot_size", "Smallest step of a quantity.", "exact_lot")
     exact_multiplier: Decimal

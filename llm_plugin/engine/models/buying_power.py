@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from llm_plugin.engine.base.enums import OrderDirection
 from llm_plugin.engine.base.money import CONTEXT, ONE, ZERO, to_decimal
 from llm_plugin.engine.base.names import LeanObject, overridden
+from llm_plugin.engine.base.pulse import beating_field
 from llm_plugin.engine.models.buying_power_parameters import (
     SUFFICIENT,
     BuyingPower,
@@ -53,6 +54,8 @@ _BUY, _SELL = OrderDirection.BUY, OrderDirection.SELL
 
 class BuyingPowerModel(LeanObject):
     """Margin = value / leverage."""
+
+    maintenance = beating_field("maintenance", "Share of a position's value that it holds.")
 
     def __init__(self, leverage: Any = 1, required_free_buying_power_percent: Any = 0, *more: Any) -> None:
         if more:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from llm_plugin.engine.base.names import LeanObject
+from llm_plugin.engine.base.pulse import beat
 from llm_plugin.engine.base.zones import from_us, to_us
 from llm_plugin.engine.portfolio.cash import CashAmount
 
@@ -42,6 +43,7 @@ class ScanSettlementModelParameters(LeanObject):
 def settle_at_once(portfolio: Any, amount: Decimal, currency: str) -> None:
     """Add money to the cash book."""
     portfolio.cash_book.ensure(currency).exact_amount += amount
+    beat()
 
 
 class ImmediateSettlementModel(LeanObject):

@@ -11,6 +11,7 @@ from llm_plugin.engine.base.enums import OrderDirection, OrderStatus
 from llm_plugin.engine.base.fields import decimal_field, optional_decimal_field
 from llm_plugin.engine.base.money import ZERO, normalize, smart_rounding, to_decimal
 from llm_plugin.engine.base.names import LeanObject, pascal
+from llm_plugin.engine.base.pulse import beat
 from llm_plugin.engine.portfolio.cash import CURRENCY_SYMBOLS, CashAmount
 
 __all__ = ["ModifiedFillQuantityOrderFee", "OrderEvent", "OrderFee", "OrderSubmissionData", "direction_of"]
@@ -60,6 +61,7 @@ class OrderFee(LeanObject):
     def apply_to_portfolio(self, portfolio: Any, fill: Any) -> None:
         """Take the fee from the cash of its currency."""
         portfolio.cash_book[self.value.currency].exact_amount += -self.value.exact_amount
+        beat()
 
     def __str__(self) -> str:
         return str(self.value)

@@ -15,6 +15,7 @@ from llm_plugin.engine.base.enums import (
 )
 from llm_plugin.engine.base.enums import OrderResponseErrorCode as Code
 from llm_plugin.engine.base.money import ZERO, normalize, to_decimal
+from llm_plugin.engine.base.pulse import beat
 from llm_plugin.engine.models.buying_power import order_is_affordable
 from llm_plugin.engine.models.shortable import shortable_quantity_of
 from llm_plugin.engine.orders.events import ModifiedFillQuantityOrderFee
@@ -114,6 +115,7 @@ class TransactionManager(OrderScan, OrderQueries):
         order.order_submission_data = OrderSubmissionData.of(security)
         self._orders[order.id] = self._open[order.id] = order
         self._queue.append(request)
+        beat()
         self.drain()
         return ticket
 
@@ -145,6 +147,7 @@ class TransactionManager(OrderScan, OrderQueries):
         else:
             request.set_response(OrderResponse(order.id), OrderRequestStatus.PROCESSING)
             self._queue.append(request)
+            beat()
         return ticket
 
     def _short_text(self, symbol: Any, quantity: Decimal) -> str:
@@ -182,6 +185,7 @@ class TransactionManager(OrderScan, OrderQueries):
             self._handle(OrderEvent(order, self.utc_time, status=OrderStatus.CANCEL_PENDING), order)
             request.set_response(OrderResponse(order.id), OrderRequestStatus.PROCESSING)
             self._queue.append(request)
+            beat()
         return ticket
 
     def next_group_id(self) -> int:

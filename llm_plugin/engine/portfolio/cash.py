@@ -9,6 +9,7 @@ from typing import Any
 from llm_plugin.engine.base.fields import decimal_field, float_view
 from llm_plugin.engine.base.money import CONTEXT, ONE, ZERO, to_decimal
 from llm_plugin.engine.base.names import LeanObject
+from llm_plugin.engine.base.pulse import beat
 
 __all__ = [
     "CURRENCY_SYMBOLS",
@@ -81,6 +82,7 @@ class Cash(LeanObject):
     @conversion_rate.setter
     def conversion_rate(self, value: Any) -> None:
         self._conversion_rate = to_decimal(value)
+        beat()
 
     @property
     def exact_rate(self) -> Decimal:
@@ -124,11 +126,13 @@ class Cash(LeanObject):
     def add_amount(self, amount: Any) -> float:
         """Add units."""
         self.exact_amount += to_decimal(amount)
+        beat()
         return float(self.exact_amount)
 
     def set_amount(self, amount: Any) -> None:
         """Set the units."""
         self.exact_amount = to_decimal(amount)
+        beat()
 
     def estimate_rate(self) -> float:
         """Return the conversion rate as a float, without exact arithmetic."""
@@ -155,7 +159,8 @@ class Cash(LeanObject):
                 return
             rate = CONTEXT.divide(rate, price) if inverted else CONTEXT.multiply(rate, price)
         if self.legs:
-            self.conversion_rate = rate
+            # That follows from prices: it is no change.
+            self._conversion_rate = rate
 
     def __repr__(self) -> str:
         return f"{self.symbol}: {self.exact_amount} @ {self.exact_rate}"
@@ -213,6 +218,7 @@ class CashBook(LeanObject):
         if cash is None:
             cash = self._items[symbol] = Cash(symbol, amount, rate)
             self.version += 1
+            beat()
         else:
             cash.set_amount(amount)
             cash.conversion_rate = rate

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from llm_plugin.engine.base.enums import Resolution, SecurityType, TickType
+from llm_plugin.engine.base.pulse import beat
 from llm_plugin.engine.feed.subscriptions import default_data
 from llm_plugin.engine.market.symbols import Symbol
 from llm_plugin.engine.portfolio.cash import Cash, Leg
@@ -84,6 +85,7 @@ class Conversions:
                 self._seed(security, now_us)
             legs.append((security, inverted))
         cash.legs, cash.converted_to = legs, account
+        beat()
 
     def _existing(self) -> Iterator[Security]:
         for security in (*self._core.securities.values(), *self._core.internal_securities):

@@ -9,6 +9,7 @@ from llm_plugin.engine.base.enums import OrderDirection, SecurityType
 from llm_plugin.engine.base.fields import float_view
 from llm_plugin.engine.base.money import CONTEXT, ZERO, to_decimal
 from llm_plugin.engine.base.names import LeanObject
+from llm_plugin.engine.base.pulse import beat
 from llm_plugin.engine.portfolio.cash import ConvertibleCashAmount
 
 if TYPE_CHECKING:
@@ -190,6 +191,7 @@ class SecurityHolding(LeanObject):
         """Set the position."""
         self.exact_average_price = to_decimal(average_price)
         self.exact_quantity = to_decimal(quantity)
+        beat()
 
     @property
     def direction(self) -> OrderDirection:

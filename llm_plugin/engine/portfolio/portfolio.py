@@ -12,6 +12,7 @@ from llm_plugin.engine.base.fields import float_view
 from llm_plugin.engine.base.money import CONTEXT, ZERO
 from llm_plugin.engine.base.names import LeanObject, find_member
 from llm_plugin.engine.base.pairs import Pair
+from llm_plugin.engine.base.pulse import beat
 from llm_plugin.engine.market.symbols import Symbol
 from llm_plugin.engine.models.buying_power import reserved_by
 from llm_plugin.engine.models.settlement import (
@@ -256,6 +257,7 @@ class SecurityPortfolioManager(LeanObject):
         elif after * before < 0:
             average = price
         holding.exact_average_price, holding.exact_quantity = average, after
+        beat()
 
     def apply_dividend(self, security: Security, distribution: Decimal) -> None:
         """Pay a dividend in cash (raw and split-adjusted prices)."""

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from llm_plugin.engine.base.names import LeanObject, find_member
+from llm_plugin.engine.base.pulse import beat
 from llm_plugin.engine.base.zones import from_us, to_us
 from llm_plugin.engine.scheduling.date_rules import DateRules, FuncDateRule, ScheduleContext
 from llm_plugin.engine.scheduling.time_rules import FuncTimeRule, TimeRules
@@ -103,13 +104,6 @@ class PlannedEvent(ScheduledEvent):
                 times += self.take_before(utc_us)
         return times
 
-    def is_apart_from(self, moments: list[int]) -> bool:
-        """Whether no time from now on is one of some moments, in order."""
-        while self._ahead and self._ahead[-1] < moments[-1] and (more := next(self._lists, [])):
-            self._ahead = self._ahead[self._at :] + more
-            self._at = 0
-        return set(moments).isdisjoint(self._ahead[self._at : bisect_left(self._ahead, moments[-1] + 1, self._at)])
-
 
 class ScheduleManager(LeanObject):
     """Keeps the events in time order (same time: order of creation) and fires those that are due.
@@ -178,6 +172,7 @@ class ScheduleManager(LeanObject):
         while heap and heap[0][2] not in self._order:
             heapq.heappop(heap)
         self.due_us, self.due_event = (heap[0][0], heap[0][2]) if heap else (FAR, None)
+        beat()
 
     def start(self, utc_us: int) -> None:
         """Begin at a time; earlier ones are skipped."""

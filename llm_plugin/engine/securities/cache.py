@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from llm_plugin.engine.base.clock import Clock
 from llm_plugin.engine.base.enums import SecurityType, TickType
 from llm_plugin.engine.base.names import LeanObject
+from llm_plugin.engine.base.pulse import beat
 from llm_plugin.engine.base.zones import to_us
 from llm_plugin.engine.data.bars import BaseData, QuoteBar, Tick, TradeBar
 from llm_plugin.engine.feed.scaled_bars import scaled
@@ -114,6 +115,7 @@ class SecurityCache(LeanObject):
 
     def add_data(self, data: Any) -> None:
         """Take any data, as the feed does."""
+        beat()
         by_trade = getattr(data.symbol, "security_type", None) in (SecurityType.EQUITY, SecurityType.INDEX)
         if isinstance(data, TradeBar):
             (self.store_equity_trade if by_trade else self.store_trade)(data)

@@ -7,6 +7,7 @@ from typing import Any
 
 from llm_plugin.engine.base.names import LeanObject
 from llm_plugin.engine.base.pairs import Pair
+from llm_plugin.engine.base.pulse import beat
 from llm_plugin.engine.market.symbols import Symbol
 from llm_plugin.engine.securities.security import Security
 
@@ -35,11 +36,13 @@ class SecurityManager(LeanObject):
         self._recent = _NOBODY
         self._gone.pop(symbol, None)
         self.version += 1
+        beat()
 
     def remove(self, symbol: Symbol) -> bool:
         """Take a security off the list; it is still found by its symbol."""
         security = self._items.pop(symbol, None)
         self.version += 1
+        beat()
         self._recent = _NOBODY
         if security is not None:
             self._gone[symbol] = security

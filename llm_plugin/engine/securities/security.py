@@ -11,6 +11,7 @@ from llm_plugin.engine.base.enums import Resolution, SecurityType
 from llm_plugin.engine.base.fields import float_view
 from llm_plugin.engine.base.money import ZERO, to_decimal
 from llm_plugin.engine.base.names import find_member
+from llm_plugin.engine.base.pulse import beat, beating_field
 from llm_plugin.engine.base.zones import DAY_US, to_us
 from llm_plugin.engine.data.bars import BaseData, QuoteBar, Tick, TradeBar
 from llm_plugin.engine.data.normalization import equity_normalization
@@ -69,10 +70,10 @@ class Security(CustomProperties):
         self.fee_model: Any = None
         self.fill_model: Any = None
         self.slippage_model: Any = None
-        self.buying_power_model: Any = None
-        self.settlement_model: Any = None
-        self.volatility_model: Any = None
-        self.margin_interest_rate_model: Any = None
+        self.buying_power_model = None
+        self.settlement_model = None
+        self.volatility_model = None
+        self.margin_interest_rate_model = None
         self.shortable_provider: Any = None
         self.data_filter: Any = None
         self.primary_exchange_code = ""
@@ -84,6 +85,11 @@ class Security(CustomProperties):
         self._exact = self._bid = self._ask = ZERO
         self._fixed: Decimal | None = None
         self._close_attributes()
+
+    buying_power_model = beating_field("buying_power_model", "What its positions take of the account.")
+    settlement_model = beating_field("settlement_model", "When the funds of its fills arrive.")
+    volatility_model = beating_field("volatility_model", "What follows how its price moves.")
+    margin_interest_rate_model = beating_field("margin_interest_rate_model", "What borrowed money costs.")
 
     # Prices: exact ones for the engine, floats for user code.
     @property
@@ -201,6 +207,7 @@ class Security(CustomProperties):
         else:
             self._fixed = to_decimal(data)
         self.has_data = True
+        beat()
 
     def apply_split(self, factor: Decimal) -> None:
         """Scale price and last data after a split of raw prices."""
@@ -210,6 +217,7 @@ class Security(CustomProperties):
         self.cache.apply_split(factor)
         self._exact_of = None
         self._fixed = price if fixed else None
+        beat()
 
     def order_fee(self, order: Any) -> Any:
         """Ask the fee model, which may be the user's."""
@@ -310,6 +318,7 @@ class Security(CustomProperties):
 
     def _run_session(self, session: Session) -> None:
         self.running_sessions.append((self, session))
+        beat()
 
     @property
     def primary_exchange(self) -> Exchange:

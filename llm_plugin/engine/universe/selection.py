@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from llm_plugin.engine.base.names import find_member
+from llm_plugin.engine.base.pulse import beat
 from llm_plugin.engine.base.zones import from_us, to_us
 from llm_plugin.engine.core import EngineCore
 from llm_plugin.engine.framework.universe import next_refresh
@@ -82,11 +83,13 @@ class UniverseEngine:
             # The finest resolution selects first, then by identity.
             order = int(universe.resolution), str(universe.symbol.id)
             heapq.heappush(self.waiting, (to_us(moment), *order, self._count, universe, times))
+            beat()
 
     @property
     def next_us(self) -> int | None:
         """When the next selection is due."""
-        return self.waiting[0][0] if self.waiting else None
+        waiting = self.waiting
+        return waiting[0][0] if waiting else None
 
     def run_due(self, now_us: int) -> None:
         """Select for every universe that is due; the clock stands at the time."""
@@ -126,6 +129,7 @@ class UniverseEngine:
         if not universe.dispose_requested:
             universe.dispose()
         self.disposed.append(universe)
+        beat()
 
     # Selection.
     def _answer(self, universe: Any, now_us: int) -> dict[Symbol, None] | None:
