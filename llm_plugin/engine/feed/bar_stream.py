@@ -229,13 +229,13 @@ class BarStream:
         exchange = self.source.hours.time_zone
         ends = exchange.locals(columns.end_us)
         starts_grid, ends_grid = self.source.fill_grid(self.fill_span, max(int(ends[0]), filled_to), chunk_end)
-        missing = ~np.isin(ends_grid, ends)
-        starts_grid, ends_grid = starts_grid[missing], ends_grid[missing]
+        after = np.searchsorted(ends, ends_grid, side="left")
+        missing = ends[np.minimum(after, len(ends) - 1)] != ends_grid
+        starts_grid, ends_grid, rows = starts_grid[missing], ends_grid[missing], after[missing] - 1
         self._index, self._count = carried, len(columns)
         if not len(ends_grid):
             self._rows, self._emits = None, columns.end_us.tolist()
             return
-        rows = np.searchsorted(ends, ends_grid, side="left") - 1
         everything = np.concatenate((ends, ends_grid))
         order = np.argsort(everything, kind="stable")
         self._rows = np.concatenate((np.arange(len(ends)), rows))[order].tolist()
