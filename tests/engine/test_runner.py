@@ -231,3 +231,21 @@ def test_a_class_level_setting_does_not_leak_into_the_next_run(run, spy_minute):
     )
 
     assert not result.orders
+
+
+def test_what_a_run_sets_on_a_symbols_properties_is_not_seen_by_the_next(run):
+    body = """
+        def initialize(self):
+            self.set_start_date(2013, 10, 7)
+            self.set_end_date(2013, 10, 8)
+            spy = self.add_equity("SPY", Resolution.DAILY)
+            aapl = self.add_equity("AAPL", Resolution.DAILY)
+            self.before = spy.symbol_properties.contract_multiplier, spy.symbol_properties.lot_size
+            self.shared = spy.symbol_properties is aapl.symbol_properties
+            spy.symbol_properties.contract_multiplier = 2
+            spy.symbol_properties.lot_size = 10
+        """
+    first, second = run(body).algorithm, run(body).algorithm
+
+    assert first.before == second.before == (1.0, 1.0)
+    assert first.shared

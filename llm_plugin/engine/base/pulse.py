@@ -64,3 +64,4 @@ class BeatingList(list[Any]):
     append, extend, insert = _telling(list.append), _telling(list.extend), _telling(list.insert)
     remove, pop, clear = _telling(list.remove), _telling(list.pop), _telling(list.clear)
     __setitem__, __delitem__ = _telling(list.__setitem__), _telling(list.__delitem__)
+    __iadd__ = _telling(list.__iadd__)

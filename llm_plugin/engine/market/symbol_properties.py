@@ -57,6 +57,20 @@ class SymbolProperties(LeanObject):
         """Return the properties of a symbol that the database lacks."""
         return cls(quote_currency=quote_currency)
 
+    def copy(self) -> SymbolProperties:
+        """Return properties with the same values, which can be set without a change to these."""
+        return SymbolProperties(
+            self.description,
+            self.quote_currency,
+            self.exact_multiplier,
+            self.exact_tick,
+            self.exact_lot,
+            self.market_ticker,
+            self.exact_minimum_order,
+            self.price_magnifier,
+            self.strike_multiplier,
+        )
+
     @property
     def minimum_order_size(self) -> float | None:
         """Smallest quantity of an order, None where there is no limit."""
@@ -72,7 +86,7 @@ class SymbolPropertiesDatabase(LeanObject):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        # What the file says, shared by all runs, and what the user of this run set.
+        # What the file says, shared by all runs; what this run has asked for or set, which is its own.
         self._rows: dict[Key, SymbolProperties] = {}
         self._own: dict[Key, SymbolProperties] = {}
         try:
@@ -106,9 +120,11 @@ class SymbolPropertiesDatabase(LeanObject):
         """Return the row of a symbol or of its market, None where there is neither."""
         kind = snake(str(security_type)).replace("_", "")
         for key in ((market, ticker.upper(), kind), (market, "[*]", kind)):
-            found = self._own.get(key) or self._rows.get(key)
-            if found is not None:
-                return found
+            if key not in self._own and key in self._rows:
+                # The file's rows are those of all runs of this process.
+                self._own[key] = self._rows[key].copy()
+            if key in self._own:
+                return self._own[key]
         return None
 
     def get_symbol_properties(
