@@ -62,9 +62,14 @@ def _environment() -> dict[str, str]:
 
 
 class _Slot:
-    """A nursery and the job that runs in it; a nursery that dies is replaced by the next job."""
+    """A nursery and the job that runs in it; a nursery that dies is replaced by the next job.
 
-    def __init__(self) -> None:
+    Args:
+        expected: How many jobs it will get, about.
+    """
+
+    def __init__(self, expected: int = 1) -> None:
+        self._expected = expected
         self._process: subprocess.Popen[str] | None = None
         self._child = 0
         self._lock = threading.Lock()
@@ -138,8 +143,8 @@ class _Slot:
 
     def _ready(self) -> subprocess.Popen[str]:
         if self._process is None or self._process.poll() is not None:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "llm_plugin.runs.nursery"],
+            self._process = subprocess.Popen(  # noqa: S603 - our own module
+                [sys.executable, "-m", "llm_plugin.runs.nursery", str(self._expected)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -210,7 +215,8 @@ def run_many(jobs: Sequence[Job], workers: int, on_event: OnEvent) -> tuple[list
     for job in jobs:
         waiting.put(job)
     events: queue.Queue[tuple[str, Mapping[str, Any] | Outcome | BaseException]] = queue.Queue()
-    slots = [_Slot() for _ in range(max(1, min(workers, len(jobs))))]
+    count = max(1, min(workers, len(jobs)))
+    slots = [_Slot(len(jobs) // count) for _ in range(count)]
 
     def serve(slot: _Slot) -> None:
         while True:

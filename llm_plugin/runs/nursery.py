@@ -1,7 +1,7 @@
 """A process that has the engine loaded and runs each project in a fork of its own.
 
-`python -m llm_plugin.runs.nursery`: one job per line on stdin, events as JSON lines on stdout. A fork costs
-milliseconds where a start costs the imports; it sees nothing of the projects before it, and what it breaks
+`python -m llm_plugin.runs.nursery N`: one job per line on stdin, about N of them, events as JSON lines on stdout. A
+fork costs milliseconds where a start costs the imports; it sees nothing of the projects before it, and what it breaks
 ends with it.
 """
 
@@ -20,6 +20,7 @@ from typing import Any
 
 from llm_plugin.errors import LeanLlmError, os_error_text
 from llm_plugin.runs.pace import STOPPED, Paced
+from llm_plugin.runs.warm_up import PAYS_FROM, warm_up
 
 __all__ = ["main", "run_job"]
 
@@ -39,8 +40,13 @@ def main() -> int:
     gc.freeze()
     _send(channel, {"event": "ready", "pid": os.getpid()})
     kept: set[str] = set()
+    is_cold = len(sys.argv) > 1 and int(sys.argv[1]) >= PAYS_FROM
     for line in sys.stdin:
         job = json.loads(line)
+        if is_cold:
+            is_cold = False
+            warm_up(Path(job["data_folder"]))
+            gc.collect()
         _read_databases(Path(job["data_folder"]))
         told, telling = os.pipe()
         child = os.fork()
