@@ -236,3 +236,42 @@ def test_rounding_is_half_to_even_and_adds_no_zeros(value: str, digits: int, wan
 def test_the_kinds_of_symbols_are_members_that_can_be_compared_by_identity() -> None:
     kinds = [SecurityIdentifier.parse(str(SecurityIdentifier("BTCUSD", SecurityType.CRYPTO, "coinbase"))).security_type]
     assert kinds[0] is SecurityType.CRYPTO
+
+
+@pytest.mark.parametrize(
+    ("change", "hour"),
+    [
+        ("pass", None),
+        ("self.portfolio.cash_book['USD'].set_amount(10)", 10),
+        ("self.securities['SPY'].set_leverage(1)", 10),
+        ("self.limit_order('SPY', 1, 1)", None),
+    ],
+)
+def test_an_order_for_the_open_is_looked_at_again_where_something_changed_since_it_was_sent(
+    run: Callable[..., Any], change: str, hour: int | None
+) -> None:
+    """Money that is gone is noticed at the benchmark's first bar, not with the order's own data at the close."""
+    body = f"""
+        def initialize(self):
+            self.set_start_date(2014, 6, 2)
+            self.set_end_date(2014, 6, 6)
+            self.add_equity("SPY", Resolution.DAILY)
+            self.told = []
+
+        def on_data(self, data):
+            if not self.transactions.orders_count:
+                self.market_on_open_order("SPY", 900)
+                {change}
+
+        def on_order_event(self, event):
+            self.told.append((str(event.status), self.time))
+        """
+    for source in (body, body.replace("def on_order_event", "def unheard")):
+        result = run(source)
+        first = [event for event in result.order_events if event.order_id == 1]
+        last = first[-1]
+        if hour is None:
+            assert str(last.status) == "Filled"
+        else:
+            assert str(last.status) == "Invalid"
+            assert (last.utc_time - timedelta(hours=4)) == datetime(2014, 6, 3, hour)

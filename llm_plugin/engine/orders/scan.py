@@ -8,9 +8,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from llm_plugin.engine.base.enums import OrderStatus, OrderType
+from llm_plugin.engine.base.pulse import PULSE
 from llm_plugin.engine.base.zones import to_us
 from llm_plugin.engine.data.bars import TradeBar
-from llm_plugin.engine.models.buying_power import order_is_affordable
+from llm_plugin.engine.models.buying_power import BuyingPowerModel, SecurityMarginModel, order_is_affordable
+from llm_plugin.engine.models.cash_buying_power import CashBuyingPowerModel
 from llm_plugin.engine.models.equity_fills import EquityFillModel
 from llm_plugin.engine.models.fills import FillModelParameters, SecuritiesForOrders, events_of, subscribed_types
 from llm_plugin.engine.orders.order import Order, OrderEvent
@@ -30,6 +32,8 @@ _TIMELESS = (TimeInForce, GoodTilCanceledTimeInForce)
 _TRADES = {TradeBar}
 CLOSED = (OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.INVALID)
 _OWN = "llm_plugin.engine."
+# What an order needs of them does not depend on the time of the day.
+_STEADY = (BuyingPowerModel, SecurityMarginModel, CashBuyingPowerModel)
 
 
 class OrderScan:
@@ -45,8 +49,9 @@ class OrderScan:
     events: list[OrderEvent]
     # How many events there were when all open orders were looked at; -1: not all of them were.
     _looked_at = -1
-    # An order that was affordable, the events and the time since which nothing can have changed that.
+    # An order that was affordable, the events and the time since which nothing can have changed that, and the pulse.
     _afforded: tuple[int, int, int] | None = None
+    _mark: object = None
     _handle: Callable[[OrderEvent, Order], None]
     utc_time: datetime
 
@@ -62,7 +67,7 @@ class OrderScan:
                 self._pending.pop(order_id, None)
                 continue
             if order.time_us == now and order.type not in _AT_ONCE:
-                whole = False
+                whole = whole and self._is_as_sent(order)
                 continue
             orders = [order] if order.group_order_manager is None else self._orders_of_group(order)
             if orders is not None:
@@ -82,6 +87,13 @@ class OrderScan:
         models = security.buying_power_model, security.fee_model, algorithm.brokerage_model
         if _are_own(models) and not algorithm.tells_orders:
             self._afforded = order.id, len(self.events), self._clock.utc_us
+            self._mark = PULSE.mark
+
+    def _is_as_sent(self, order: Order) -> bool:
+        """Whether a look at an order sent at this moment would find what sending it found, while no price moves."""
+        model = type(self._algorithm.securities[order.symbol].buying_power_model)
+        known = order.id, len(self.events), self._clock.utc_us
+        return self._afforded == known and self._mark is PULSE.mark and model in _STEADY
 
     def _waits(self, order: Order) -> bool:
         security = self._algorithm.securities[order.symbol]
