@@ -42,7 +42,8 @@ def describe(role: str, model: Any) -> tuple[str, dict[str, Any]] | None:
     if role == "fill":
         return kind.__name__, {}
     values: dict[str, Any] = {}
-    for name, value in getattr(model, "__dict__", {}).items():
+    for kept, value in getattr(model, "__dict__", {}).items():
+        name = _set_as(kind, kept)
         if isinstance(value, bool | str) or value is None:
             values[name] = value
         elif isinstance(value, int | float | Decimal):
@@ -54,6 +55,12 @@ def describe(role: str, model: Any) -> tuple[str, dict[str, Any]] | None:
         else:
             return None
     return kind.__name__, values
+
+
+def _set_as(kind: type, kept: str) -> str:
+    """Return the name by which an attribute is set: that of the property, where one keeps it behind an underscore."""
+    member = getattr(kind, kept[1:], None) if kept[:1] == "_" else None
+    return kept[1:] if isinstance(member, property) and member.fset is not None else kept
 
 
 def rebuild(role: str, name: str, values: Mapping[str, Any]) -> Any:

@@ -121,9 +121,13 @@ class _Framework(FrameworkPipeline):
     player: Player
 
     @property
-    def is_idle(self) -> bool:  # type: ignore[override] # asked at each moment, while models are set once
+    def is_idle(self) -> bool:  # asked at each moment, while models are set once
         """Whether nothing is to be sent now."""
         return not self.player.is_due
+
+    @is_idle.setter
+    def is_idle(self, by_models: bool) -> None:
+        """What the models say has no say."""
 
     def on_slice(self, data: Any) -> None:
         """Send what the candidate asked for at this moment."""
