@@ -26,9 +26,11 @@ def sign_flip_p(sums: Floats, repetitions: int, seed: int) -> float:
     moved = sums[sums != 0]
     if moved.size < 2:
         return 1.0 if moved.size == 0 or moved[0] < 0 else 0.5
+    # Equal sums must be equal numbers: added in another order they differ in the last place.
+    scale = np.abs(moved).max()
     result = permutation_test(
         (moved,),
-        lambda x, axis: np.sum(x, axis=axis),
+        lambda x, axis: np.round(np.sum(x, axis=axis) / scale, 9),
         permutation_type="samples",
         alternative="greater",
         vectorized=True,

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 from gate_trials import disagreeing
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -25,6 +25,7 @@ def by_hand(sums: list[float]) -> float:
 
 @hypothesis_settings(max_examples=40, deadline=None)
 @given(sums=st.lists(st.integers(-30, 30).filter(bool), min_size=2, max_size=8))
+@example(sums=[-1, 4, -5, 4, -29, 27])  # their sum is 0, and 4e-16 in floats
 def test_few_blocks_are_enumerated(sums: list[int]) -> None:
     values = [value / 10 for value in sums]
     assert sign_flip_p(np.array(values), 999, 0) == pytest.approx(by_hand(values))
