@@ -118,10 +118,7 @@ def run_backtest(
         DataError: The data folder lacks something, or a file is damaged; likewise.
     """
     began = time.perf_counter()
-    found = read_project(project)
-    merged = {**found.parameters, **{str(k): str(v) for k, v in (parameters or {}).items()}}
-    store = object_store_folder
-    context = RunContext(Path(data_folder).resolve(), merged, store, found.folder.name, found.folder, live)
+    found, context = _opened(project, data_folder, parameters, object_store_folder, live)
     with lean_imports(found.folder), rare_collections(), use_policy(data_policy or BadData()) as policy:
         run = _Run(context, found, on_progress, limits or RunLimits())
         with run.in_context():
@@ -155,9 +152,7 @@ def algorithm_period(
         UnsupportedLeanApi: It used a member that the engine lacks.
         DataError: The data folder lacks something.
     """
-    found = read_project(project)
-    merged = {**found.parameters, **{str(k): str(v) for k, v in (parameters or {}).items()}}
-    context = RunContext(Path(data_folder).resolve(), merged, None, found.folder.name, found.folder, None)
+    found, context = _opened(project, data_folder, parameters)
     with lean_imports(found.folder), use_policy(BadData()):
         run = _Run(context, found, None, limits or RunLimits())
         with run.in_context():
@@ -165,6 +160,14 @@ def algorithm_period(
     if run.failure is not None:
         raise run.failure from run.cause
     return run.core.start.date(), run.core.end.date()
+
+
+def _opened(
+    project: Path, data_folder: Path, parameters: Mapping[str, Any] | None, store: Path | None = None, live: Any = None
+) -> tuple[Project, RunContext]:
+    found = read_project(project)
+    merged = {**found.parameters, **{str(k): str(v) for k, v in (parameters or {}).items()}}
+    return found, RunContext(Path(data_folder).resolve(), merged, store, found.folder.name, found.folder, live)
 
 
 @contextmanager

@@ -86,11 +86,8 @@ class CommandApi(LeanObject):
     """The class that mixes it in has the run as `_engine`."""
 
     _engine: EngineCore
-
-    @property
-    def _commands(self) -> dict[str, type]:
-        commands: dict[str, type] = self.__dict__.setdefault("_command_types", {})
-        return commands
+    # By name in lower case.
+    _commands: dict[str, type]
 
     def add_command(self, command_type: type) -> None:
         """Register a class with a method `run(algorithm)`.

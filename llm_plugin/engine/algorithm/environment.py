@@ -33,6 +33,7 @@ class EnvironmentApi(LeanObject):
 
     _engine: EngineCore
     _name: str
+    _tags: set[str]
     _interest: Any
     _current_slice: Any
     _object_store: ObjectStore
@@ -114,8 +115,7 @@ class EnvironmentApi(LeanObject):
     @property
     def tags(self) -> set[str]:
         """Words about the run, at most MAX_TAGS_COUNT, each cut to MAX_NAME_AND_TAGS_LENGTH."""
-        tags: set[str] = self.__dict__.setdefault("_tags", set())
-        return tags
+        return self._tags
 
     @tags.setter
     def tags(self, values: Iterable[str] | None) -> None:
@@ -126,7 +126,7 @@ class EnvironmentApi(LeanObject):
             most = f"Warning: The tags collection cannot contain more than {self.MAX_TAGS_COUNT} items."
             self._engine.warn_once("tags", f"{most} It will be truncated.")
         cut = given[: self.MAX_TAGS_COUNT]
-        self.__dict__["_tags"] = {tag[: self.MAX_NAME_AND_TAGS_LENGTH] for tag in cut}
+        self._tags = {tag[: self.MAX_NAME_AND_TAGS_LENGTH] for tag in cut}
 
     def set_tags(self, tags: Iterable[str] | None) -> None:
         """Replace the tags."""

@@ -79,6 +79,7 @@ class AlgorithmBase(  # type: ignore[override]
         self._interest = None
         self._current_slice = None
         self._name = cls.__name__
+        self._tags, self._commands = set(), {}
         self._prepare()
         return self
 

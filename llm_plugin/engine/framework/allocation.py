@@ -111,6 +111,12 @@ class _OptimizedModel(PortfolioConstructionModel):
         """Whether its magnitude is within the settings' bounds."""
         return bool(self.filter_invalid_insight_magnitude(self._algorithm, [insight]))
 
+    def on_securities_changed(self, algorithm: Any, changes: Any) -> None:
+        """Forget the returns of what left."""
+        super().on_securities_changed(algorithm, changes)
+        for removed in changes.removed_securities:
+            self._known.pop(removed.symbol, None)
+
     def _start(self, algorithm: Any, symbols: list[Any], time_of: Callable[[Any], datetime]) -> None:
         points = algorithm.history_points(symbols, self._lookback * self._period, self._resolution) if symbols else []
         for bar in points:
@@ -177,8 +183,6 @@ class MeanVarianceOptimizationPortfolioConstructionModel(_OptimizedModel):
     def on_securities_changed(self, algorithm: Any, changes: Any) -> None:
         """Start and end the returns."""
         super().on_securities_changed(algorithm, changes)
-        for removed in changes.removed_securities:
-            self._known.pop(removed.symbol, None)
         added = [security.symbol for security in changes.added_securities]
         for symbol in added:
             self._known.setdefault(symbol, _Returns(symbol, self._lookback, self._period))
@@ -294,8 +298,6 @@ class BlackLittermanOptimizationPortfolioConstructionModel(_OptimizedModel):
     def on_securities_changed(self, algorithm: Any, changes: Any) -> None:
         """Start and end the returns."""
         super().on_securities_changed(algorithm, changes)
-        for removed in changes.removed_securities:
-            self._known.pop(removed.symbol, None)
         zones = {security.symbol: security.exchange.time_zone for security in changes.added_securities}
         self._start(algorithm, list(zones), lambda bar: from_us(zones[bar.symbol].utc(to_us(bar.end_time))))
 
