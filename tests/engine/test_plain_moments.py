@@ -153,6 +153,45 @@ def on_data(self, data):
         self.quit('enough')
 """,
     "orders for the open": DAILY + "        self.market_order(self.spy, 100 * side)\n",
+    "fills at the open that change the run": DAILY
+    + """        self.market_order(self.spy, 100 * side)
+
+def on_order_event(self, event):
+    self.seen.append((self.time, str(event.status), self.portfolio.total_portfolio_value))
+    if event.status != OrderStatus.FILLED:
+        return
+    count = event.order_id
+    if count == 3:
+        self.portfolio.cash_book['USD'].add_amount(500)
+    if count == 5:
+        self.mean = self.sma(self.spy, 4)
+    if count == 7:
+        self.consolidate(self.spy, timedelta(days=3), lambda bar: self.seen.append((self.time, bar.close)))
+    if count == 9:
+        self.add_equity('AAPL', Resolution.DAILY)
+    if count == 11:
+        self.securities[self.spy].set_leverage(3)
+    if count == 13:
+        self.seen.append(dict(self.statistics.summary.items()))
+    if count == 15:
+        self.market_order(self.spy, 7)
+    if count == 17:
+        self.schedule.on(self.date_rules.every_day(), self.time_rules.at(10, 0), lambda: self.seen.append(self.time))
+    if count == 30:
+        self.quit('enough')
+""",
+    "orders for the open of two securities, one of them withdrawn": DAILY
+    + """        self.market_order(self.spy, 100 * side)
+        self.other = self.other or self.add_equity('AAPL', Resolution.DAILY).symbol
+        self.market_on_open_order(self.other, 3 * side)
+        if self.time.day % 3 == 0:
+            self.transactions.cancel_open_orders(self.other)
+
+def on_end_of_day(self, symbol):
+    self.seen.append((self.time, len(self.transactions.get_open_orders())))
+
+other = None
+""",
     "orders of a day": DAILY
     + """        options = OrderProperties()
         options.time_in_force = TimeInForce.DAY
@@ -297,3 +336,20 @@ def test_an_order_for_the_open_lets_moments_be_passed_over_until_its_security_ha
     monkeypatch.setattr(OrderScan, "waits_for_data", lambda self: False)
     assert _trace(run(USES["orders for the open"])) == waiting
     assert len(taken) - passed > passed + 50
+
+
+def test_orders_for_the_open_are_filled_within_stretches(
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    work = Stretches._work_orders
+
+    def counted(self: Stretches, now: int, data: Any, points: Any) -> bool:
+        looks.append(now)
+        return work(self, now, data, points)
+
+    monkeypatch.setattr(Stretches, "_work_orders", counted)
+    result = run(USES["orders for the open"])
+    fills = sum(event.exact_fill_quantity != 0 for event in result.order_events)
+    assert fills > 40
+    assert len(looks) > 0.9 * fills

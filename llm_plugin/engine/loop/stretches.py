@@ -5,7 +5,8 @@ looks at two things: the pulse (`base/pulse.py`), which says whether anything ha
 the time at which something besides bars is due next. Only where either has something to tell, all questions are asked.
 
 What ends a stretch from outside is found ahead: other streams, the end of a chunk, prices that leave the band in which
-the account needs no look.
+the account needs no look. An order that waits for bars of these streams is looked at with each of them. A fill changes
+the account: the next stretch then begins at once, and finds what came between the two itself.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from bisect import bisect_left
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
+from llm_plugin.engine.base.enums import AlgorithmStatus
 from llm_plugin.engine.base.pulse import PULSE
-from llm_plugin.engine.base.zones import HOUR_US
+from llm_plugin.engine.base.zones import DAY_US, HOUR_US
 from llm_plugin.engine.data.slices import Slice
 from llm_plugin.engine.loop.quiet_moments import nothing_settles
 from llm_plugin.engine.loop.trade_follower import TradeFollower, sets_price
@@ -57,6 +59,8 @@ class Stretches:
         self._settles = self._asked_for_late = False
         self._times: list[int] = []
         self._first = 0
+        # Whether orders wait for bars, and whether it was only a change of the account that ended a stretch.
+        self._pending = self._again = False
 
     def run(self, universe_us: int | None) -> bool | None:
         """Go through the stretch that begins at the next moment.
@@ -70,15 +74,26 @@ class Stretches:
         if self._wait:
             self._wait -= 1
             return None
-        loop, transactions = self._loop, self._transactions
-        if transactions._needs_scan or transactions._queue or loop.on_data is None or not loop.is_solvent:
+        plain = self._stretch(universe_us)
+        while self._again:
+            more = self._stretch(universe_us)
+            if more is None:
+                break
+            plain = more
+        return plain
+
+    def _stretch(self, universe_us: int | None) -> bool | None:
+        """Go through one stretch; return as `run` does."""
+        loop, again, self._again = self._loop, self._again, False
+        if loop.on_data is None or not loop.is_solvent or not self._can_wait():
             return None
         count = self._look_ahead(_FAR if universe_us is None else universe_us)
         follower = TradeFollower(self._algorithm.trade_builder, self._streams) if count >= _LEAST else None
         if follower is None or not follower.begin():
-            # Ever fewer looks where they are for nothing.
-            self._vain = min(2 * self._vain + 1, _PATIENCE)
-            self._wait = self._vain if 0 <= count < _LEAST else _PATIENCE
+            if not again:
+                # Ever fewer looks where they are for nothing.
+                self._vain = min(2 * self._vain + 1, _PATIENCE)
+                self._wait = self._vain if 0 <= count < _LEAST else _PATIENCE
             return None
         self._vain, self._known = 0, (self._manager.version, universe_us)
         self._times, self._first = self._streams[0].emits(count), self._streams[0].place
@@ -98,6 +113,12 @@ class Stretches:
             self._manager.reorder()
         loop.tell_progress(self._clock.utc_us, moments)
         return plain
+
+    def _can_wait(self) -> bool:
+        """Whether there are no orders to look at, but for those that wait for bars of their own security."""
+        transactions = self._transactions
+        self._pending = bool(transactions._needs_scan or transactions._queue)
+        return not self._pending or (transactions.waits_for_data() and nothing_settles(self._core))
 
     # Before a stretch.
     def _look_ahead(self, end: int) -> int:
@@ -144,33 +165,50 @@ class Stretches:
         self._asked_for_late, self._settles = False, not nothing_settles(self._core)
         mark, due, lanes, plain = PULSE.mark, self._due(), self._lanes(), None
         for now in self._times:
-            busy = now >= due
-            if busy and not self._before(now):
-                return plain
+            busy, pending = now >= due, self._pending
+            if busy or pending:
+                known = self._before(now, mark)
+                if known is None:
+                    return plain
+                mark = known
             clock.utc_us = now
             points = take()
             data = Slice(now, points if seen is None else tuple(compress(points, seen)), find, zone)
             algorithm._current_slice = data
             portfolio._total = None
-            if busy and self._on_time(now):
-                lanes = self._lanes()
-            if now >= loop.next_margin_check:
-                loop.next_margin_check = now + MARGIN_CHECK_US
-            if lanes is None:
-                self._plain.advance(list(zip(streams, points, strict=True)))
+            if pending:
+                if not self._work_orders(now, data, points):
+                    return False
             else:
-                for lane in lanes:
-                    lane.row += 1
-            on_data(data)
+                if busy and self._on_time(now):
+                    lanes = self._lanes()
+                if now >= loop.next_margin_check:
+                    loop.next_margin_check = now + MARGIN_CHECK_US
+                if lanes is None:
+                    self._plain.advance(list(zip(streams, points, strict=True)))
+                else:
+                    for lane in lanes:
+                        lane.row += 1
+                on_data(data)
             plain = True
-            if PULSE.mark is not mark:
-                if (ends := self._after(now, data)) is not None:
+            if busy or pending or PULSE.mark is not mark:
+                if (ends := self._after(now, data, mark, told=pending)) is not None:
                     return ends
                 mark, due, lanes = PULSE.mark, self._due(), self._lanes()
-            elif busy:
-                self._plain.finish(now)
-                due = self._due()
+        self._again = len(self._times) == _AHEAD
         return plain
+
+    def _work_orders(self, now: int, data: Slice, points: tuple[Any, ...]) -> bool:
+        """Look at the open orders with new bars, then tell the user of both; return whether the run goes on."""
+        loop = self._loop
+        self._transactions.process_synchronous_events()
+        self._schedule.run_until(now)
+        if self._core.status is not AlgorithmStatus.RUNNING:
+            return False
+        if now >= loop.next_margin_check:
+            loop.next_margin_check = now + MARGIN_CHECK_US
+        loop.tell_user(data, list(zip(self._streams, points, strict=True)), [])
+        return True
 
     def _due(self) -> int:
         """When something but bars is to be looked at: scheduled events, samples, settlement, the benchmark's bars."""
@@ -199,24 +237,37 @@ class Stretches:
                 return None
         return lanes
 
-    def _before(self, now: int) -> bool:
-        """Take the samples and the benchmark's bars that are due before a moment; return whether it can follow."""
+    def _before(self, now: int, mark: object) -> object | None:
+        """Take the samples and the benchmark's bars that are due before a moment.
+
+        Args:
+            now: The moment.
+            mark: The pulse's, when everything was last asked.
+
+        Returns:
+            The mark to go on with; None where the moment cannot follow.
+        """
         schedule, unseen, sampler = self._schedule, self._unseen, self._sampler
-        late = sampler.late
+        if self._pending and not self._zone.local(now) % DAY_US:
+            # The daily sample of this very moment comes after the fills.
+            return None
+        late, same = sampler.late, PULSE.mark is mark
         passes = unseen is not None and unseen.next_emit <= now
         self._keep_hour()
         samples = schedule.due_us <= now or sampler.due_us <= now
         if not self._asked_for_late and (samples or passes):
             self._asked_for_late = True
-            late.begin(self._streams, len(self._times), unseen)
+            if late.begin(self._streams, len(self._times), unseen) and same:
+                # Nothing but the daily sample was put off.
+                mark = PULSE.mark
         if schedule.due_us <= now:
             before = None if unseen is None or late.is_open else self._pass_unseen
             if not self._plain.pass_midnights(now, before):
-                return False
+                return None
         if passes and not late.is_open:
             self._pass_unseen(now)
             unseen.skip_before(now + 1)
-        return True
+        return mark
 
     def _on_time(self, now: int) -> bool:
         """Do what is due at a moment, before the user sees it; return whether there was anything."""
@@ -227,20 +278,31 @@ class Stretches:
             self._schedule.run_until(now)
         return scheduled or self._settles
 
-    def _after(self, now: int, data: Slice) -> bool | None:
-        """Ask what a moment has changed; return whether the next one can be plain, None if the stretch goes on."""
+    def _after(self, now: int, data: Slice, mark: object, *, told: bool) -> bool | None:
+        """Ask what a moment has changed; return whether the next one can be plain, None if the stretch goes on.
+
+        Args:
+            now: The moment.
+            data: Its slice.
+            mark: The pulse's, when everything was last asked.
+            told: Whether orders were looked at, and the framework has seen it.
+        """
         loop, sampler, plain = self._loop, self._sampler, self._plain
+        if not told and PULSE.mark is mark:
+            plain.finish(now)
+            return None
         self._keep_hour()
         self._settles = not nothing_settles(self._core)
-        same = plain.is_plain() or plain.work_on(data)
-        if plain.finish(now):
-            same = False
+        same = plain.is_plain() or (not told and plain.work_on(data))
+        plain.finish(now)
         known = self._manager.version, self._core.universes.next_us
-        same = same and known == self._known and all(stream.is_as_begun for stream in self._streams)
+        same = same and self._can_wait() and known == self._known
+        same = same and all(stream.is_as_begun for stream in self._streams)
         held = loop.held_before
         changed = sampler.invested is not held or (held and not self._guard.is_same())
         if changed or (sampler.late.is_open and not sampler.late.holds()):
             loop.keep_value()
+            self._again = same
             return same
         return None if same else False
 
