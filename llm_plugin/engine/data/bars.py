@@ -13,6 +13,7 @@ from typing import Any
 from llm_plugin.engine.base.enums import TickType
 from llm_plugin.engine.base.money import to_decimal
 from llm_plugin.engine.base.names import LeanObject
+from llm_plugin.engine.base.zones import to_us
 from llm_plugin.engine.market.symbols import Symbol
 
 __all__ = [
@@ -47,6 +48,17 @@ class BaseData(LeanObject):
     @end_time.setter
     def end_time(self, moment: datetime) -> None:
         self._end_time = moment
+
+    @property
+    def _start_local(self) -> int:
+        """Start of the period in the exchange's time zone, in microseconds."""
+        begun: Any = self.time
+        return to_us(begun)
+
+    @property
+    def _end_local(self) -> int:
+        """End of the period in the exchange's time zone, in microseconds."""
+        return to_us(self.end_time)
 
     @property
     def price(self) -> float:

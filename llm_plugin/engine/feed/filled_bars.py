@@ -19,7 +19,7 @@ class FilledTradeBar(FeedTradeBar):
 
     def __init__(self, block: BarBlock, row: int, end_local: int, span: int) -> None:
         super().__init__(block, row)
-        self._end_local, self._span = end_local, span
+        self._end_local, self._span = end_local, span  # type: ignore[misc]
 
     @property
     def time(self) -> datetime:  # type: ignore[override]
@@ -30,6 +30,10 @@ class FilledTradeBar(FeedTradeBar):
     def end_time(self) -> datetime:
         """End in the exchange's time zone."""
         return EPOCH + timedelta(microseconds=self._end_local)
+
+    @property
+    def _start_local(self) -> int:
+        return self._end_local - self._span
 
     @property
     def period(self) -> timedelta:  # type: ignore[override]
@@ -51,7 +55,7 @@ class FilledQuoteBar(FeedQuoteBar):
 
     def __init__(self, block: BarBlock, row: int, end_local: int, span: int) -> None:
         super().__init__(block, row)
-        self._end_local, self._span = end_local, span
+        self._end_local, self._span = end_local, span  # type: ignore[misc]
 
     @property
     def time(self) -> datetime:  # type: ignore[override]
@@ -62,6 +66,10 @@ class FilledQuoteBar(FeedQuoteBar):
     def end_time(self) -> datetime:
         """End in the exchange's time zone."""
         return EPOCH + timedelta(microseconds=self._end_local)
+
+    @property
+    def _start_local(self) -> int:
+        return self._end_local - self._span
 
     @property
     def period(self) -> timedelta:  # type: ignore[override]

@@ -130,6 +130,14 @@ class FeedTradeBar(TradeBar):
         return self._stop
 
     @property
+    def _start_local(self) -> int:
+        return self._block.start_local[self._row]  # type: ignore[no-any-return]
+
+    @property
+    def _end_local(self) -> int:
+        return self._block.end_local[self._row]  # type: ignore[no-any-return]
+
+    @property
     def period(self) -> timedelta:  # type: ignore[override]
         """Length."""
         return timedelta(microseconds=self._block.end_local[self._row] - self._block.start_local[self._row])
@@ -238,6 +246,14 @@ class FeedQuoteBar(QuoteBar):
         if self._stop is None:
             self._stop = EPOCH + timedelta(microseconds=self._block.end_local[self._row])
         return self._stop
+
+    @property
+    def _start_local(self) -> int:
+        return self._block.start_local[self._row]  # type: ignore[no-any-return]
+
+    @property
+    def _end_local(self) -> int:
+        return self._block.end_local[self._row]  # type: ignore[no-any-return]
 
     @property
     def period(self) -> timedelta:  # type: ignore[override]

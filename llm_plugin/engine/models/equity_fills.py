@@ -8,7 +8,7 @@ from typing import Any
 
 from llm_plugin.engine.base.enums import OrderStatus, TickType
 from llm_plugin.engine.base.money import ZERO
-from llm_plugin.engine.base.zones import DAY_US, HOUR_US, from_us, to_us
+from llm_plugin.engine.base.zones import DAY_US, HOUR_US, from_us
 from llm_plugin.engine.data.bars import QuoteBar, Tick, TradeBar
 from llm_plugin.engine.models import fill_rules
 from llm_plugin.engine.models.equity_tick_fills import closing_price, opening_trade
@@ -89,12 +89,12 @@ class EquityFillModel(FillModel):
         elif TradeBar in kinds:
             bar = asset.cache.trade
             if bar is not None:
-                start, ended = to_us(bar.time), to_us(bar.end_time)
+                start, ended = bar._start_local, bar._end_local
                 if start < sent or (ended - start < HOUR_US and not hours.is_open_us(start)):
                     return event
                 price = bar.exact("open")
         elif asset.cache.last is not None:
-            ended = to_us(asset.cache.last.end_time)
+            ended = asset.cache.last._end_local
         if order.status == OrderStatus.CANCELED or sent >= ended:
             return event
         if (hours.is_open_us(sent) and sent // DAY_US == ended // DAY_US) or not self.is_exchange_open(asset, False):
@@ -131,7 +131,7 @@ class EquityFillModel(FillModel):
         if order.status == OrderStatus.CANCELED or not self.is_exchange_open(asset, extended):
             return event
         bar = _trade_bar(asset)
-        if bar is None or utc_of(asset, to_us(bar.end_time)) <= order.time_us:
+        if bar is None or utc_of(asset, bar._end_local) <= order.time_us:
             return event
         return self._filled(event, order, rule(bar))
 
@@ -157,19 +157,19 @@ class EquityFillModel(FillModel):
             quotes = [t for t in cache.quote_ticks if getattr(t, f"{side}_price") > 0]
             if quotes:
                 price = quotes[-1].exact(f"{side}_price")
-                yield "quote", utc_of(asset, to_us(quotes[-1].end_time)), price
+                yield "quote", utc_of(asset, quotes[-1]._end_local), price
         if QuoteBar in kinds and cache.quote is not None:
             quote = cache.quote
             if quote is (cache.ask_source if buy else cache.bid_source):
                 price = asset.exact_ask if buy else asset.exact_bid
             else:
                 price = quote.exact(f"{side}_close") if getattr(quote, side) is not None else quote.exact("close")
-            yield "quote", utc_of(asset, to_us(quote.end_time)), price
+            yield "quote", utc_of(asset, quote._end_local), price
         if Tick in kinds and cache.trade_ticks:
             trade = cache.trade_ticks[-1]
-            yield "trade", utc_of(asset, to_us(trade.end_time)), trade.exact("value")
+            yield "trade", utc_of(asset, trade._end_local), trade.exact("value")
         if TradeBar in kinds and cache.trade is not None:
-            yield "trade", utc_of(asset, to_us(cache.trade.end_time)), cache.trade.exact("close")
+            yield "trade", utc_of(asset, cache.trade._end_local), cache.trade.exact("close")
 
 
 def _trade_bar(asset: Any) -> TradeBar | None:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from llm_plugin.engine.base.money import ZERO
-from llm_plugin.engine.base.zones import DAY_US, MINUTE_US, to_us
+from llm_plugin.engine.base.zones import DAY_US, MINUTE_US
 from llm_plugin.engine.data.bars import Tick
 
 __all__ = ["closing_price", "opening_trade"]
@@ -32,15 +32,15 @@ def opening_trade(asset: Any) -> tuple[int, Decimal] | None:
     The price is 0 where there are quotes only; None means to wait.
     """
     hours = asset.exchange.hours
-    trades = [tick for tick in asset.cache.trade_ticks if hours.is_open_us(to_us(tick.time))]
+    trades = [tick for tick in asset.cache.trade_ticks if hours.is_open_us(tick._start_local)]
     code = asset.primary_exchange.code
     official = next((tick for tick in trades if _is_official(tick, code, _OPENING)), None)
     if official is not None:
-        return to_us(official.end_time), official.exact("value")
+        return official._end_local, official.exact("value")
     tick = _last_tick(asset, trades)
     if tick is None:
         return None
-    ended = to_us(tick.end_time)
+    ended = tick._end_local
     opened = hours.first_open_us(asset.exchange.local_us // DAY_US)
     if opened is not None and ended % DAY_US - opened % DAY_US < MINUTE_US:
         return None
@@ -58,6 +58,6 @@ def closing_price(asset: Any, close_us: int) -> Decimal | None:
     if official is not None:
         return official.exact("value")  # type: ignore[no-any-return]
     tick = _last_tick(asset, trades)
-    if tick is not None and asset.is_extended_market_hours and to_us(tick.end_time) - close_us < MINUTE_US:
+    if tick is not None and asset.is_extended_market_hours and tick._end_local - close_us < MINUTE_US:
         return None
     return tick.exact("value") if tick is not None and tick in trades else ZERO

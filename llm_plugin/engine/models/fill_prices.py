@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from llm_plugin.engine.base.zones import from_us, to_us
+from llm_plugin.engine.base.zones import from_us
 
 __all__ = ["BarPrices", "Prices"]
 
@@ -46,7 +46,7 @@ class BarPrices(Prices):
     def __getattr__(self, name: str) -> Any:
         """Set a field that is not set yet."""
         if name in ("start_us", "end_us"):
-            value: Any = to_us(self._bar.time if name == "start_us" else self._bar.end_time)
+            value: Any = self._bar._start_local if name == "start_us" else self._bar._end_local
         elif name in ("current", "open", "high", "low", "close"):
             value = self._bar.exact(self._prefix + ("close" if name == "current" else name))
         else:

@@ -12,7 +12,7 @@ from llm_plugin.engine.base.enums import resolution_span as span_of
 from llm_plugin.engine.base.money import to_decimal
 from llm_plugin.engine.base.names import LeanObject, find_member
 from llm_plugin.engine.base.pairs import Pair
-from llm_plugin.engine.base.zones import DAY_US, HOUR_US, to_us
+from llm_plugin.engine.base.zones import DAY_US, HOUR_US
 from llm_plugin.engine.data.bars import QuoteBar, Tick, TradeBar
 from llm_plugin.engine.models import fill_rules
 from llm_plugin.engine.models.fill_prices import BarPrices, Prices
@@ -119,7 +119,7 @@ class FillModel(LeanObject):
         if tick is not None and Tick in kinds:
             price = to_decimal(getattr(tick, f"{side}_price")) or to_decimal(tick.value)
             if price:
-                at = to_us(tick.end_time)
+                at = tick._end_local
                 return Prices(at, at, price, price, price, price, price)
         quote = cache.quote
         if quote is not None and QuoteBar in kinds and getattr(quote, side) is not None:
@@ -129,7 +129,7 @@ class FillModel(LeanObject):
         last, price = cache.last, asset.exact_price
         if last is None:
             return Prices(-DAY_US, -DAY_US, price, price, price, price, price)
-        return Prices(to_us(last.time), to_us(last.end_time), price, price, price, price, price)
+        return Prices(last._start_local, last._end_local, price, price, price, price, price)
 
     def is_exchange_open(self, asset: Any, is_extended_market_hours: bool = False) -> bool:
         """Return whether the exchange is open now, or the current bar overlaps its hours."""
@@ -140,7 +140,7 @@ class FillModel(LeanObject):
         bar = asset.cache.last
         if bar is None:
             return False
-        start, end = to_us(bar.time), to_us(bar.end_time)
+        start, end = bar._start_local, bar._end_local
         on_bar = local // DAY_US == end // DAY_US if end - start > HOUR_US else local <= end
         return bool(on_bar and hours.overlaps_us(start, end, is_extended_market_hours))
 
@@ -211,11 +211,7 @@ class FillModel(LeanObject):
         if order.status == _CANCELED or not self.is_exchange_open(asset, asset.is_extended_market_hours):
             return event
         bar = asset.cache.trade
-        if (
-            bar is None
-            or TradeBar not in subscribed_types(asset)
-            or utc_of(asset, to_us(bar.end_time)) <= order.time_us
-        ):
+        if bar is None or TradeBar not in subscribed_types(asset) or utc_of(asset, bar._end_local) <= order.time_us:
             return event
         quote = asset.exact_bid if buys(order) else asset.exact_ask
         order.trigger_touched, price = fill_rules.limit_if_touched_fill(
@@ -237,7 +233,7 @@ class FillModel(LeanObject):
         if hours.is_market_always_open:
             raise ValueError(f"{asset.symbol} never closes: a MarketOnOpen order cannot fill")
         sent = hours.time_zone.local(order.time_us)
-        if order.status == _CANCELED or bar is None or sent >= to_us(bar.end_time):
+        if order.status == _CANCELED or bar is None or sent >= bar._end_local:
             return event
         if hours.is_open_us(sent) and sent // DAY_US == asset.exchange.local_us // DAY_US:
             return event

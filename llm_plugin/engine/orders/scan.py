@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from llm_plugin.engine.base.enums import OrderStatus, OrderType
 from llm_plugin.engine.base.pulse import PULSE
-from llm_plugin.engine.base.zones import to_us
 from llm_plugin.engine.data.bars import TradeBar
 from llm_plugin.engine.models.buying_power import BuyingPowerModel, SecurityMarginModel, order_is_affordable
 from llm_plugin.engine.models.cash_buying_power import CashBuyingPowerModel
@@ -98,7 +97,6 @@ class OrderScan:
     def _waits(self, order: Order) -> bool:
         security = self._algorithm.securities[order.symbol]
         bar, models = security.cache.trade, (security.buying_power_model, security.fee_model)
-        begun = bar.time if bar is not None else None
         return (
             order.type is OrderType.MARKET_ON_OPEN
             and order.status is OrderStatus.SUBMITTED
@@ -107,7 +105,7 @@ class OrderScan:
             and type(security.fill_model) is EquityFillModel
             and subscribed_types(security) == _TRADES
             and _are_own(models)
-            and (begun is None or to_us(begun) < security.exchange.hours.time_zone.local(order.time_us))
+            and (bar is None or bar._start_local < security.exchange.hours.time_zone.local(order.time_us))
         )
 
     def _orders_of_group(self, order: Order) -> list[Order] | None:
