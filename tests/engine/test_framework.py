@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from llm_plugin.engine.algorithm.settings import UniverseSettings
 from llm_plugin.engine.base.enums import Resolution, SecurityType
 from llm_plugin.engine.base.zones import zone
 from llm_plugin.engine.framework import execution, models, portfolio, risk, universe
@@ -398,7 +399,7 @@ def test_emitted_insights_are_processed_at_once_but_not_while_warming_up():
 
 def test_universe_models_give_universes_and_their_times():
     algorithm = Algorithm()
-    algorithm.universe_settings = None
+    algorithm.universe_settings = UniverseSettings()
     algorithm.time = NOW
     algorithm.universe_symbol = lambda ticker, kind, market: symbol(ticker)
     manual = universe.ManualUniverseSelectionModel([SPY, AAPL]).create_universes(algorithm)[0]

@@ -47,6 +47,7 @@ RULES = {
     "2.6": "The first slice is the start's midnight, with the securities that were added",
     "2.7": "A security added later starts with the bar that ends then; one that is removed stays while it is held",
     "2.8": "A universe selects in a moment of its own, before that moment's data",
+    "2.9": "A custom universe begins anew, 100 nanoseconds later, when the fill resolution changes",
     "3.1": "A warm-up runs all handlers and refuses orders",
     "3.2": "on_warmup_finished runs once, without a warm-up too",
     "3.3": "A warm-up at another resolution than the subscription's is refused by name",

@@ -56,6 +56,11 @@ class TinyMarket:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join(rows) + "\n", encoding="utf-8")
 
+    def forex_hours(self, ticker: str, bars: Iterable[Bar]) -> None:
+        """Flat quote bars at oanda: (`yyyymmdd HH:MM` in UTC, price)."""
+        rows = [f"{start},{price},{price},{price},{price},0,{price},{price},{price},{price},0" for start, price in bars]
+        self._zip(self.folder / "forex" / "oanda" / "hour" / f"{ticker}.zip", f"{ticker}.csv", rows)
+
     def forex_minutes(self, ticker: str, day: str, bars: Iterable[Bar]) -> None:
         """Flat quote bars of a UTC day at oanda: (start, bid, ask)."""
         rows = [f"{_milliseconds(s)},{b},{b},{b},{b},0,{a},{a},{a},{a},0" for s, b, a in bars]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from llm_plugin.engine.base.zones import EPOCH, Zone, from_us, zone
+from llm_plugin.engine.base.zones import EPOCH, FineTime, Zone, from_us, zone
 
 __all__ = ["Clock"]
 
@@ -12,7 +12,7 @@ __all__ = ["Clock"]
 class Clock:
     """What time it is in the backtest."""
 
-    __slots__ = ("_cached_time", "_cached_us", "_cached_utc", "_cached_utc_us", "utc_us", "zone")
+    __slots__ = ("_cached_time", "_cached_us", "_cached_utc", "_cached_utc_us", "_fine", "utc_us", "zone")
 
     def __init__(self, zone_name: str = "America/New_York") -> None:
         self.utc_us = 0
@@ -20,6 +20,8 @@ class Clock:
         self._cached_us = -1
         self._cached_time = EPOCH
         self._cached_utc_us, self._cached_utc = -1, EPOCH
+        # (time, ticks past it) of the last moment between two microseconds.
+        self._fine = (-1, 0)
 
     @property
     def time(self) -> datetime:
@@ -36,6 +38,18 @@ class Clock:
             self._cached_utc_us = self.utc_us
             self._cached_utc = EPOCH + timedelta(microseconds=self.utc_us)
         return self._cached_utc
+
+    @property
+    def ticks(self) -> int:
+        """How many ticks of 100 nanoseconds the clock stands past its microsecond."""
+        at, ticks = self._fine
+        return ticks if at == self.utc_us else 0
+
+    def stand(self, utc_us: int, ticks: int) -> None:
+        """Set the clock to a time, some ticks past it; it loses them when its microsecond changes."""
+        self.utc_us, self._fine = utc_us, (utc_us, ticks)
+        self._cached_utc_us = utc_us
+        self._cached_utc = FineTime.at(utc_us, ticks) if ticks else from_us(utc_us)
 
     @property
     def aware_utc(self) -> datetime:

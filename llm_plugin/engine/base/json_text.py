@@ -12,6 +12,7 @@ from json.encoder import encode_basestring
 from typing import Any
 
 from llm_plugin.engine.base.money import format_decimal
+from llm_plugin.engine.base.zones import FineTime
 
 __all__ = ["RawJson", "iso_utc", "to_json_text"]
 
@@ -25,6 +26,8 @@ class RawJson(str):
 def iso_utc(moment: datetime) -> str:
     """`2013-10-07T13:31:00Z`, with a fraction only if there is one."""
     text = (moment if moment.tzinfo is None else moment.replace(tzinfo=None)).isoformat()
+    if isinstance(moment, FineTime) and moment.ticks:
+        return f"{moment.isoformat(timespec='microseconds')}{moment.ticks}Z"
     return (text.rstrip("0") if "." in text else text) + "Z"
 
 

@@ -13,7 +13,19 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
-__all__ = ["DAY_US", "EPOCH", "HOUR_US", "MINUTE_US", "SECOND_US", "TimeZones", "Zone", "from_us", "to_us", "zone"]
+__all__ = [
+    "DAY_US",
+    "EPOCH",
+    "HOUR_US",
+    "MINUTE_US",
+    "SECOND_US",
+    "FineTime",
+    "TimeZones",
+    "Zone",
+    "from_us",
+    "to_us",
+    "zone",
+]
 
 EPOCH = datetime(1970, 1, 1)
 SECOND_US = 1_000_000
@@ -35,6 +47,23 @@ def to_us(moment: datetime) -> int:
 def from_us(microseconds: int) -> datetime:
     """Return the naive time."""
     return EPOCH + timedelta(microseconds=microseconds)
+
+
+class FineTime(datetime):
+    """A naive time with the ticks of 100 nanoseconds past its microsecond, which Python's times cannot hold.
+
+    User code reads the microsecond, as in LEAN; what is calculated from it is without ticks.
+    """
+
+    ticks = 0
+
+    @classmethod
+    def at(cls, microseconds: int, ticks: int) -> FineTime:
+        """Return the time of microseconds since 1970 and ticks past them."""
+        plain = from_us(microseconds)
+        fine = cls(*plain.timetuple()[:6], plain.microsecond)
+        fine.ticks = ticks
+        return fine
 
 
 class Zone:

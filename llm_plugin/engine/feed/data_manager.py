@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from llm_plugin.engine.base.enums import Resolution, SecurityType, TickType, resolution_span
 from llm_plugin.engine.base.pulse import beat
-from llm_plugin.engine.base.zones import DAY_US, SECOND_US
+from llm_plugin.engine.base.zones import DAY_US, MINUTE_US, SECOND_US
 from llm_plugin.engine.core import EngineCore
 from llm_plugin.engine.feed.bar_stream import FOREVER, BarSource, BarStream, PointStream
 from llm_plugin.engine.feed.corporate_events import corporate_events, ticker_changes
@@ -44,7 +44,7 @@ class DataManager:
         self.version = 0
         self._streams: list[Any] = []
         self._corporate: set[Any] = set()
-        self._span = 0
+        self._span = MINUTE_US
         self._conversions = Conversions(self)
 
     # Streams.
@@ -55,7 +55,7 @@ class DataManager:
             for config in self.core.subscription_manager.subscriptions
             if config.fill_data_forward and config.resolution != Resolution.TICK
         ]
-        return min(spans, default=60 * SECOND_US)
+        return min(spans, default=MINUTE_US)
 
     def activate(self, now_us: int) -> bool:
         """Start the streams that wait; return whether anything changed."""
@@ -63,22 +63,30 @@ class DataManager:
         waiting, core.pending_streams = core.pending_streams, []
         if not waiting:
             return False
-        span = self.fill_span()
-        if span != self._span:
-            self._span = span
-            for stream in self._streams:
-                stream.refill(span, now_us)
+        self._refill(now_us)
         for config in waiting:
             self._start(config, now_us)
         self._rebuild()
         return True
 
+    def _refill(self, now_us: int) -> None:
+        """Let what is filled forward begin anew where the fill resolution has changed."""
+        span = self.fill_span()
+        if span == self._span:
+            return
+        self._span = span
+        for stream in self._streams:
+            stream.refill(span, now_us)
+        if self.core.universes is not None:
+            self.core.universes.restart(now_us)
+
     def _start(self, config: SubscriptionDataConfig, now_us: int) -> None:
         core = self.core
         security = next(s for s in self._all_securities() if config in s.subscriptions)
-        first = now_us <= self.start_us
-        # A stream added later starts with the bar that ends at this moment.
-        start = self.start_us if first else now_us
+        late = bool(core.clock.ticks)
+        first = now_us <= self.start_us and not late
+        # A stream added later starts with the bar that ends at this moment; a tick past it, with the next one.
+        start = self.start_us if first else now_us + late
         streams = self._make(config, security, start)
         config.stream = streams[0]
         if security.data_filter is not None and not config.is_internal_feed:
@@ -174,6 +182,7 @@ class DataManager:
         self._streams = [s for s in self._streams if s.config not in gone or (s.auxiliary and left)]
         if not left:
             self._corporate.discard(security.symbol)
+        self._refill(core.clock.utc_us)
         self._rebuild()
 
     def collect(self, now_us: int) -> list[tuple[Any, Any]]:
@@ -227,9 +236,7 @@ class DataManager:
         )  # fmt: skip
         source.config = plain
         ticks = config.resolution == Resolution.TICK
-        stream: Any = (
-            TickStream(source, security) if ticks else BarStream(source, security, self._span or 60 * SECOND_US)
-        )
+        stream: Any = TickStream(source, security) if ticks else BarStream(source, security, self._span)
         last = None
         while stream.next_emit <= now_us:
             last = stream.next_point()

@@ -54,6 +54,10 @@ class Universe(LeanObject):
     from_data = False
     # Whether it takes a security that has streams already as it is.
     takes_existing = False
+    # Whether it selects at set times, and, added in a run, for the first time one tick (100 nanoseconds) later.
+    is_timed = False
+    # Whether it begins anew when the fill resolution changes, as LEAN's streams that are filled forward do.
+    fills_forward = False
     # What it selected last; stands here so that it counts as a member of the class.
     selected: Any = None
 
@@ -151,6 +155,7 @@ class ManualUniverse(Universe):
 
     by_hand = True
     takes_existing = True
+    is_timed = True
 
     def __init__(self, symbols: Iterable[Any], settings: Any = None) -> None:
         self.symbols = list(symbols)
@@ -177,6 +182,8 @@ def _selected(algorithm: Any, answer: Any, security_type: SecurityType, market: 
 
 class FuncUniverse(Universe):
     """A function of the time, asked once per interval while the market is open."""
+
+    is_timed = True
 
     def __init__(
         self,
@@ -315,6 +322,8 @@ class CustomUniverseSelectionModel(UniverseSelectionModel):
             self._name, lambda date: self.select(algorithm, date), self._interval, self._type, self._market, settings
         )
         universe.takes_existing = True
+        universe.resolution = Resolution(settings.resolution)
+        universe.fills_forward = settings.fill_forward and settings.resolution != Resolution.TICK
         return [universe]
 
 

@@ -214,9 +214,9 @@ class LiveLoop(TimeLoop):
         if self.core.warmup_finished:
             self.session.moment(self)
 
-    def _pulse(self, now: int) -> None:
+    def _pulse(self, now: int, ticks: int = 0) -> None:
         if self._reach(now):
-            super()._pulse(now)
+            super()._pulse(now, ticks)
 
     def _reach(self, now: int) -> bool:
         """Wait for a moment; scheduled events before it fire when their own time has come, by the clock."""

@@ -148,6 +148,8 @@ class RunSampler:
         if now <= self.next_us:
             return
         self.next_us = now + self.period_us
+        # A point's time is a whole microsecond: it comes after the one that was taken at the full one.
+        now += self.core.clock.ticks
         shape, known, ledger = self.shape(), self.core.portfolio._total, self.ledger
         # What was asked for at this moment stays, even where user code has given or taken money since.
         if shape is None or (known is not None and known != ledger.exact_total):
@@ -196,6 +198,7 @@ class RunSampler:
 
     def finish(self, now: int) -> None:
         """Take the last samples."""
+        now += self.core.clock.ticks
         moment = from_us(now)
         self.core.portfolio.invalidate()
         self.results.on_slice(moment, self._value(), force=True)

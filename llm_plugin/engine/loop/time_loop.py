@@ -111,8 +111,9 @@ class TimeLoop:
             if not heap and due is None:
                 break
             now = heap[0][0] if heap else due
-            if due is not None and due <= now:
-                self._pulse(due)
+            ticks = core.universes.next_ticks
+            if due is not None and (due < now or (due == now and not (ticks and heap))):
+                self._pulse(due, ticks)
                 continue
             if core.universes.disposed:
                 self._pulse(now)
@@ -156,10 +157,11 @@ class TimeLoop:
         self.algorithm.on_end_of_algorithm()
         self.sampler.finish(self.core.clock.utc_us)
 
-    def _pulse(self, now: int) -> None:
+    def _pulse(self, now: int, ticks: int = 0) -> None:
         """Let time advance without data and the due universes select; then go on with the data of this time."""
-        self._catch_up(now)
-        self.core.clock.utc_us = max(now, self.core.clock.utc_us)
+        # What is due at the full microsecond comes before the ticks past it.
+        self._catch_up(now + 1 if ticks else now)
+        self._clock.stand(max(now, self._clock.utc_us), ticks)
         self.core.universes.run_due(now)
         self._activate(now)
         self.step(now, self.manager.collect(now))

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["UniverseEngine"]
 
+_FAR = 1 << 62
+_ON_TIME = 0, _FAR
 _ROUNDINGS = tuple(int(span.total_seconds() * 1_000_000) for span in (
     timedelta(days=1), timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
 ))  # fmt: skip
@@ -34,9 +36,13 @@ class UniverseEngine:
 
     def __init__(self, core: EngineCore, end_us: int) -> None:
         self._core, self._end_us = core, end_us
-        # (time, resolution, identity, count, universe, later times)
-        self.waiting: list[tuple[int, int, str, int, Any, Iterator[Any]]] = []
+        # (time, ticks past it, resolution, identity, count, universe, later times)
+        self.waiting: list[tuple[int, int, int, str, int, Any, Iterator[Any]]] = []
         self._count = 0
+        # The later times of those that are selecting now.
+        self._due: dict[Any, Iterator[Any]] = {}
+        # How many ticks after its times a universe that began anew selects, and until when.
+        self._late: dict[Any, tuple[int, int]] = {}
         self._pending: dict[Any, list[Symbol]] = {}
         self._from_model: set[Symbol] = set()
         # Universes that select nothing once more before they go.
@@ -71,18 +77,46 @@ class UniverseEngine:
         if universe.universe_settings is None:
             universe.universe_settings = core.universe_settings
         hours = core.market_hours.get_exchange_hours(universe.market, "", universe.security_type)
+        if core.locked and universe.is_timed:
+            self._begin_late(universe, now_us)
+            return True
         times = universe.trigger_times(from_us(now_us), from_us(self._end_us), hours)
         self._push(universe, iter(times))
         return True
+
+    def restart(self, now_us: int) -> None:
+        """Begin universes that LEAN fills forward anew, one tick from now: the fill resolution has changed."""
+        again = [universe for universe in (*self._due, *(entry[5] for entry in self.waiting)) if universe.fills_forward]
+        if not again:
+            return
+        self.waiting = [entry for entry in self.waiting if not entry[5].fills_forward]
+        heapq.heapify(self.waiting)
+        for universe in again:
+            self._due.pop(universe, None)
+            self._begin_late(universe, now_us)
+
+    def _begin_late(self, universe: Any, now_us: int) -> None:
+        core = self._core
+        hours = core.market_hours.get_exchange_hours(universe.market, "", universe.security_type)
+        ticks = core.clock.ticks + 1
+        # After a warm-up LEAN reads from a stream of its own, which began with a day.
+        until = core.clock.zone.utc(to_us(core.start)) if core.is_warming_up else _FAR
+        self._late[universe] = ticks, until
+        # Counted as microseconds where times are calculated: market hours see that the time is past the full one.
+        begin = from_us(now_us + ticks)
+        self._push(universe, iter(universe.trigger_times(begin, from_us(self._end_us), hours)))
 
     def _push(self, universe: Any, times: Iterator[Any]) -> None:
         moment = next(times, None)
         # Data of the last day may be told after the end: it selects nothing, but time goes on to it.
         if moment is not None and (universe.from_data or to_us(moment) <= self._end_us):
             self._count += 1
+            ticks, until = self._late.get(universe, _ON_TIME)
+            at = to_us(moment) - ticks
             # The finest resolution selects first, then by identity.
             order = int(universe.resolution), str(universe.symbol.id)
-            heapq.heappush(self.waiting, (to_us(moment), *order, self._count, universe, times))
+            entry = at, ticks if at < until else 0, *order, self._count, universe, times
+            heapq.heappush(self.waiting, entry)
             beat()
 
     @property
@@ -91,19 +125,28 @@ class UniverseEngine:
         waiting = self.waiting
         return waiting[0][0] if waiting else None
 
+    @property
+    def next_ticks(self) -> int:
+        """How many ticks past its time the next selection is due: after the data of that time, if any."""
+        waiting = self.waiting
+        return waiting[0][1] if waiting else 0
+
     def run_due(self, now_us: int) -> None:
         """Select for every universe that is due; the clock stands at the time."""
         gone, self.disposed = self.disposed, []
         for universe in gone:
             self._select(universe, now_us)
-        due = []
-        while self.waiting and self.waiting[0][0] <= now_us:
-            due.append(heapq.heappop(self.waiting))
-        for _, _, _, _, universe, times in due:
+        now = now_us, self._core.clock.ticks
+        while self.waiting and self.waiting[0][:2] <= now:
+            *_, universe, times = heapq.heappop(self.waiting)
+            self._due[universe] = times
+        for universe in list(self._due):
             if universe.dispose_requested:
-                continue
-            if now_us <= self._end_us:
+                self._due.pop(universe, None)
+            elif now_us <= self._end_us:
                 self._select(universe, now_us)
+        due, self._due = self._due, {}
+        for universe, times in due.items():
             self._push(universe, times)
 
     # The selection model's wish for new universes.
