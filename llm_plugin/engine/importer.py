@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from llm_plugin.engine.base.late_modules import late_module
 from llm_plugin.engine.base.names import MissingMember
 from llm_plugin.errors import AlgorithmError, ConfigError, LeanLlmError, UnsupportedLeanApi
 
@@ -87,7 +88,6 @@ def lean_names() -> dict[str, Any]:
     from decimal import Decimal
 
     import numpy as np
-    import pandas as pd
 
     from llm_plugin.engine.api import engine_names
 
@@ -99,7 +99,7 @@ def lean_names() -> dict[str, Any]:
         "time": datetime_module.time,
         "timezone": datetime_module.timezone,
         "np": np,
-        "pd": pd,
+        "pd": late_module("pandas"),
         "math": math,
         "json": json,
         "deque": deque,
@@ -131,9 +131,14 @@ def lean_imports(project: Path) -> Iterator[dict[str, Any]]:
                 continue
             module = sys.modules[name]
             origin = getattr(module, "__file__", None) or ""
-            if name.partition(".")[0] in _ROOTS or str(origin).startswith(folder):
+            if name.partition(".")[0] in _ROOTS or _is_own(str(origin), folder):
                 del sys.modules[name]
         sys.modules.update(hidden)
+
+
+def _is_own(origin: str, folder: str) -> bool:
+    """Whether a file is the project's; a virtual environment in its folder is not."""
+    return origin.startswith(folder) and not (sys.prefix.startswith(folder) and origin.startswith(sys.prefix))
 
 
 def load_algorithm_class(main: Path, base: type, wanted: str | None = None) -> type:

@@ -13,8 +13,10 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +30,16 @@ CRASHED = 1
 LOG = "run.log"
 # Histories that are kept decoded for the next projects, and the bytes of their names.
 _MOST_KEPT, _MOST_TOLD = 16, 1 << 14
+# Imported before the next fork if a project has used it, by the engine for its frames or by itself.
+_PANDAS = "pandas"
 
 
 def main() -> int:
     """Serve jobs until stdin ends; Ctrl-C (or SIGINT from the parent) reaches the project that runs."""
     channel = os.dup(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # What is imported stays: a collector that went over it would find next to nothing, and copy the pages of a fork.
-    gc.disable()
-    _preload()
-    gc.freeze()
-    gc.enable()
+    with _for_good():
+        _preload()
     _send(channel, {"event": "ready", "pid": os.getpid()})
     kept: set[str] = set()
     is_cold = len(sys.argv) > 1 and int(sys.argv[1]) >= PAYS_FROM
@@ -49,6 +50,9 @@ def main() -> int:
             warm_up(Path(job["data_folder"]))
             gc.collect()
         _read_databases(Path(job["data_folder"]))
+        if _PANDAS in kept:
+            with _for_good():
+                import_module(_PANDAS)
         told, telling = os.pipe()
         child = os.fork()
         if child == 0:
@@ -59,6 +63,17 @@ def main() -> int:
         _send(channel, {"event": "ended", "exit_code": os.waitstatus_to_exitcode(status)})
         _keep_files(told, Path(job["data_folder"]).resolve(), kept)
     return 0
+
+
+@contextmanager
+def _for_good() -> Iterator[None]:
+    """Keep what is imported: a collector that went over it would find next to nothing, and copy a fork's pages."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _preload() -> None:
@@ -89,15 +104,17 @@ def _keep_files(told: int, data_folder: Path, kept: set[str]) -> None:
     """Decode the histories that a project has read, for those that come after it.
 
     Args:
-        told: Pipe with the names of the files; the project may have died before it told any, or lie.
+        told: Pipe with the names of the files, and of pandas; the project may have died before it told any, or lie.
         data_folder: Where they have to be.
-        kept: The files that were decoded.
+        kept: The files that were decoded, and pandas.
     """
     from llm_plugin.engine.data.lean_data import keep_decoded
 
     os.set_blocking(told, False)
     with os.fdopen(told, "rb") as pipe:
         names = (pipe.read(_MOST_TOLD) or b"").decode(errors="replace").split("\n")
+    if names[0] == _PANDAS:
+        kept.add(names.pop(0))
     for name in names:
         try:
             path = Path(name).resolve()
@@ -112,10 +129,11 @@ def _keep_files(told: int, data_folder: Path, kept: set[str]) -> None:
 
 
 def _tell_files(telling: int) -> None:
-    """Tell which histories the project has read."""
+    """Tell which histories the project has read, and before them whether it has used pandas."""
     from llm_plugin.engine.data.lean_data import long_files
 
-    text = "\n".join(str(path) for path in long_files()[:_MOST_KEPT]).encode()
+    used = [_PANDAS] if _PANDAS in sys.modules else []
+    text = "\n".join([*used, *(str(path) for path in long_files()[:_MOST_KEPT])]).encode()
     # What does not fit into a pipe would wait for a reader.
     if len(text) <= _MOST_TOLD:
         os.write(telling, text)

@@ -61,6 +61,18 @@ def test_each_project_runs_in_a_clean_process_and_a_folder_of_its_own(tmp_path: 
         assert f"seen {outcome.name} nothing" in log.read_text()
 
 
+def test_pandas_is_imported_for_those_that_come_after_one_that_used_it(tmp_path: Path) -> None:
+    look = "self.log(f\"pandas {'pandas' in sys.modules} {type(pd).__name__}\")"
+    works = [look, f"{look}; pd.DataFrame()", look]
+    jobs = [_job(tmp_path, f"p{number}", work) for number, work in enumerate(works)]
+
+    outcomes, _ = run_many(jobs, 1, lambda name, event: None)
+
+    logs = [next(Path(outcome.run_folder).glob("*-log.txt")).read_text() for outcome in outcomes]
+    found = [next(line for line in log.splitlines() if "pandas " in line).partition("pandas ")[2] for log in logs]
+    assert found == ["False LateModule", "False LateModule", "True module"]
+
+
 def test_databases_are_read_before_the_first_project(tmp_path: Path) -> None:
     look = """from AlgorithmImports import *
 from llm_plugin.engine.market import market_hours, symbol_properties

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from llm_plugin.engine.base.enums import Resolution
 from llm_plugin.engine.base.zones import from_us, to_us
@@ -18,6 +17,9 @@ from llm_plugin.engine.framework.optimizers import (
 )
 from llm_plugin.engine.framework.portfolio import PortfolioBias, PortfolioConstructionModel, named_rule_of
 from llm_plugin.engine.indicators import RateOfChange
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "BlackLittermanOptimizationPortfolioConstructionModel",
@@ -55,6 +57,8 @@ def _frame(known: dict[Any, _Returns], symbols: list[Any]) -> pd.DataFrame:
 
     Where securities have returns at different times, their n-th newest stand together.
     """
+    import pandas as pd
+
     columns = {symbol: known[symbol].points for symbol in symbols if symbol in known}
     times = dict.fromkeys(time for points in columns.values() for time, _ in points)
     most = max((len(data.points) for data in known.values()), default=0)
@@ -241,6 +245,8 @@ class BlackLittermanOptimizationPortfolioConstructionModel(_OptimizedModel):
 
     def determine_target_percent(self, active_insights: list[Insight]) -> dict[Insight, float]:
         """The optimizer's weights for the returns and the risk after the views; nothing without views."""
+        import pandas as pd
+
         symbols = list(dict.fromkeys(insight.symbol for insight in active_insights))
         views = self._views(active_insights, symbols)
         if views is None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from llm_plugin.engine.base.enums import TickType
+from llm_plugin.engine.base.late_modules import when_imported
 from llm_plugin.engine.data.bars import QuoteBar, Tick, TradeBar
 from llm_plugin.engine.data.slices import AUXILIARY
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["frame_of", "ticker_keys"]
 
@@ -77,6 +80,8 @@ def _is_empty(values: Any) -> bool:
 
 
 def _table(points: list[Any]) -> pd.DataFrame:
+    import pandas as pd
+
     first = points[0]
     if isinstance(first, TradeBar):
         columns = _trade_columns(points)
@@ -112,6 +117,8 @@ def frame_of(points: list[Any], symbols: list[Any], kind: type[Any] | None, *, f
         kind: Class of data that counts; None for all.
         flatten: Accepted for LEAN's sake; bars have nothing to flatten.
     """
+    import pandas as pd
+
     by_symbol: dict[Any, list[Any]] = {symbol: [] for symbol in symbols}
     for point in points:
         if kind is None or isinstance(point, kind):
@@ -161,13 +168,9 @@ def _contains(function: Callable[..., Any], find: Find) -> Callable[..., Any]:
     return wrapped
 
 
-@contextmanager
-def ticker_keys(find: Find) -> Iterator[None]:
-    """Let frames be read by ticker or identifier string while a run lasts: `df.loc["SPY"]`.
-
-    Args:
-        find: Returns the Symbol of a string, or None.
-    """
+def _let_be_read(find: Find) -> list[tuple[Any, str, Any]]:
+    """Replace what reads keys; return what was there before."""
+    import pandas as pd
     from pandas.core import indexing
 
     targets: list[tuple[Any, str, Any]] = [
@@ -180,11 +183,25 @@ def ticker_keys(find: Find) -> Iterator[None]:
         (pd.MultiIndex, "__contains__", _contains),
     ]
     before = [(owner, name, owner.__dict__[name]) for owner, name, _ in targets if name in owner.__dict__]
+    for owner, name, wrap in targets:
+        if name in owner.__dict__:
+            setattr(owner, name, wrap(owner.__dict__[name], find))
+    return before
+
+
+@contextmanager
+def ticker_keys(find: Find) -> Iterator[None]:
+    """Let frames be read by ticker or identifier string while a run lasts: `df.loc["SPY"]`.
+
+    A run that makes no frame does not import pandas.
+
+    Args:
+        find: Returns the Symbol of a string, or None.
+    """
+    before: list[tuple[Any, str, Any]] = []
     try:
-        for owner, name, wrap in targets:
-            if name in owner.__dict__:
-                setattr(owner, name, wrap(owner.__dict__[name], find))
-        yield
+        with when_imported("pandas", lambda: before.extend(_let_be_read(find))):
+            yield
     finally:
         for owner, name, original in before:
             setattr(owner, name, original)
