@@ -10,7 +10,7 @@ from llm_plugin.engine.base.money import ZERO, to_decimal
 from llm_plugin.engine.core import EngineCore
 from llm_plugin.engine.models.buying_power import BuyingPowerModel, SecurityMarginModel
 from llm_plugin.engine.models.cash_buying_power import CashBuyingPowerModel
-from llm_plugin.engine.statistics import CapacityEstimate, SymbolState
+from llm_plugin.engine.statistics import CapacityEstimate
 
 __all__ = ["Account", "LateCapacity", "as_decimal"]
 
@@ -30,11 +30,8 @@ class Account(Protocol):
     def first_from(self, us: int) -> int:
         """When the first moment at or after a time was."""
 
-    def total_at(self, us: int) -> Decimal:
-        """The account's value."""
-
-    def position_at(self, security: Any, us: int) -> Decimal:
-        """The value of a position; 0 where there is none."""
+    def worth_at(self, us: int, security: Any) -> tuple[int, int]:
+        """The account's value and that of a position, 0 where there is none, in the same whole units."""
 
 
 class LateCapacity:
@@ -71,18 +68,22 @@ class LateCapacity:
 
     def look_before(self, us: int) -> None:
         """Do what was due before a time."""
-        estimate = self._estimate
+        estimate, account, states = self._estimate, self._account, self._states
         while estimate.due_us < us and not estimate.is_idle:
-            due = self._account.first_from(max(estimate.due_us, self._since))
+            due = account.first_from(max(estimate.due_us, self._since))
             if due >= us:
                 return
             self._since = due + 1
-            estimate.snapshot(due, self._account.total_at(due), lambda symbol: self._state_at(symbol, due))  # noqa: B023
+            item = estimate.smallest(due)
+            security, share, leverage, _ = states[item.symbol]
+            total, position = account.worth_at(due, security)
+            if total:
+                # How many decimals a unit has makes no difference to their quotient.
+                used = abs(Decimal(position)) * share * leverage / Decimal(total)
+                estimate.take(due, item, used, self._is_invested)
 
-    def _state_at(self, symbol: Any, us: int) -> SymbolState:
-        security, share, leverage, invested = self._states[symbol]
-        reserved = abs(self._account.position_at(security, us)) * share
-        return SymbolState(ZERO, ZERO, reserved, leverage, invested)
+    def _is_invested(self, symbol: Any) -> bool:
+        return self._states[symbol][3]
 
 
 def _state_of(security: Any) -> tuple[Any, Decimal, Decimal, bool]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from llm_plugin.engine.base.money import ZERO
@@ -68,8 +67,6 @@ class LateSamples:
         # (units per unit of price, prices, their bars or none, whether it counts for the total, whether it is held,
         # what it was worth at first).
         self._parts: list[tuple[int, list[int], _Track | None, bool, bool, int]] = []
-        # A time that the capacity looked at, and what they were worth then.
-        self._worth_then: tuple[int, list[int]] = (-1, [])
         # The securities that positions are in.
         self._owners: list[Any] = []
         self._moments: _Track | None = None
@@ -115,7 +112,6 @@ class LateSamples:
         """Find where the prices of positions, of currencies and of the benchmark will come from."""
         ledger = self._sampler.ledger
         self._parts = []
-        self._worth_then = -1, []
         self._owners = [term.security if term.held else None for term in ledger.terms]
         for term in ledger.terms:
             feeds = [stream for stream in streams if stream.security is term.security and sets_price(stream)]
@@ -204,30 +200,17 @@ class LateSamples:
         first = _FAR if moments is None else moments.first_from(us)
         return first if benchmark is None else min(first, benchmark.first_from(us))
 
-    def total_at(self, us: int) -> Decimal:
-        """The account's value at a moment."""
-        worth = self._worth_at(us)
-        return self._exact(self._base + sum(worth[at] for at, part in enumerate(self._parts) if part[3]))
-
-    def position_at(self, security: Any, us: int) -> Decimal:
-        """The value of a position at a moment."""
-        for at, owner in enumerate(self._owners):
-            if owner is security:
-                return self._exact(self._worth_at(us)[at])
-        return ZERO
-
-    def _worth_at(self, us: int) -> list[int]:
-        if self._worth_then[0] == us:
-            return self._worth_then[1]
-        worth = []
-        for factor, units, track, _, _, value in self._parts:
+    def worth_at(self, us: int, security: Any) -> tuple[int, int]:
+        """The account's value and that of a position at a moment, in the same whole units."""
+        total, position = self._base, 0
+        for owner, (factor, units, track, counts, _, value) in zip(self._owners, self._parts, strict=True):
             row = track.row_at(us) if track is not None else -1
-            worth.append(value if row < 0 else units[row] * factor)
-        self._worth_then = us, worth
-        return worth
-
-    def _exact(self, units: int) -> Decimal:
-        return Decimal(units).scaleb(-self._shape.scale) if self._shape is not None else ZERO
+            worth = value if row < 0 else units[row] * factor
+            if counts:
+                total += worth
+            if owner is security:
+                position = worth
+        return total, position
 
     def _slices(self, end_us: int) -> list[tuple[int, int]]:
         """Return when the equity is due before a time."""

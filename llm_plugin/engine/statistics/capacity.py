@@ -87,11 +87,19 @@ class SymbolCapacity:
         self._last_order: int | None = None
         self._last_bar: int | None = None
         self._last_volume = ZERO
+        self._daily: Decimal | None = None
 
     @property
     def market_volume(self) -> Decimal:
         """Money that the market moved in the windows after fills."""
         return self._market_volume * self._factor
+
+    @property
+    def daily(self) -> Decimal:
+        """The same for one fill."""
+        if self._daily is None:
+            self._daily = self.market_volume / self.trades
+        return self._daily
 
     def on_fill(self, us: int, value: Decimal) -> None:
         """Open a window."""
@@ -106,7 +114,7 @@ class SymbolCapacity:
         if self._reset_pending:
             self._market_volume, self.trades, self._reset_pending = ZERO, 0, False
         self.trades += 1
-        self._last_order = us
+        self._last_order, self._daily = us, None
 
     def on_bar(self, us: int, bar: MarketBar, rate: Decimal, multiplier: Decimal) -> bool:
         """Take a bar into account; return whether the window after the fill is over."""
@@ -118,7 +126,7 @@ class SymbolCapacity:
         self._last_bar, self._last_volume = us, volume
         if not within:
             return True
-        self._factor = _FACTORS[resolution]
+        self._factor, self._daily = _FACTORS[resolution], None
         self._market_volume += money * self._discount * volume * multiplier
         return False
 
@@ -236,27 +244,45 @@ class CapacityEstimate:
         """Estimate the capacity anew; something was filled before."""
         if not portfolio_value:
             return
+        item = self.smallest(us)
+        state = state_of(item.symbol)
+        used = state.reserved_buying_power * state.leverage / portfolio_value
+        self.take(us, item, used, lambda symbol: state_of(symbol).invested)
+
+    def smallest(self, us: int) -> SymbolCapacity:
+        """Return what bounds the capacity at a time."""
         if self.behind is not None:
             self.behind(us + 1)
-        items = list(self._symbols.values())
-        smallest = items[0] if len(items) == 1 else min(items, key=lambda item: item.market_volume)
-        self.lowest_capacity_asset = smallest.symbol
-        sold = sum((item.sale_volume for item in items), ZERO) if len(items) > 1 else smallest.sale_volume
-        share = smallest.sale_volume / sold if sold else ZERO
-        state = state_of(smallest.symbol)
-        scaling = max(share, state.reserved_buying_power * state.leverage / portfolio_value)
-        daily = smallest.market_volume / smallest.trades
-        found = daily / scaling if scaling else self._capacity
-        if self._capacity:
-            found = _NEW * found + self._capacity * _OLD
-        self._capacity = found
-        for item in items:
-            symbol = item.symbol
-            if item.may_be_stale(us) and not state_of(symbol).invested:
-                del self._symbols[symbol]
-                self.watched.pop(symbol, None)
+        items = self._symbols.values()
+        if len(items) == 1:
+            (item,) = items
+        else:
+            item = min(items, key=lambda item: item.market_volume)
+        return item
+
+    def take(self, us: int, item: SymbolCapacity, used: Decimal, invested: Callable[[Any], bool]) -> None:
+        """Estimate the capacity anew by its smallest symbol.
+
+        Args:
+            us: The time.
+            item: What bounds the capacity.
+            used: Share of the account that its position holds, times its leverage.
+            invested: Tells if there is a position in a symbol.
+        """
+        self.lowest_capacity_asset = item.symbol
+        share = ZERO
+        if item.sale_volume:
+            share = item.sale_volume / sum((each.sale_volume for each in self._symbols.values()), ZERO)
+        scaling = used if used > share else share
+        before = self._capacity
+        found = item.daily / scaling if scaling else before
+        self._capacity = _NEW * found + before * _OLD if before else found
+        for each in list(self._symbols.values()):
+            if each.may_be_stale(us) and not invested(each.symbol):
+                del self._symbols[each.symbol]
+                self.watched.pop(each.symbol, None)
             else:
-                item.forget_volume()
+                each.forget_volume()
         self.due_us = _next_midnight(us // DAY_US * DAY_US + self._period_us)
 
 
