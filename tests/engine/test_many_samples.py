@@ -9,6 +9,7 @@ from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -21,8 +22,10 @@ from llm_plugin.engine.portfolio.ledger import Ledger
 from llm_plugin.engine.results.charts import ChartPoint, SeriesType, charts_to_json
 from llm_plugin.engine.scheduling.schedule import PlannedEvent, ScheduledEvent, ScheduleManager
 from llm_plugin.engine.statistics import ResultSampler
+from llm_plugin.engine.statistics.account_shape import AccountShape, Asset, SampleRow
 from llm_plugin.engine.statistics.columns import Column, SampledSeries
-from llm_plugin.engine.statistics.many_samples import AccountShape, Asset, ManySamples, SampleRow
+from llm_plugin.engine.statistics.many_samples import ManySamples
+from llm_plugin.engine.statistics.sample_group import Part, Span
 
 START = 10_000 * DAY_US
 FIGURES = ("_value", "_daily_value", "_peak", "_sold", "_last_turnover", "_next", "_latest", "starting_value")
@@ -93,6 +96,89 @@ def test_samples_in_a_row_are_samples_one_by_one(rows: list[SampleRow], start: s
     assert _seen(together) == _seen(single)
 
 
+@st.composite
+def _prices(draw: st.DrawFn) -> tuple[Any, Any, Any]:
+    """Points of a stream every few hours, some of which repeat the row before."""
+    count = draw(st.integers(1, 60))
+    emits = START + np.cumsum(np.array(draw(st.lists(st.integers(1, 30), min_size=count, max_size=count)))) * HOUR_US
+    units = np.array(draw(st.lists(st.integers(1, 10**6), min_size=count, max_size=count)), dtype=np.int64)
+    new = draw(st.lists(st.booleans(), min_size=count, max_size=count))
+    rows = None if draw(st.booleans()) else np.maximum(np.cumsum(np.array(new)) - 1, 0)
+    return emits, rows, units
+
+
+def _value_at(part: Part, us: int) -> Any:
+    emits, rows, units = part.prices if part.prices is not None else ([], None, [])
+    points = [place for place, emit in enumerate(emits) if emit <= us]
+    if not points or points[-1] < part.first:
+        return part.value
+    return int(units[points[-1] if rows is None else rows[points[-1]]]) * part.factor
+
+
+def _row_at(span: Span, us: int, capacity: Decimal, *, daily: bool) -> SampleRow:
+    values = [_value_at(part, us) for part in span.parts]
+    total = span.base + sum(value for value, part in zip(values, span.parts, strict=True) if part.counts)
+    if not daily:
+        return us, total, None, Decimal(0), span.shape, ()
+    held = tuple(value for value, part in zip(values, span.parts, strict=True) if part.held)
+    return us, total, _value_at(span.benchmark, us), capacity, span.shape, held
+
+
+@st.composite
+def _span(draw: st.DrawFn, prices: list[Any]) -> Span:
+    types = "Equity", "Forex", "Equity"
+    held = draw(st.sampled_from([(True, False, True), (True, True, True), (False, False, False)]))
+    scale = draw(st.sampled_from([2, 4, 9, 13, 17]))
+    shape = _shape(scale, draw(st.integers(0, 10**7)), types, held)
+    if not draw(st.booleans()):
+        shape = AccountShape(scale, None, shape.assets, shape.sold)
+    parts = [Part(draw(st.sampled_from(prices)), 3, 0, 10**scale, True, False)] if draw(st.booleans()) else []
+    for number in range(sum(held)):
+        source = draw(st.sampled_from([None, *prices]))
+        factor, value = (draw(st.integers(-50_000, 50_000)) * 10**scale // 10**power for power in (6, 0))
+        first = draw(st.integers(0, len(source[0]))) if source is not None else 0
+        parts.append(Part(source, factor, first, value, number != 1, True))
+    if shape.benchmark_scale is None:
+        compared = Part(None, 1, 0, Decimal(draw(st.integers(0, 99))) / 8, False, False)
+    else:
+        compared = Part(draw(st.sampled_from([None, *prices])), 1, draw(st.integers(0, 9)), 4711, False, False)
+    return Span(shape, draw(st.sampled_from([0, 300_000, 7_000_000])) * 10**scale, tuple(parts), compared)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_spans_of_samples_are_the_samples_of_their_moments(data: st.DataObject) -> None:
+    prices = data.draw(st.lists(_prices(), min_size=2, max_size=2))
+    together, single = _sampler("1000000"), _sampler("1000000")
+    us, capacity, last = START, Decimal(0), -(1 << 62)
+    for _ in range(data.draw(st.integers(1, 6))):
+        span, days, equity, looks, rows = data.draw(_span(prices)), [], [], [], []
+        before = capacity
+        for _ in range(data.draw(st.integers(0, 8))):
+            us += data.draw(st.integers(1, 20)) * HOUR_US
+            kind = data.draw(st.sampled_from(["day", "day", "equity", "look"]))
+            if kind == "day":
+                us = -(-us // DAY_US) * DAY_US
+                days.append(us)
+            elif kind == "look":
+                capacity = Decimal(data.draw(st.integers(1, 10**8))) / 3
+                looks.append((us, capacity))
+            elif us > last + 7 * HOUR_US:
+                equity.append(us)
+                last = us
+            if kind == "day" or equity[-1:] == [us]:
+                rows.append(_row_at(span, us, capacity, daily=kind == "day"))
+        if data.draw(st.booleans()):
+            together.add_span(span, days, equity, before, looks)
+        else:
+            together.add_rows(rows)
+        if data.draw(st.sampled_from([True, False, False])):
+            together.settle()
+        for row in rows:
+            single._take_row(row)
+    assert _seen(together) == _seen(single)
+
+
 def test_samples_in_a_row_are_worked_out_together(monkeypatch: pytest.MonkeyPatch) -> None:
     shape = _shape(4, 0, ("Equity",), (True,))
     rows = [(START + day * DAY_US, 10**10 + day, 5000, Decimal(0), shape, (10**9,)) for day in range(1, 50)]
@@ -130,8 +216,6 @@ def test_a_column_reads_like_the_points_that_it_stands_for() -> None:
 
 
 def _times(*days: int) -> Any:
-    import numpy as np
-
     return np.array(days, dtype=np.int64) * DAY_US
 
 
@@ -300,19 +384,28 @@ def test_an_account_in_whole_units_cannot_be_told_from_one_in_decimals(
     run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, use: str
 ) -> None:
     rows: list[SampleRow] = []
-    add_rows = ResultSampler.add_rows
+    late_days: list[tuple[int, ...]] = []
+    add_rows, add_span = ResultSampler.add_rows, ResultSampler.add_span
 
     def counted(self: ResultSampler, added: list[SampleRow]) -> None:
         rows.extend(added)
         add_rows(self, added)
 
+    def counted_late(self: ResultSampler, span: Span, days: list[int], *rest: Any) -> None:
+        late_days.extend(tuple(part.factor for part in span.parts if part.held) for _ in days)
+        add_span(self, span, days, *rest)
+
     monkeypatch.setattr(ResultSampler, "add_rows", counted)
+    monkeypatch.setattr(ResultSampler, "add_span", counted_late)
     late = _trace(run(USES[use], errors="error" in use))
-    assert len(rows) > 3
-    assert [row for row in rows if row[5]]
+    held = [*filter(None, late_days), *(row[5] for row in rows if row[5])]
+    assert len(held) > 1
+    assert len(late_days) + len(rows) > 3
     with monkeypatch.context() as patch:
         patch.setattr(LateSamples, "begin", lambda self, streams, count, unseen: False)
+        late_days.clear()
         units = _trace(run(USES[use], errors="error" in use))
+        assert not late_days
     assert late == units
     rows.clear()
     with monkeypatch.context() as patch:

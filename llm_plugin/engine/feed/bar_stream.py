@@ -50,6 +50,9 @@ class BarStream:
         self._rows: list[int] | None = None
         self._copies: list[int] = []
         self._spans: list[int] = []
+        # Times and rows of the points as arrays, with the values of the rows.
+        self._priced: tuple[Ints, Ints | None, Ints] | None = None
+        self._columns_of_points: tuple[Ints, Ints | None]
         self._index = self._count = 0
         self._last_end = 0
         self._chunk_end = 0
@@ -136,6 +139,16 @@ class BarStream:
         return self._emits, self._rows, self._index
 
     @property
+    def priced_points(self) -> tuple[Ints, Ints | None, Ints]:
+        """When the chunk's points are due, the row of each (None: in order) and the rows' values in whole units.
+
+        The same object for as long as it is the same chunk.
+        """
+        if self._priced is None:
+            self._priced = *self._columns_of_points, self._block.unit_column[0]
+        return self._priced
+
+    @property
     def exact_values(self) -> tuple[list[int], int]:
         """The values of the chunk's bars in whole units, and the decimals of a unit."""
         return self._block.close_units  # type: ignore[no-any-return]
@@ -212,10 +225,11 @@ class BarStream:
             return False
         exchange = self.source.hours.time_zone
         self._block = BarBlock(columns, self.config.symbol, exchange)
+        self._priced = None
         self.both_sides = bool(columns.sides) and bool(columns.sides["bid"].all() and columns.sides["ask"].all())
         if not self.config.fill_data_forward:
             self._rows = None
-            self._emits = columns.end_us.tolist()
+            self._emits, self._columns_of_points = columns.end_us.tolist(), (columns.end_us, None)
             self._index, self._count = carried, len(columns)
         else:
             self._expand(columns, carried, chunk_end, filled_to)
@@ -235,14 +249,16 @@ class BarStream:
         self._index, self._count = carried, len(columns)
         if not len(ends_grid):
             self._rows, self._emits = None, columns.end_us.tolist()
+            self._columns_of_points = columns.end_us, None
             return
         everything = np.concatenate((ends, ends_grid))
         order = np.argsort(everything, kind="stable")
-        self._rows = np.concatenate((np.arange(len(ends)), rows))[order].tolist()
+        rows = np.concatenate((np.arange(len(ends)), rows))[order]
+        emits = np.concatenate((columns.end_us, exchange.utcs(ends_grid)))[order]
+        self._rows, self._emits, self._columns_of_points = rows.tolist(), emits.tolist(), (emits, rows)
         none = np.zeros(len(ends), dtype=np.int64)
         self._copies = np.concatenate((none, ends_grid))[order].tolist()
         self._spans = np.concatenate((none, ends_grid - starts_grid))[order].tolist()
-        self._emits = np.concatenate((columns.end_us, exchange.utcs(ends_grid)))[order].tolist()
         self._count = len(order)
 
     def refill(self, fill_span: int, now_us: int) -> None:

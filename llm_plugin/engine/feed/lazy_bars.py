@@ -47,7 +47,7 @@ def _side(block: BarBlock, name: str) -> Any:
 
 
 def _unit_list(block: BarBlock, name: str) -> tuple[list[int], int]:
-    units, places = _unit_column(block.columns)
+    units, places = block.unit_column
     return units.tolist(), places
 
 
@@ -79,8 +79,9 @@ class BarBlock:
     ask_size: Any = _Column(_size)
     has_bid: Any = _Column(_side)
     has_ask: Any = _Column(_side)
-    # The closes as an array of floats; as a list of whole units with the decimals of a unit.
+    # The closes as an array of floats; in whole units, with the decimals of a unit, as an array and as a list.
     close_column: Any = _Column(lambda block, _: block.columns.floats("close"))
+    unit_column: Any = _Column(lambda block, _: _unit_column(block.columns))
     close_units: Any = _Column(_unit_list)
 
 

@@ -66,13 +66,14 @@ class LateCapacity:
             self._states[symbol] = _state_of(security)
         return True
 
-    def look_before(self, us: int) -> None:
-        """Do what was due before a time."""
+    def look_before(self, us: int) -> list[tuple[int, Decimal]]:
+        """Do what was due before a time; return when the capacity changed, and what it was afterwards."""
         estimate, account, states = self._estimate, self._account, self._states
+        looks: list[tuple[int, Decimal]] = []
         while estimate.due_us < us and not estimate.is_idle:
             due = account.first_from(max(estimate.due_us, self._since))
             if due >= us:
-                return
+                break
             self._since = due + 1
             item = estimate.smallest(due)
             security, share, leverage, _ = states[item.symbol]
@@ -81,6 +82,8 @@ class LateCapacity:
                 # How many decimals a unit has makes no difference to their quotient.
                 used = abs(Decimal(position)) * share * leverage / Decimal(total)
                 estimate.take(due, item, used, self._is_invested)
+                looks.append((due, estimate.exact))
+        return looks
 
     def _is_invested(self, symbol: Any) -> bool:
         return self._states[symbol][3]

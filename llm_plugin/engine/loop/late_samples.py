@@ -5,45 +5,35 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, Any
 
-from llm_plugin.engine.base.money import ZERO
 from llm_plugin.engine.core import EngineCore
 from llm_plugin.engine.loop.late_capacity import LateCapacity
 from llm_plugin.engine.loop.quiet_moments import nothing_settles
 from llm_plugin.engine.loop.trade_follower import sets_price
-from llm_plugin.engine.statistics.many_samples import AccountShape, SampleRow
+from llm_plugin.engine.statistics.sample_group import Part, Span
 
 if TYPE_CHECKING:
     from llm_plugin.engine.loop.sampling import RunSampler
+    from llm_plugin.engine.statistics.account_shape import AccountShape
 
 __all__ = ["LateSamples"]
 
 _FAR = 1 << 62
-# Kinds of samples, in the order in which they are taken.
-_DAILY, _EQUITY = 0, 1
 
 
 class _Track:
     """Bars that a stream has ahead."""
 
-    __slots__ = ("count", "emits", "first", "rows")
+    __slots__ = ("emits", "first", "rows")
 
     def __init__(self, stream: Any) -> None:
         self.emits, self.rows, self.first = stream.points_ahead
-        self.count = len(self.emits)
-
-    def row_of(self, place: int) -> int:
-        """Return the row of a bar."""
-        return place if self.rows is None else self.rows[place]
 
     def row_at(self, utc_us: int) -> int:
         """Return the row of the last bar at a time, -1 before the first one."""
         at = bisect_right(self.emits, utc_us, self.first) - 1
-        return -1 if at < self.first else self.row_of(at)
-
-    def first_from(self, utc_us: int) -> int:
-        """When the first bar at or after a time is due."""
-        at = bisect_left(self.emits, utc_us, self.first)
-        return self.emits[at] if at < self.count else _FAR
+        if at < self.first:
+            return -1
+        return at if self.rows is None else self.rows[at]
 
 
 class LateSamples:
@@ -62,18 +52,14 @@ class LateSamples:
         self.is_open = False
         self._capacity = LateCapacity(core, sampler.capacity)
         self._opened_us = 0
-        self._shape: AccountShape | None = None
-        self._base = 0
-        # (units per unit of price, prices, their bars or none, whether it counts for the total, whether it is held,
-        # what it was worth at first).
-        self._parts: list[tuple[int, list[int], _Track | None, bool, bool, int]] = []
-        # The securities that positions are in.
-        self._owners: list[Any] = []
-        self._moments: _Track | None = None
+        self._span: Span
+        # Of each of the span's parts: the security that a position is in, the units of its prices, their bars or none.
+        self._parts: list[tuple[Any, list[int], _Track | None]] = []
+        # When the moments are, and what comes before the first; the same of the benchmark's bars.
+        self._moments: tuple[list[int], int] = ([], 0)
+        self._bars: tuple[list[int], int] = ([], 0)
         self._unseen: Any = None
-        self._benchmark: _Track | None = None
-        # In units, or a decimal where the benchmark's security has no data; then that security.
-        self._compared: Any = 0
+        # The benchmark's security, where it has no data.
         self._without_data: Any = None
 
     def begin(self, streams: list[Any], count: int, unseen: Any) -> bool:
@@ -95,10 +81,8 @@ class LateSamples:
         if schedule.due_event is not midnight or not nothing_settles(core) or (ledger.terms and not sampler.invested):
             return False
         emits = streams[0].emits(count)
-        if not self._follow(streams, unseen):
+        if not self._follow(shape, streams, unseen):
             return False
-        self._shape, self._base = shape, ledger.base
-        self._moments = _Track(streams[0])
         if not self._capacity.begin(emits[-1], self):
             return False
         schedule.hold()
@@ -108,23 +92,31 @@ class LateSamples:
         core.benchmark.on_look = self.close
         return True
 
-    def _follow(self, streams: list[Any], unseen: Any) -> bool:
+    def _follow(self, shape: AccountShape, streams: list[Any], unseen: Any) -> bool:
         """Find where the prices of positions, of currencies and of the benchmark will come from."""
         ledger = self._sampler.ledger
-        self._parts = []
-        self._owners = [term.security if term.held else None for term in ledger.terms]
+        self._parts, parts = [], []
         for term in ledger.terms:
             feeds = [stream for stream in streams if stream.security is term.security and sets_price(stream)]
             if term.crypto or len(feeds) > 1 or any(stream.block is not term.block for stream in feeds):
                 return False
-            track = _Track(feeds[0]) if feeds else None
-            self._parts.append((term.factor, term.units, track, term.total, term.held, term.value()))
-        self._unseen, self._benchmark, self._compared = unseen, None, ledger.benchmark()
+            prices, first, track = None, 0, None
+            if feeds:
+                prices, first, track = feeds[0].priced_points, feeds[0].place, _Track(feeds[0])
+            parts.append(Part(prices, term.factor, first, term.value(), term.total, term.held))
+            self._parts.append((term.security if term.held else None, term.units, track))
+        self._unseen, compared = unseen, ledger.benchmark()
+        self._moments, self._bars = (streams[0].points_ahead[0], streams[0].place), ([], 0)
+        benchmark = Part(None, 1, 0, compared, False, False)
         if unseen is None:
-            return not any(stream.security is ledger.compared for stream in streams)
-        if unseen.security is not ledger.compared or unseen.block is not ledger.benchmark_block:
+            if any(stream.security is ledger.compared for stream in streams):
+                return False
+        elif unseen.security is not ledger.compared or unseen.block is not ledger.benchmark_block:
             return False
-        self._benchmark = _Track(unseen)
+        else:
+            self._bars = unseen.points_ahead[0], unseen.place
+            benchmark = Part(unseen.priced_points, 1, unseen.place, compared, False, False)
+        self._span = Span(shape, ledger.base, tuple(parts), benchmark)
         return True
 
     def holds(self) -> bool:
@@ -156,75 +148,53 @@ class LateSamples:
 
     def _take(self, end_us: int) -> None:
         """Take the samples before a time."""
-        sampler, shape, moments = self._sampler, self._shape, self._moments
-        # A midnight at the last moment came before the user saw it. Where both are due at once, the daily one is first.
-        times = [(midnight, _DAILY) for midnight in sampler.midnight.take_before(end_us + 1)]
-        if slices := self._slices(end_us):
-            times = sorted(times + slices)
-        if shape is None or moments is None:
-            return
-        estimate, rows, at = sampler.capacity, list[SampleRow](), -1
-        capacity = estimate.capacity
-        emits, first = moments.emits, moments.first
-        for now, kind in times:
-            place = bisect_right(emits, now, first)
-            if place != at:
-                at, (total, positions) = place, self._valued(place - first)
-            if kind == _DAILY:
-                if estimate.due_us < now:
-                    self._capacity.look_before(now)
-                    capacity = estimate.capacity
-                rows.append((now, total, self._benchmark_at(now), capacity, shape, positions))
-            else:
-                rows.append((now, total, None, ZERO, shape, ()))
-        self._capacity.look_before(end_us)
-        if rows:
-            sampler.results.add_rows(rows)
-
-    def _valued(self, moments: int) -> tuple[int, tuple[int, ...]]:
-        """What the account and the positions were worth after some of the moments."""
-        total, positions = self._base, []
-        for factor, units, track, counts, held, value in self._parts:
-            if moments and track is not None:
-                value = units[track.row_of(track.first + moments - 1)] * factor
-            if counts:
-                total += value
-            if held:
-                positions.append(value)
-        return total, tuple(positions)
+        sampler = self._sampler
+        # A midnight at the last moment came before the user saw it.
+        days, equity, capacity = sampler.midnight.take_before(end_us + 1), self._slices(end_us), sampler.capacity.exact
+        sampler.results.add_span(self._span, days, equity, capacity, self._capacity.look_before(end_us))
 
     # What the capacity asks for.
     def first_from(self, us: int) -> int:
         """When the first moment at or after a time was."""
-        moments, benchmark = self._moments, self._benchmark
-        first = _FAR if moments is None else moments.first_from(us)
-        return first if benchmark is None else min(first, benchmark.first_from(us))
+        emits, first = self._moments
+        at = bisect_left(emits, us, first)
+        due = emits[at] if at < len(emits) else _FAR
+        bars, first = self._bars
+        if not bars:
+            return due
+        at = bisect_left(bars, us, first)
+        return min(due, bars[at]) if at < len(bars) else due
 
     def worth_at(self, us: int, security: Any) -> tuple[int, int]:
         """The account's value and that of a position at a moment, in the same whole units."""
-        total, position = self._base, 0
-        for owner, (factor, units, track, counts, _, value) in zip(self._owners, self._parts, strict=True):
+        total, position = self._span.base, 0
+        for (owner, units, track), part in zip(self._parts, self._span.parts, strict=True):
             row = track.row_at(us) if track is not None else -1
-            worth = value if row < 0 else units[row] * factor
-            if counts:
+            worth = part.value if row < 0 else units[row] * part.factor
+            if part.counts:
                 total += worth
             if owner is security:
                 position = worth
         return total, position
 
-    def _slices(self, end_us: int) -> list[tuple[int, int]]:
+    def _slices(self, end_us: int) -> list[int]:
         """Return when the equity is due before a time."""
         sampler, found = self._sampler, []
-        due = sampler.next_us
-        while (now := self.first_from(due + 1)) < end_us:
-            found.append((now, _EQUITY))
-            due = now + sampler.period_us
+        due, period = sampler.next_us, sampler.period_us
+        emits, at = self._moments
+        bars, place = self._bars
+        end, last = bisect_left(emits, end_us, at), bisect_left(bars, end_us, place)
+        while True:
+            at, place = bisect_right(emits, due, at, end), bisect_right(bars, due, place, last)
+            now = emits[at] if at < end else end_us
+            if place < last and bars[place] < now:
+                now = bars[place]
+            if now >= end_us:
+                break
+            found.append(now)
+            due = now + period
         sampler.next_us = due
         return found
-
-    def _benchmark_at(self, utc_us: int) -> Any:
-        row = -1 if self._benchmark is None else self._benchmark.row_at(utc_us)
-        return self._compared if row < 0 else self._sampler.ledger.benchmark_units[row]
 
 
 def _lacks_data(security: Any) -> bool:

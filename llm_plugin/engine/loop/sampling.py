@@ -29,7 +29,7 @@ from llm_plugin.engine.statistics import (
     ResultSampler,
     SymbolState,
 )
-from llm_plugin.engine.statistics.many_samples import AccountShape
+from llm_plugin.engine.statistics.account_shape import AccountShape
 
 __all__ = ["RunSampler"]
 
@@ -237,7 +237,7 @@ class RunSampler:
         return True
 
     def _add_days(self, times: Sequence[int], shape: AccountShape) -> None:
-        ledger, capacity = self.ledger, self.capacity.capacity
+        ledger, capacity = self.ledger, self.capacity.exact
         total, benchmark, positions = ledger.total, ledger.benchmark(), ledger.positions
         self.results.add_rows([(now, total, benchmark, capacity, shape, positions) for now in times])
 

@@ -10,7 +10,7 @@ from llm_plugin.engine.base.money import ONE, ZERO
 from llm_plugin.engine.core import EngineCore
 from llm_plugin.engine.feed.lazy_bars import FeedQuoteBar, FeedTradeBar
 from llm_plugin.engine.loop.benchmark import SecurityBenchmark
-from llm_plugin.engine.statistics.many_samples import AccountShape, Asset
+from llm_plugin.engine.statistics.account_shape import AccountShape, Asset
 
 __all__ = ["Ledger"]
 

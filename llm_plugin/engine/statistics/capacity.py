@@ -12,7 +12,7 @@ from llm_plugin.engine.base.enums import Resolution, SecurityType
 from llm_plugin.engine.base.money import ZERO, round_half_even, to_decimal
 from llm_plugin.engine.base.zones import DAY_US, HOUR_US, MINUTE_US, to_us
 
-__all__ = ["CapacityEstimate", "MarketBar", "SymbolCapacity", "SymbolState", "bar_resolution"]
+__all__ = ["CapacityEstimate", "MarketBar", "SymbolCapacity", "SymbolState", "bar_resolution", "in_thousands"]
 
 _EFFECT_US = 30 * DAY_US
 _FACTORS = {
@@ -37,6 +37,11 @@ _LENGTHS = (
     (timedelta(minutes=1), Resolution.MINUTE),
     (timedelta(seconds=1), Resolution.SECOND),
 )
+
+
+def in_thousands(value: Decimal) -> Decimal:
+    """Round a capacity as LEAN shows it."""
+    return round_half_even(value / _THOUSAND, 0) * _THOUSAND if value else ZERO
 
 
 def bar_resolution(period: timedelta) -> Resolution:
@@ -194,18 +199,17 @@ class CapacityEstimate:
         self.watched: dict[Any, SymbolCapacity] = {}
         # Takes the bars of what is watched up to a time, where somebody holds them back.
         self.behind: Callable[[int], None] | None = None
-        self._capacity = ZERO
+        # Not rounded yet.
+        self.exact = ZERO
         self.lowest_capacity_asset: Any = None
 
     @property
     def capacity(self) -> Decimal:
         """The estimate in account currency, rounded to thousands; 0 without trades."""
-        if not self._capacity:
-            return ZERO
         exact, rounded = self._rounded
-        if exact is not self._capacity:
-            rounded = round_half_even(self._capacity / _THOUSAND, 0) * _THOUSAND
-            self._rounded = self._capacity, rounded
+        if exact is not self.exact:
+            rounded = in_thousands(self.exact)
+            self._rounded = self.exact, rounded
         return rounded
 
     def on_fill(self, symbol: Any, utc_time: datetime, value: Decimal) -> None:
@@ -274,9 +278,9 @@ class CapacityEstimate:
         if item.sale_volume:
             share = item.sale_volume / sum((each.sale_volume for each in self._symbols.values()), ZERO)
         scaling = used if used > share else share
-        before = self._capacity
+        before = self.exact
         found = item.daily / scaling if scaling else before
-        self._capacity = _NEW * found + before * _OLD if before else found
+        self.exact = _NEW * found + before * _OLD if before else found
         for each in list(self._symbols.values()):
             if each.may_be_stale(us) and not invested(each.symbol):
                 del self._symbols[each.symbol]

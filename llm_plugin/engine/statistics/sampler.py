@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from itertools import groupby
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from llm_plugin.engine.base.money import ZERO, smart_rounding
 from llm_plugin.engine.base.zones import from_us, to_us
 from llm_plugin.engine.results.charts import Candlestick, Chart, ChartPoint, EquityCandle, Series, SeriesType
+from llm_plugin.engine.statistics.account_shape import AccountShape, SampleRow
+from llm_plugin.engine.statistics.capacity import in_thousands
 from llm_plugin.engine.statistics.columns import SampledSeries
-from llm_plugin.engine.statistics.many_samples import (
-    ManySamples,
-    SampleRow,
-    Standing,
-    drawdown,
-    earnings,
-    exposure,
-)
+from llm_plugin.engine.statistics.many_samples import ManySamples, Standing, drawdown, earnings, exposure
+from llm_plugin.engine.statistics.sample_group import SampleGroup, Span
 
 __all__ = ["DaySnapshot", "HoldingSample", "ResultSampler"]
 
 _LEAST_MINUTES, _SAMPLES = 4, 4000
 _MOST_ASSETS = 30
 _SIDES = ("Long", "Short")
-_NEVER = -(1 << 62)
 
 
 class HoldingSample(NamedTuple):
@@ -87,7 +83,7 @@ class ResultSampler:
         self._lines: dict[tuple[str, str], _Line] = {}
         # What was sampled and is no point yet: (time, value, forced), (time, day, None), or samples in a row.
         self._pending: list[Any] = []
-        self._rows: list[SampleRow] = []
+        self._group: SampleGroup | None = None
         self._latest: datetime | None = None
         self.starting_value = starting_value
         self.warming_up = False
@@ -125,28 +121,44 @@ class ResultSampler:
 
     def on_slice(self, utc_time: datetime, portfolio_value: Decimal, *, force: bool = False) -> None:
         """Update the equity candle; sample it when its time has come."""
-        self._rows = []
+        self._group = None
         self._pending.append((utc_time, portfolio_value, force))
 
     def sample_day(self, utc_time: datetime, day: DaySnapshot) -> None:
         """Sample everything that is sampled once per day."""
-        self._rows = []
+        self._group = None
         self._pending.append((utc_time, day, None))
 
-    def add_rows(self, rows: Sequence[SampleRow]) -> None:
-        """Take samples in whole units; those in a row are worked out together."""
-        if not self._rows:
-            self._pending.append(self._rows)
-        self._rows += rows
+    def add_rows(self, rows: Iterable[SampleRow]) -> None:
+        """Take samples of single moments, in whole units; those in a row are worked out together."""
+        for row in rows:
+            self._group_for(row[0], row[4]).add_row(row)
+
+    def add_span(
+        self,
+        span: Span,
+        days: list[int],
+        equity: list[int],
+        capacity: Decimal,
+        looks: Sequence[tuple[int, Decimal]],
+    ) -> None:
+        """Take the samples of moments that differ in prices only: `SampleGroup.add_span`."""
+        if days or equity:
+            self._group_for(min([*days[:1], *equity[:1]]), span.shape).add_span(span, days, equity, capacity, looks)
+
+    def _group_for(self, us: int, shape: AccountShape) -> SampleGroup:
+        group = self._group
+        if group is None or not group.takes(us, shape):
+            group = self._group = SampleGroup(shape.kinds)
+            self._pending.append(group)
+        return group
 
     def settle(self) -> None:
         """Make points of all samples."""
-        pending, self._pending, self._rows = self._pending, [], []
+        pending, self._pending, self._group = self._pending, [], None
         for item in pending:
-            if type(item) is list:
-                same = len({row[4].kinds for row in item}) == 1
-                for rows in [item] if same else [list(rows) for _, rows in groupby(item, key=_kinds)]:
-                    self._take_rows(rows)
+            if type(item) is SampleGroup:
+                self._take_group(item)
             else:
                 self._take(*item)
 
@@ -161,12 +173,11 @@ class ResultSampler:
             self._next = moment + self._period
             self._sample_equity(moment)
 
-    def _take_rows(self, rows: list[SampleRow]) -> None:
-        due = self._next_after(rows)
+    def _take_group(self, group: SampleGroup) -> None:
         known = Standing(self._daily_value, self._peak, self._sold, to_us(self._start))
-        many = ManySamples(rows, known, self._unit)
-        if due is None or not many.is_sound:
-            for row in rows:
+        many = ManySamples(group, known, self._unit) if self._may_take(group) else None
+        if many is None or not many.is_sound:
+            for row in group.rows():
                 self._take_row(row)
             return
         for new in many.points():
@@ -176,28 +187,20 @@ class ResultSampler:
                 line.raw = None
         standing, self._value = many.after()
         self._daily_value, self._peak, self._sold = standing[:3]
-        self._next = None if due == _NEVER else from_us(due)
-        self._latest = from_us(rows[-1][0])
-        days = [row[0] for row in rows if row[2] is not None]
-        if days and from_us(days[-1]) != self._start:
-            self._last_turnover = from_us(days[-1])
+        if group.equity_times:
+            self._next = from_us(group.equity_times[-1]) + self._period
+        self._latest = from_us(group.last_us)
+        if group.day_times and from_us(group.day_times[-1]) != self._start:
+            self._last_turnover = from_us(group.day_times[-1])
 
-    def _next_after(self, rows: Sequence[SampleRow]) -> int | None:
-        """Return when the equity is due after these samples; None where they must be taken one by one."""
-        if self.warming_up or self._candle is not None or (self._latest and from_us(rows[0][0]) <= self._latest):
-            return None
-        period, due = self._period // timedelta(microseconds=1), _NEVER if self._next is None else to_us(self._next)
-        last = day = _NEVER
-        for row in rows:
-            us = row[0]
-            if us < last or (row[2] is not None and us <= day) or (row[2] is None and us <= due):
-                return None
-            last = us
-            if row[2] is None:
-                due = us + period
-            else:
-                day = us
-        return due
+    def _may_take(self, group: SampleGroup) -> bool:
+        """Whether each of the samples makes a point: none comes too early."""
+        if self.warming_up or self._candle is not None or (self._latest and from_us(group.first_us) <= self._latest):
+            return False
+        days, equity = np.array(group.day_times, dtype=np.int64), np.array(group.equity_times, dtype=np.int64)
+        early = self._next is not None and len(equity) and int(equity[0]) <= to_us(self._next)
+        period = self._period // timedelta(microseconds=1)
+        return not (early or (np.diff(days) <= 0).any() or (np.diff(equity) <= period).any())
 
     def _take_row(self, row: SampleRow) -> None:
         us, total, benchmark, capacity, shape, values = row
@@ -215,7 +218,8 @@ class ResultSampler:
             )
             for asset in shape.assets
         ]
-        self._take(from_us(us), DaySnapshot(value, smart_rounding(compared), shape.sold, capacity, holdings), None)
+        day = DaySnapshot(value, smart_rounding(compared), shape.sold, in_thousands(capacity), holdings)
+        self._take(from_us(us), day, None)
 
     def _take_day(self, moment: datetime, day: DaySnapshot) -> None:
         self._value = value = day.portfolio_value
@@ -319,10 +323,6 @@ class ResultSampler:
 def _is_taken(line: _Line, moment: datetime) -> bool:
     last = line.series.last_time
     return last is not None and moment <= last
-
-
-def _kinds(row: SampleRow) -> tuple[str, ...]:
-    return row[4].kinds
 
 
 def _by_volume(item: HoldingSample) -> Decimal:
