@@ -28,9 +28,9 @@ _POWERS = 10 ** np.arange(19, dtype=np.int64)
 _MOST_DECIMALS = 14
 # So many times the least is what per cent of it, with ten decimals, fit as well.
 _MOST_GROWTH = 10**6
-# Floats are good to 5e-16 of numbers below 1e7.
+# Floats are good to 5e-16: enough for numbers below 1e9.
 _DOUBT = 1e-6
-_SEVEN_DIGITS = 10**7
+_SEVEN_DIGITS, _NINE_DIGITS, _LARGE = 10**7, 10**9, 10**15
 Ints = NDArray[Any]
 
 
@@ -111,11 +111,18 @@ def _decimals_of(value: Decimal) -> int:
     return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
-def _rounded(shares: NDArray[np.float64], places: Any, margin: Any) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return `shares` (0 or more) rounded to decimal places, in units of the last, and where that may be wrong."""
+def _rounded(values: NDArray[np.float64], margin: Any) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return values (0 or more) rounded to whole numbers, and where that may be wrong."""
+    doubtful = (np.abs(values - np.floor(values) - 0.5) < margin) | (values > _LARGE)
+    return np.rint(np.where(doubtful, 0.0, values)).astype(np.int64), doubtful
+
+
+def _rounded_share(shares: NDArray[np.float64], places: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return shares (0 or more) rounded to decimal places, in units of the last, and where that may be wrong."""
     scaled = shares * 10.0**places
-    doubtful = (np.abs(scaled - np.floor(scaled) - 0.5) < margin) | (scaled > _SEVEN_DIGITS - 1)
-    return np.rint(np.where(doubtful, 0.0, scaled)).astype(np.int64), doubtful
+    units, doubtful = _rounded(scaled, _DOUBT)
+    # A chart shows seven digits.
+    return units, doubtful | (scaled > _SEVEN_DIGITS - 1)
 
 
 class ManySamples:
@@ -141,7 +148,7 @@ class ManySamples:
         ends = [int(end) for values in totals if len(values) for end in (values.min(), values.max())]
         least, most = min(*ends, self._daily, self._peak), max(*ends, self._daily, self._peak)
         self.is_sound = 0 < most < least * _MOST_GROWTH
-        self._day_times = np.array(group.day_times, dtype=np.int64)
+        self._day_times = group.times[0]
 
     def _scaled(self, values: Ints, runs: Sequence[tuple[int, int, AccountShape]]) -> Ints:
         """Return amounts in units of the largest scale."""
@@ -152,7 +159,8 @@ class ManySamples:
         if values.dtype != object and max(ups) < FITS:
             sizes = np.abs(values.astype(np.float64)) * np.repeat(np.array(ups, dtype=np.float64), counts)
             kind = np.int64 if sizes.max() < FITS else object
-        return values.astype(kind, copy=False) * np.repeat(np.array(ups, dtype=kind), counts)
+        scaled: Ints = values.astype(kind, copy=False) * np.repeat(np.array(ups, dtype=kind), counts)
+        return scaled
 
     def after(self) -> tuple[Standing, Decimal]:
         """Where these samples leave the figures, and the last value of the account."""
@@ -178,7 +186,7 @@ class ManySamples:
         return sorted((points for points in found if len(points.column.times)), key=lambda points: points.order)
 
     def _equity(self) -> NewPoints:
-        times = np.concatenate((self._day_times, np.array(self._group.equity_times, dtype=np.int64)))
+        times = np.concatenate(self._group.times)
         totals = np.concatenate((self._day_totals, self._equity_totals))
         order = np.argsort(times, kind="stable")
         times, totals = times[order], totals[order]
@@ -210,12 +218,10 @@ class ManySamples:
         totals = self._day_totals
         before = np.concatenate((np.array([self._daily], dtype=self._type), totals[:-1]))
         change = totals - before
-        shares = np.abs(change.astype(np.float64)) / before.astype(np.float64) * 100.0
-        # Ten decimals first, then seven digits.
-        places = 10 - np.searchsorted([1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0], shares, side="right")
-        margin = np.where(places < 10, 0.5 * 10.0 ** (places - 10), 0.0) + _DOUBT
-        units, doubtful = _rounded(shares, places, margin)
-        units = np.where(change < 0, -units, units) * _POWERS[10 - places]
+        # To ten decimals first, then to seven digits.
+        scaled = np.abs(change.astype(np.float64)) / before.astype(np.float64) * 1e12
+        units, doubtful = _rounded(scaled, _DOUBT + scaled * 1e-15)
+        units = np.where(change < 0, -1, 1) * _smart(units, 10)
         for at in np.flatnonzero(doubtful).tolist():
             pair = _decimal(int(totals[at]), self._scale), _decimal(int(before[at]), self._scale)
             units[at] = int(smart_rounding(earnings(*pair)).scaleb(10))
@@ -226,7 +232,7 @@ class ManySamples:
         totals = self._day_totals
         peaks = np.maximum.accumulate(np.concatenate((np.array([self._peak], dtype=self._type), totals)))[1:]
         shares = (peaks - totals).astype(np.float64) / peaks.astype(np.float64) * 100.0
-        units, doubtful = _rounded(shares, 2, _DOUBT)
+        units, doubtful = _rounded_share(shares, 2)
         units = -units
         for at in np.flatnonzero(doubtful).tolist():
             pair = _decimal(int(totals[at]), self._scale), _decimal(int(peaks[at]), self._scale)
@@ -266,7 +272,7 @@ class ManySamples:
         if not values.any():
             return Column(self._day_times, np.zeros(len(values), dtype=np.int64), 4)
         shares = values.astype(np.float64) / self._day_totals.astype(np.float64)
-        units, doubtful = _rounded(np.abs(shares), 4, _DOUBT)
+        units, doubtful = _rounded_share(np.abs(shares), 4)
         units = np.where(shares < 0, -units, units)
         for at in np.flatnonzero(doubtful).tolist():
             pair = _decimal(int(values[at]), self._scale), _decimal(int(self._day_totals[at]), self._scale)
@@ -274,10 +280,17 @@ class ManySamples:
         return Column(self._day_times, units, 4)
 
     def _capacity(self) -> NewPoints:
-        values: list[Decimal] = []
-        for low, high, capacity in self._group.capacities:
-            values += [smart_rounding(in_thousands(capacity))] * (high - low)
-        column = Column(self._day_times, values)
+        runs = self._group.capacities
+        counts = [high - low for low, high, _ in runs]
+        thousands = np.array([float(capacity) for _, _, capacity in runs]) / 1000
+        units, doubtful = _rounded(thousands, np.where(thousands < _NINE_DIGITS, _DOUBT, 1))
+        units *= 1000
+        exact = {at: int(in_thousands(runs[at][2])) for at in np.flatnonzero(doubtful).tolist()}
+        if exact and max(exact.values()) > FITS:
+            units = units.astype(object)
+        for at, value in exact.items():
+            units[at] = value
+        column = Column(self._day_times, np.repeat(units, counts), 0)
         return NewPoints((0, 1000), "Capacity", "Strategy Capacity", SeriesType.LINE, 0, self._currency, column)
 
     def _turnover(self) -> NewPoints:

@@ -157,6 +157,7 @@ class SampleGroup:
         self._equity: list[int] = []
         self._day_places: list[int] = []
         self._equity_places: list[int] = []
+        self._times: tuple[Ints, Ints] | None = None
         self._found: _Found | None = None
 
     def __len__(self) -> int:
@@ -218,7 +219,7 @@ class SampleGroup:
                     self._set_capacity(day + at, changed)
 
     def _begin(self, shape: AccountShape) -> None:
-        self._found = None
+        self._times = self._found = None
         if not self._shapes or self._shapes[-1][2] is not shape:
             self._shapes.append((len(self.day_times), len(self.equity_times), shape))
 
@@ -258,6 +259,14 @@ class SampleGroup:
         return list(_runs(self._capacities, len(self.day_times)))
 
     @property
+    def times(self) -> tuple[Ints, Ints]:
+        """When the daily samples and those of the equity were."""
+        if self._times is None:
+            days, equity = (np.array(times, dtype=np.int64) for times in (self.day_times, self.equity_times))
+            self._times = days, equity
+        return self._times
+
+    @property
     def found(self) -> _Found:
         """What the samples are."""
         if self._found is None:
@@ -265,7 +274,7 @@ class SampleGroup:
         return self._found
 
     def _find(self) -> _Found:
-        days, equity = np.array(self.day_times, dtype=np.int64), np.array(self.equity_times, dtype=np.int64)
+        days, equity = self.times
         own = [abs(total) for total in self._equity]
         own += [abs(row[1]) + sum(map(abs, row[5])) for row in self._days]
         most = max([*own, *(batch.most for batch in self._batches)])

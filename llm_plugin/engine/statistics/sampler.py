@@ -197,7 +197,7 @@ class ResultSampler:
         """Whether each of the samples makes a point: none comes too early."""
         if self.warming_up or self._candle is not None or (self._latest and from_us(group.first_us) <= self._latest):
             return False
-        days, equity = np.array(group.day_times, dtype=np.int64), np.array(group.equity_times, dtype=np.int64)
+        days, equity = group.times
         early = self._next is not None and len(equity) and int(equity[0]) <= to_us(self._next)
         period = self._period // timedelta(microseconds=1)
         return not (early or (np.diff(days) <= 0).any() or (np.diff(equity) <= period).any())
