@@ -68,19 +68,21 @@ class LateCapacity:
 
     def look_before(self, us: int) -> list[tuple[int, Decimal]]:
         """Do what was due before a time; return when the capacity changed, and what it was afterwards."""
-        estimate, account, states = self._estimate, self._account, self._states
-        looks: list[tuple[int, Decimal]] = []
+        estimate, looks = self._estimate, list[tuple[int, Decimal]]()
+        if estimate.due_us >= us or estimate.is_idle:
+            return looks
+        first_from, worth_at, states = self._account.first_from, self._account.worth_at, self._states
         while estimate.due_us < us and not estimate.is_idle:
-            due = account.first_from(max(estimate.due_us, self._since))
+            due = first_from(max(estimate.due_us, self._since))
             if due >= us:
                 break
             self._since = due + 1
             item = estimate.smallest(due)
             security, share, leverage, _ = states[item.symbol]
-            total, position = account.worth_at(due, security)
+            total, position = worth_at(due, security)
             if total:
                 # How many decimals a unit has makes no difference to their quotient.
-                used = abs(Decimal(position)) * share * leverage / Decimal(total)
+                used = Decimal(abs(position)) * share * leverage / Decimal(total)
                 estimate.take(due, item, used, self._is_invested)
                 looks.append((due, estimate.exact))
         return looks

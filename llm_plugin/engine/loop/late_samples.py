@@ -169,8 +169,9 @@ class LateSamples:
         """The account's value and that of a position at a moment, in the same whole units."""
         total, position = self._span.base, 0
         for (owner, units, track), part in zip(self._parts, self._span.parts, strict=True):
-            row = track.row_at(us) if track is not None else -1
-            worth = part.value if row < 0 else units[row] * part.factor
+            worth = part.value
+            if track is not None and (row := track.row_at(us)) >= 0:
+                worth = units[row] * part.factor
             if part.counts:
                 total += worth
             if owner is security:

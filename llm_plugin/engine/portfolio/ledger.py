@@ -23,9 +23,13 @@ _MOST = 10**26
 
 def _parts(value: Decimal) -> tuple[int, int]:
     """Return a decimal as whole units and their decimals."""
-    exponent = value.as_tuple().exponent
-    places = max(0, -exponent) if isinstance(exponent, int) else 0
-    return int(value.scaleb(places)), places
+    # The text is cheaper than `as_tuple`.
+    text = str(value)
+    if "E" in text:
+        places = max(0, -int(value.as_tuple().exponent))
+        return int(value.scaleb(places)), places
+    point = text.find(".")
+    return (int(text), 0) if point < 0 else (int(text[:point] + text[point + 1 :]), len(text) - 1 - point)
 
 
 def _block_of(source: Any) -> Any:
@@ -83,6 +87,7 @@ class Ledger:
         self._books = core.cash_book, core.portfolio.unsettled_cash_book
         self._versions: list[tuple[Any, int]] = []
         self._cash: list[tuple[Any, Any, Any, Any]] = []
+        self._seen: set[int] = set()
         self._holdings: list[tuple[Any, Any, Any]] = []
         self._multipliers: list[tuple[Any, Any]] = []
         self.terms: list[_Term] = []
@@ -202,12 +207,13 @@ class Ledger:
         for term in self.terms:
             term.factor *= 10 ** (scale - term.places)
         places_of_benchmark = self._look_at_benchmark()
-        self.shape = AccountShape(scale, places_of_benchmark, assets, self._portfolio.exact_sales)
+        sold = sum((sold for _, _, sold in self._holdings), ZERO)
+        self.shape = AccountShape(scale, places_of_benchmark, assets, sold)
         return self.shape
 
     def _look_at_cash(self) -> Decimal | None:
         base = ZERO
-        self._cash = []
+        self._cash, self._seen = [], set()
         for book in self._books:
             for cash in book.values():
                 legs, amount = cash.legs, cash.exact_amount
@@ -223,7 +229,8 @@ class Ledger:
         return base
 
     def _watch(self, cash: Any) -> None:
-        if all(cash is not known for known, _, _, _ in self._cash):
+        if id(cash) not in self._seen:
+            self._seen.add(id(cash))
             self._cash.append((cash, cash.exact_amount, cash._conversion_rate, cash.legs))
 
     def _look_at_assets(self) -> list[Asset] | None:

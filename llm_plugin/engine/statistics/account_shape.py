@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 __all__ = ["AccountShape", "Asset", "SampleRow"]
 
 _MOST_ASSETS = 30
+
+
+@lru_cache(maxsize=64)
+def _text(kind: Any) -> str:
+    return str(kind)
 
 
 class Asset(NamedTuple):
@@ -35,7 +41,7 @@ class AccountShape:
 
     def __init__(self, scale: int, benchmark_scale: int | None, assets: Sequence[Asset], sold: Decimal) -> None:
         self.scale, self.benchmark_scale, self.assets, self.sold = scale, benchmark_scale, assets, sold
-        texts = [str(asset.security_type) for asset in assets]
+        texts = [_text(asset.security_type) for asset in assets]
         self.kinds = tuple(dict.fromkeys(texts))
         held = sorted((asset.held_at, text) for asset, text in zip(assets, texts, strict=True) if asset.held_at >= 0)
         self.kind_of = tuple(self.kinds.index(text) for _, text in held)

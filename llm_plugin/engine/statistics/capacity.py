@@ -88,8 +88,11 @@ class SymbolCapacity:
         self._market_volume = ZERO
         self._factor = ZERO
         self._discount = _MOST
-        self._reset_pending = False
+        # Whether what was moved is forgotten with the next fill.
+        self.reset_pending = False
         self._last_order: int | None = None
+        # From then on the last fill is long ago.
+        self.stale_us = 0
         self._last_bar: int | None = None
         self._last_volume = ZERO
         self._daily: Decimal | None = None
@@ -116,10 +119,10 @@ class SymbolCapacity:
             self._discount = _LEAST
         else:
             self._discount = 2 * to_decimal(span / MINUTE_US) / 390
-        if self._reset_pending:
-            self._market_volume, self.trades, self._reset_pending = ZERO, 0, False
+        if self.reset_pending:
+            self._market_volume, self.trades, self.reset_pending = ZERO, 0, False
         self.trades += 1
-        self._last_order, self._daily = us, None
+        self._last_order, self.stale_us, self._daily = us, us + _EFFECT_US, None
 
     def on_bar(self, us: int, bar: MarketBar, rate: Decimal, multiplier: Decimal) -> bool:
         """Take a bar into account; return whether the window after the fill is over."""
@@ -155,15 +158,6 @@ class SymbolCapacity:
         scale = Decimal(6_000_000 if resolution is Resolution.MINUTE else 100_000)
         wait = scale / per_minute if per_minute else Decimal(10)
         return _MOST_MINUTES if wait > _MOST_MINUTES else max(_LEAST_MINUTES[resolution], int(wait))
-
-    def forget_volume(self) -> None:
-        """Start anew with the next fill."""
-        self._reset_pending = True
-        self.sale_volume = ZERO
-
-    def may_be_stale(self, us: int) -> bool:
-        """Whether the last fill is long ago."""
-        return self._last_order is not None and us >= self._last_order + _EFFECT_US
 
 
 def _minutes(us: int) -> Decimal:
@@ -258,11 +252,7 @@ class CapacityEstimate:
         if self.behind is not None:
             self.behind(us + 1)
         items = self._symbols.values()
-        if len(items) == 1:
-            (item,) = items
-        else:
-            item = min(items, key=lambda item: item.market_volume)
-        return item
+        return next(iter(items)) if len(items) == 1 else min(items, key=_by_market_volume)
 
     def take(self, us: int, item: SymbolCapacity, used: Decimal, invested: Callable[[Any], bool]) -> None:
         """Estimate the capacity anew by its smallest symbol.
@@ -281,13 +271,17 @@ class CapacityEstimate:
         before = self.exact
         found = item.daily / scaling if scaling else before
         self.exact = _NEW * found + before * _OLD if before else found
-        for each in list(self._symbols.values()):
-            if each.may_be_stale(us) and not invested(each.symbol):
+        for each in (*self._symbols.values(),):
+            if us >= each.stale_us and not invested(each.symbol):
                 del self._symbols[each.symbol]
                 self.watched.pop(each.symbol, None)
             else:
-                each.forget_volume()
-        self.due_us = _next_midnight(us // DAY_US * DAY_US + self._period_us)
+                each.reset_pending, each.sale_volume = True, ZERO
+        self.due_us = _next_midnight(us - us % DAY_US + self._period_us)
+
+
+def _by_market_volume(item: SymbolCapacity) -> Decimal:
+    return item.market_volume
 
 
 def _next_midnight(us: int) -> int:
