@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -25,7 +26,7 @@ from llm_plugin.engine.statistics import ResultSampler
 from llm_plugin.engine.statistics.account_shape import AccountShape, Asset, SampleRow
 from llm_plugin.engine.statistics.columns import Column, SampledSeries
 from llm_plugin.engine.statistics.many_samples import ManySamples
-from llm_plugin.engine.statistics.sample_group import Part, Span
+from llm_plugin.engine.statistics.sample_group import Part, SampleGroup, Span
 
 START = 10_000 * DAY_US
 FIGURES = ("_value", "_daily_value", "_peak", "_sold", "_last_turnover", "_next", "_latest", "starting_value")
@@ -177,6 +178,22 @@ def test_spans_of_samples_are_the_samples_of_their_moments(data: st.DataObject) 
         for row in rows:
             single._take_row(row)
     assert _seen(together) == _seen(single)
+
+
+def test_prices_are_let_go_of_once_samples_come_from_others() -> None:
+    group, shape = SampleGroup(("Equity",)), _shape(2, 0, ("Equity",), (True,))
+    kept = []
+    for chunk in range(3):
+        emits = START + np.arange(chunk * 9, chunk * 9 + 9) * DAY_US
+        units = np.arange(9) + 10 * chunk
+        part = Part((emits, None, units), 2, 0, 0, counts=True, held=True)
+        span = Span(shape, 100, (part,), part._replace(factor=1))
+        days = [int(us) + HOUR_US for us in emits]
+        group.add_span(span, days, [], Decimal(0), [])
+        kept.append(weakref.ref(units))
+        del emits, units, part, span
+    assert [ref() is None for ref in kept] == [True, True, False]
+    assert group.found.days.tolist() == [100 + 2 * (row + 10 * chunk) for chunk in range(3) for row in range(9)]
 
 
 def test_samples_in_a_row_are_worked_out_together(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,10 +80,10 @@ class LateSamples:
             return False
         if schedule.due_event is not midnight or not nothing_settles(core) or (ledger.terms and not sampler.invested):
             return False
-        emits = streams[0].emits(count)
         if not self._follow(shape, streams, unseen):
             return False
-        if not self._capacity.begin(emits[-1], self):
+        emits, place = self._moments
+        if not self._capacity.begin(emits[min(place + count, len(emits)) - 1], self):
             return False
         schedule.hold()
         self.is_open, self._opened_us = True, core.clock.utc_us

@@ -42,6 +42,9 @@ class Part(NamedTuple):
     held: bool
 
 
+_NOTHING = Part(None, 0, 0, 0, False, False)
+
+
 class Span(NamedTuple):
     """Moments that differ in prices only; money in units of the shape's."""
 
@@ -65,16 +68,21 @@ class Span(NamedTuple):
 
 
 class _Batch:
-    """Spans in a row that are alike, and which days and samples of the equity they have."""
+    """Spans in a row that are alike, and which days and samples of the equity they have.
+
+    Once the next batch begins, it lets go of the prices: what they made of the samples stays.
+    """
 
     def __init__(self, span: Span, day: int, equity: int) -> None:
         self.first, self.spans = span, [span]
+        self.kind_of = span.shape.kind_of
+        # Where the samples of each span begin; samples of single moments may follow them.
         self.days, self.equity = [day], [equity]
-        # The values of positions on all days, once they are found.
+        self.totals = self.equity_totals = self.benchmarks = np.zeros(0, dtype=np.int64)
         self.positions: list[Ints] = []
 
     @property
-    def most(self) -> int:
+    def _most(self) -> int:
         """No sum of values is larger."""
         spans = self.spans
         most = max(abs(span.base) for span in spans)
@@ -86,17 +94,28 @@ class _Batch:
             most += largest
         return most
 
-    def worth(self, places: Sequence[int], times: Ints, kind: Any) -> tuple[Ints, list[Ints]]:
-        """Return what the account and its positions were worth.
+    def settle(self, day_times: Sequence[int], equity_times: Sequence[int]) -> None:
+        """Find what everything was worth, at the times of all samples of the group so far.
 
-        Args:
-            places: Where each span begins, and the end of the last one.
-            times: Of all samples of the group; those of others within the batch come to nothing.
-            kind: The type of whole numbers.
+        Samples of single moments come to something or other.
         """
-        counts, times = np.diff(places), times[places[0] : places[-1]]
-        total = np.repeat(np.array([span.base for span in self.spans], dtype=kind), counts)
-        positions = []
+        if not self.spans:
+            return
+        kind: Any = np.int64 if self._most < FITS else object
+        days, equity = (
+            np.array(times[places[0] :], dtype=np.int64)
+            for times, places in ((day_times, self.days), (equity_times, self.equity))
+        )
+        counts = np.diff([*self.days, len(day_times)])
+        self.totals, self.positions = self._worth(days, counts, kind)
+        self.equity_totals, _ = self._worth(equity, np.diff([*self.equity, len(equity_times)]), kind)
+        compared, exact = [span.benchmark for span in self.spans], self.first.shape.benchmark_scale is None
+        self.benchmarks = _worth(self.first.benchmark.prices, compared, counts, days, object if exact else np.int64)
+        self.spans = []
+        self.first = self.first._replace(parts=(), benchmark=_NOTHING)
+
+    def _worth(self, times: Ints, counts: Ints, kind: Any) -> tuple[Ints, list[Ints]]:
+        total, positions = np.repeat(np.array([span.base for span in self.spans], dtype=kind), counts), []
         for at, part in enumerate(self.first.parts):
             value = _worth(part.prices, [span.parts[at] for span in self.spans], counts, times, kind)
             if part.counts:
@@ -104,12 +123,6 @@ class _Batch:
             if part.held:
                 positions.append(value)
         return total, positions
-
-    def benchmark(self, places: Sequence[int], times: Ints) -> Ints:
-        """Return what the benchmark was worth."""
-        parts = [span.benchmark for span in self.spans]
-        kind = object if self.first.shape.benchmark_scale is None else np.int64
-        return _worth(self.first.benchmark.prices, parts, np.diff(places), times[places[0] : places[-1]], kind)
 
 
 def _worth(prices: PricedPoints | None, parts: Sequence[Part], counts: Ints, times: Ints, kind: Any) -> Ints:
@@ -201,12 +214,14 @@ class SampleGroup:
         """
         self._begin(span.shape)
         day, equity_place = len(self.day_times), len(self.equity_times)
-        if self._batches and self._batches[-1].first.is_like(span):
-            batch = self._batches[-1]
+        batch = self._batches[-1] if self._batches else None
+        if batch is not None and batch.first.is_like(span):
             batch.spans.append(span)
             batch.days.append(day)
             batch.equity.append(equity_place)
         else:
+            if batch is not None:
+                batch.settle(self.day_times, self.equity_times)
             self._batches.append(_Batch(span, day, equity_place))
         self.day_times += days
         self.equity_times += equity
@@ -219,7 +234,6 @@ class SampleGroup:
                     self._set_capacity(day + at, changed)
 
     def _begin(self, shape: AccountShape) -> None:
-        self._times = self._found = None
         if not self._shapes or self._shapes[-1][2] is not shape:
             self._shapes.append((len(self.day_times), len(self.equity_times), shape))
 
@@ -275,29 +289,30 @@ class SampleGroup:
 
     def _find(self) -> _Found:
         days, equity = self.times
+        for batch in self._batches[-1:]:
+            batch.settle(self.day_times, self.equity_times)
         own = [abs(total) for total in self._equity]
         own += [abs(row[1]) + sum(map(abs, row[5])) for row in self._days]
-        most = max([*own, *(batch.most for batch in self._batches)])
-        kind: Any = np.int64 if most < FITS else object
+        small = not own or max(own) < FITS
+        small = small and all(batch.totals.dtype != object for batch in self._batches)
+        kind: Any = np.int64 if small else object
         day_totals, equity_totals = np.empty(len(days), dtype=kind), np.empty(len(equity), dtype=kind)
         benchmarks, exact = np.zeros(len(days), dtype=np.int64), dict[int, Decimal]()
-        ends = [(batch.days[0], batch.equity[0]) for batch in self._batches[1:]]
-        for batch, (end, equity_end) in zip(self._batches, [*ends, (len(days), len(equity))], strict=False):
-            places, low = [*batch.days, end], batch.days[0]
-            day_totals[low:end], batch.positions = batch.worth(places, days, kind)
-            compared = batch.benchmark(places, days)
-            if compared.dtype == object:
-                exact.update(enumerate(compared.tolist(), low))
+        for batch in self._batches:
+            low, place = batch.days[0], batch.equity[0]
+            day_totals[low : low + len(batch.totals)] = batch.totals
+            equity_totals[place : place + len(batch.equity_totals)] = batch.equity_totals
+            if batch.benchmarks.dtype == object:
+                exact.update(enumerate(list(batch.benchmarks), low))
             else:
-                benchmarks[low:end] = compared
-            places = [*batch.equity, equity_end]
-            equity_totals[places[0] : equity_end], _ = batch.worth(places, equity, kind)
+                benchmarks[low : low + len(batch.benchmarks)] = batch.benchmarks
         equity_totals[self._equity_places] = self._equity
         day_totals[self._day_places] = [row[1] for row in self._days]
         for place, row in zip(self._day_places, self._days, strict=True):
             if row[4].benchmark_scale is None:
                 exact[place] = row[2]
             else:
+                exact.pop(place, None)
                 benchmarks[place] = row[2]
         return _Found(day_totals, equity_totals, benchmarks, exact)
 
@@ -307,7 +322,7 @@ class SampleGroup:
         sums = [(np.zeros(count, dtype=kind), np.zeros(count, dtype=kind)) for _ in self.kinds]
         for batch in self._batches:
             low = batch.days[0]
-            for place, values in zip(batch.first.shape.kind_of, batch.positions, strict=True):
+            for place, values in zip(batch.kind_of, batch.positions, strict=True):
                 longs, shorts = sums[place]
                 longs[low : low + len(values)] += np.maximum(values, 0)
                 shorts[low : low + len(values)] += np.minimum(values, 0)
