@@ -8,6 +8,7 @@ from decimal import Decimal as D
 import pytest
 
 from llm_plugin.engine.base.enums import Resolution, SecurityType, TradeDirection
+from llm_plugin.engine.base.zones import to_us
 from llm_plugin.engine.statistics import (
     CapacityEstimate,
     ConstantRiskFreeRateInterestRateModel,
@@ -92,10 +93,10 @@ def test_capacity_counts_the_volume_after_a_fill():
     assert estimate.is_idle
     estimate.on_fill("A", START, D(1000))
     bars["A"] = MarketBar(D(100), D(1_000_000), Resolution.MINUTE)
-    estimate.update(START, D(100_000))
-    estimate.update(START + timedelta(minutes=1), D(100_000))
-    estimate.update(START + timedelta(minutes=2), D(100_000))
-    estimate.update(START + timedelta(minutes=3), D(100_000), force=True)
+    estimate.update(to_us(START), D(100_000))
+    estimate.update(to_us(START + timedelta(minutes=1)), D(100_000))
+    estimate.update(to_us(START + timedelta(minutes=2)), D(100_000))
+    estimate.update(to_us(START + timedelta(minutes=3)), D(100_000), force=True)
     # Two bars count (timeout one minute): 2 x 1e8 x 0.20 over one trade.
     assert estimate.capacity == D("40000000.00")
     assert estimate.lowest_capacity_asset == "A"

@@ -17,6 +17,9 @@ from llm_plugin.engine.market.symbols import Symbol
 __all__ = ["BarBlock", "FeedBar", "FeedQuoteBar", "FeedTradeBar"]
 
 
+_POWERS = 10 ** np.arange(19, dtype=np.int64)
+
+
 class _Column:
     """A column that is made when it is first read; from then on the block's own attribute goes before it."""
 
@@ -90,7 +93,10 @@ def _unit_column(columns: BarColumns) -> tuple[Any, int]:
 
     def units(name: str) -> Any:
         # What LEAN's number of decimals leaves of the price.
-        step = 10 ** (columns.scale - columns.digits[name].astype(np.int64))
+        spare = columns.scale - columns.digits[name].astype(np.int64)
+        if not spare.any():
+            return columns.exact[name]
+        step = _POWERS[spare]
         return columns.exact[name] // step * step
 
     if "close" in columns.exact:

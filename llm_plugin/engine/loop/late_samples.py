@@ -97,12 +97,14 @@ class LateSamples:
         ledger = self._sampler.ledger
         self._parts, parts = [], []
         for term in ledger.terms:
-            feeds = [stream for stream in streams if stream.security is term.security and sets_price(stream)]
-            if term.crypto or len(feeds) > 1 or any(stream.block is not term.block for stream in feeds):
+            if term.crypto:
                 return False
             prices, first, track = None, 0, None
-            if feeds:
-                prices, first, track = feeds[0].priced_points, feeds[0].place, _Track(feeds[0])
+            for stream in streams:
+                if stream.security is term.security and sets_price(stream):
+                    if track is not None or stream.block is not term.block:
+                        return False
+                    prices, first, track = stream.priced_points, stream.place, _Track(stream)
             parts.append(Part(prices, term.factor, first, term.value(), term.total, term.held))
             self._parts.append((term.security if term.held else None, term.units, track))
         self._unseen, compared = unseen, ledger.benchmark()

@@ -13,6 +13,7 @@ from llm_plugin.engine.base.money import ZERO
 from llm_plugin.engine.base.names import find_member
 from llm_plugin.engine.base.zones import DAY_US, MINUTE_US, from_us, to_us
 from llm_plugin.engine.core import EngineCore
+from llm_plugin.engine.data.bars import QuoteBar, TradeBar
 from llm_plugin.engine.loop.capacity_watch import CapacityWatch, quote_for_capacity, trade_for_capacity
 from llm_plugin.engine.loop.late_capacity import as_decimal
 from llm_plugin.engine.loop.late_samples import LateSamples
@@ -134,7 +135,7 @@ class RunSampler:
     def look_at_capacity(self, now: int) -> None:
         """Let the capacity take a slice into account."""
         self._capacity_day = now // DAY_US
-        self.capacity.update(from_us(now), self._value)
+        self.capacity.update(now, self._value)
 
     def asks_for_capacity(self, now: int) -> bool:
         """Whether the capacity is due at a slice and was not looked at on its day."""
@@ -202,10 +203,10 @@ class RunSampler:
         moment = from_us(now)
         self.core.portfolio.invalidate()
         self.results.on_slice(moment, self._value(), force=True)
-        self.capacity.update(moment, self._value(), force=True)
+        self.capacity.update(now, self._value(), force=True)
         self._sample_day(now, final=True)
         # LEAN forces its capacity estimate once more when it writes the result.
-        self.capacity.update(moment, self._value(), force=True)
+        self.capacity.update(now, self._value(), force=True)
 
     def _midnight(self) -> None:
         self._sample_day(self.core.clock.utc_us)
@@ -281,14 +282,23 @@ class RunSampler:
     def _bar_of(self, symbol: Any) -> MarketBar | None:
         """Return the bar of a symbol in the current slice; copies do not count."""
         data = self.algorithm.current_slice
-        bar = data.bars.get(symbol)
+        bar = _bar_in(data, symbol, TradeBar)
         security = self.core.securities.get(symbol)
         if security is None:
             return None
         if bar is not None:
             return None if bar.is_fill_forward else trade_for_capacity(bar)
-        quote = data.quote_bars.get(symbol)
+        quote = _bar_in(data, symbol, QuoteBar)
         return None if quote is None or quote.is_fill_forward else quote_for_capacity(quote, security.type)
 
     def _state_of(self, symbol: Any) -> SymbolState:
         return _LiveState(self.core.securities[symbol])
+
+
+def _bar_in(data: Any, symbol: Any, kind: type[Any]) -> Any:
+    """Return the bar of a kind that a slice has of a symbol."""
+    points = data._points
+    if len(points) > 1:
+        return (data.bars if kind is TradeBar else data.quote_bars).get(symbol)
+    # For a single point there is no need of a dictionary.
+    return points[0] if points and isinstance(points[0], kind) and points[0].symbol == symbol else None

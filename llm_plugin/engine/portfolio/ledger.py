@@ -95,7 +95,8 @@ class Ledger:
         # The benchmark's security, where its units can be had.
         self.compared: Any = None
         self.benchmark_block: Any = None
-        self.benchmark_units: list[int] = []
+        # Few of them are looked at one by one.
+        self._benchmark_units: Any = ()
         # Of the last look.
         self.shape: AccountShape | None = None
         self.total = 0
@@ -121,7 +122,7 @@ class Ledger:
     def benchmark(self) -> Any:
         """The benchmark of now, in units of the shape's or as a decimal."""
         if self.benchmark_block is not None:
-            return self.benchmark_units[self.compared.cache.source._row]
+            return int(self._benchmark_units[self.compared.cache.source._row])
         return self.exact_benchmark()
 
     def exact_benchmark(self) -> Decimal:
@@ -170,7 +171,7 @@ class Ledger:
         self.benchmark_block = self._block_of_benchmark()
         if self.benchmark_block is None:
             return None
-        self.benchmark_units, places = self.benchmark_block.close_units
+        self._benchmark_units, places = self.benchmark_block.unit_column
         return int(places)
 
     def _value(self) -> bool:

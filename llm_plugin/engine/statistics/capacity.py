@@ -224,12 +224,9 @@ class CapacityEstimate:
         """What was traded and still counts."""
         return list(self._symbols)
 
-    def update(
-        self, utc_time: datetime, portfolio_value: Decimal | Callable[[], Decimal], *, force: bool = False
-    ) -> None:
+    def update(self, us: int, portfolio_value: Decimal | Callable[[], Decimal], *, force: bool = False) -> None:
         """Take the current slice into account, and a snapshot if one is due or forced; only that asks for the value."""
-        us = to_us(utc_time)
-        for symbol in reversed(list(self.watched)) if self.watched and self.behind is None else ():
+        for symbol in [*reversed(self.watched)] if self.watched and self.behind is None else ():
             bar = self._bar(symbol)
             if bar is not None:
                 state = self._state(symbol)
