@@ -20,22 +20,6 @@ __all__ = ["LateSamples"]
 _FAR = 1 << 62
 
 
-class _Track:
-    """Bars that a stream has ahead."""
-
-    __slots__ = ("emits", "first", "rows")
-
-    def __init__(self, stream: Any) -> None:
-        self.emits, self.rows, self.first = stream.points_ahead
-
-    def row_at(self, utc_us: int) -> int:
-        """Return the row of the last bar at a time, -1 before the first one."""
-        at = bisect_right(self.emits, utc_us, self.first) - 1
-        if at < self.first:
-            return -1
-        return at if self.rows is None else self.rows[at]
-
-
 class LateSamples:
     """Knows what the account and the benchmark were worth at moments that have gone by.
 
@@ -53,11 +37,11 @@ class LateSamples:
         self._capacity = LateCapacity(core, sampler.capacity)
         self._opened_us = 0
         self._span: Span
-        # Of each of the span's parts: the security that a position is in, the units of its prices, their bars or none.
-        self._parts: list[tuple[Any, list[int], _Track | None]] = []
-        # When the moments are, and what comes before the first; the same of the benchmark's bars.
-        self._moments: tuple[list[int], int] = ([], 0)
-        self._bars: tuple[list[int], int] = ([], 0)
+        # Of each of the span's parts: the security that a position is in, the units of its prices, the rows of points.
+        self._parts: list[tuple[Any, list[int], list[int] | None]] = []
+        # When the moments are, the place of the first and where they end; the same of the benchmark's bars.
+        self._moments: tuple[list[int], int, int] = ([], 0, 0)
+        self._bars: tuple[list[int], int, int] = ([], 0, 0)
         self._unseen: Any = None
         # The benchmark's security, where it has no data.
         self._without_data: Any = None
@@ -82,8 +66,10 @@ class LateSamples:
             return False
         if not self._follow(shape, streams, unseen):
             return False
-        emits, place = self._moments
-        if not self._capacity.begin(emits[min(place + count, len(emits)) - 1], self):
+        emits, place, end = self._moments
+        end = min(place + count, end)
+        self._moments = emits, place, end
+        if not self._capacity.begin(emits[end - 1], self):
             return False
         schedule.hold()
         self.is_open, self._opened_us = True, core.clock.utc_us
@@ -99,16 +85,17 @@ class LateSamples:
         for term in ledger.terms:
             if term.crypto:
                 return False
-            prices, first, track = None, 0, None
+            prices, first, rows = None, 0, None
             for stream in streams:
                 if stream.security is term.security and sets_price(stream):
-                    if track is not None or stream.block is not term.block:
+                    if prices is not None or stream.block is not term.block:
                         return False
-                    prices, first, track = stream.priced_points, stream.place, _Track(stream)
+                    prices, (_, rows, first) = stream.priced_points, stream.points_ahead
             parts.append(Part(prices, term.factor, first, term.value(), term.total, term.held))
-            self._parts.append((term.security if term.held else None, term.units, track))
+            self._parts.append((term.security if term.held else None, term.units, rows))
         self._unseen, compared = unseen, ledger.benchmark()
-        self._moments, self._bars = (streams[0].points_ahead[0], streams[0].place), ([], 0)
+        emits, _, place = streams[0].points_ahead
+        self._moments, self._bars = (emits, place, len(emits)), ([], 0, 0)
         benchmark = Part(None, 1, 0, compared, False, False)
         if unseen is None:
             if any(stream.security is ledger.compared for stream in streams):
@@ -116,8 +103,9 @@ class LateSamples:
         elif unseen.security is not ledger.compared or unseen.block is not ledger.benchmark_block:
             return False
         else:
-            self._bars = unseen.points_ahead[0], unseen.place
-            benchmark = Part(unseen.priced_points, 1, unseen.place, compared, False, False)
+            emits, _, place = unseen.points_ahead
+            self._bars = emits, place, len(emits)
+            benchmark = Part(unseen.priced_points, 1, place, compared, False, False)
         self._span = Span(shape, ledger.base, tuple(parts), benchmark)
         return True
 
@@ -150,31 +138,34 @@ class LateSamples:
 
     def _take(self, end_us: int) -> None:
         """Take the samples before a time."""
-        sampler = self._sampler
+        sampler, (emits, place, end), (bars, first, last) = self._sampler, self._moments, self._bars
+        self._moments = emits, place, bisect_left(emits, end_us, place, end)
+        self._bars = bars, first, bisect_left(bars, end_us, first, last)
         # A midnight at the last moment came before the user saw it.
         days, equity, capacity = sampler.midnight.take_before(end_us + 1), self._slices(end_us), sampler.capacity.exact
         sampler.results.add_span(self._span, days, equity, capacity, self._capacity.look_before(end_us))
 
     # What the capacity asks for.
     def first_from(self, us: int) -> int:
-        """When the first moment at or after a time was."""
-        emits, first = self._moments
-        at = bisect_left(emits, us, first)
-        due = emits[at] if at < len(emits) else _FAR
-        bars, first = self._bars
-        if not bars:
-            return due
-        at = bisect_left(bars, us, first)
-        return min(due, bars[at]) if at < len(bars) else due
+        """When the first moment at or after a time was; far away where there is none up to the end."""
+        emits, place, end = self._moments
+        place = bisect_left(emits, us, place, end)
+        due = emits[place] if place < end else _FAR
+        emits, place, end = self._bars
+        place = bisect_left(emits, us, place, end)
+        return emits[place] if place < end and emits[place] < due else due
 
     def worth_at(self, us: int, security: Any) -> tuple[int, int]:
         """The account's value and that of a position at a moment, in the same whole units."""
-        total, position = self._span.base, 0
-        for (owner, units, track), part in zip(self._parts, self._span.parts, strict=True):
-            worth = part.value
-            if track is not None and (row := track.row_at(us)) >= 0:
-                worth = units[row] * part.factor
-            if part.counts:
+        emits, place, end = self._moments
+        # All streams have the same moments.
+        seen = bisect_right(emits, us, place, end) - place - 1
+        total, position, parts = self._span.base, 0, self._span.parts
+        for at, (owner, units, rows) in enumerate(self._parts):
+            prices, factor, first, worth, counts, _ = parts[at]
+            if seen >= 0 and prices is not None:
+                worth = units[first + seen if rows is None else rows[first + seen]] * factor
+            if counts:
                 total += worth
             if owner is security:
                 position = worth
@@ -184,9 +175,8 @@ class LateSamples:
         """Return when the equity is due before a time."""
         sampler, found = self._sampler, []
         due, period = sampler.next_us, sampler.period_us
-        emits, at = self._moments
-        bars, place = self._bars
-        end, last = bisect_left(emits, end_us, at), bisect_left(bars, end_us, place)
+        emits, at, end = self._moments
+        bars, place, last = self._bars
         while True:
             at, place = bisect_right(emits, due, at, end), bisect_right(bars, due, place, last)
             now = emits[at] if at < end else end_us
