@@ -104,36 +104,39 @@ def _keep_files(told: int, data_folder: Path, kept: set[str]) -> None:
     """Decode the histories that a project has read, for those that come after it.
 
     Args:
-        told: Pipe with the names of the files, and of pandas; the project may have died before it told any, or lie.
-        data_folder: Where they have to be.
-        kept: The files that were decoded, and pandas.
+        told: Pipe with the histories, and pandas; the project may have died before it told any, or lie.
+        data_folder: Where their files have to be.
+        kept: What was decoded, and pandas.
     """
-    from llm_plugin.engine.data.lean_data import keep_decoded
+    from llm_plugin.engine.data.histories import History
+    from llm_plugin.engine.data.lean_data import read_history
 
     os.set_blocking(told, False)
     with os.fdopen(told, "rb") as pipe:
-        names = (pipe.read(_MOST_TOLD) or b"").decode(errors="replace").split("\n")
-    if names[0] == _PANDAS:
-        kept.add(names.pop(0))
-    for name in names:
+        lines = (pipe.read(_MOST_TOLD) or b"").decode(errors="replace").split("\n")
+    if lines[0] == _PANDAS:
+        kept.add(lines.pop(0))
+    for line in lines:
+        if line in kept or len(kept) >= _MOST_KEPT:
+            continue
         try:
-            path = Path(name).resolve()
-            if name in kept or len(kept) >= _MOST_KEPT or not (path.is_file() and path.is_relative_to(data_folder)):
-                continue
-            kept.add(name)
-            keep_decoded(Path(name))
-        except (LeanLlmError, OSError, ValueError):
-            # A project that reads it tells what is wrong with it.
+            history = History.from_told(json.loads(line))
+            path = history.path.resolve()
+            if path.is_file() and path.is_relative_to(data_folder):
+                kept.add(line)
+                read_history(history)
+        except (LeanLlmError, OSError, ValueError, TypeError, KeyError):
+            # What it told is no history, or one with which a project that reads it tells what is wrong.
             continue
     gc.freeze()
 
 
 def _tell_files(telling: int) -> None:
     """Tell which histories the project has read, and before them whether it has used pandas."""
-    from llm_plugin.engine.data.lean_data import long_files
+    from llm_plugin.engine.data.histories import histories
 
     used = [_PANDAS] if _PANDAS in sys.modules else []
-    text = "\n".join([*used, *(str(path) for path in long_files()[:_MOST_KEPT])]).encode()
+    text = "\n".join([*used, *(json.dumps(history.told()) for history in histories())]).encode()
     # What does not fit into a pipe would wait for a reader.
     if len(text) <= _MOST_TOLD:
         os.write(telling, text)

@@ -99,8 +99,8 @@ class Looks(QCAlgorithm):
 
 def test_a_history_that_one_project_read_lies_decoded_for_the_next(tmp_path: Path) -> None:
     look = """from AlgorithmImports import *
-from llm_plugin.engine.data import lean_data
-READ = lean_data._memory_table.cache_info().currsize
+from llm_plugin.engine.data.histories import histories
+READ = len(histories())
 
 
 class Looks(QCAlgorithm):
@@ -121,7 +121,25 @@ class Looks(QCAlgorithm):
     assert "read 1" in logs[1]
 
 
-@pytest.mark.parametrize("told", ["{outside}", "{damaged}", "{data}/missing.zip", "", "x" * 20_000])
+DAMAGED = '["{damaged}", 1, 3, 0, "UTC", "UTC"]'
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        '["{outside}", 1, 3, 0, "UTC", "UTC"]',
+        DAMAGED,
+        '["{data}/missing.zip", 1, 3, 0, "UTC", "UTC"]',
+        '["{damaged}", 1, 3, 0, "UTC", "Nowhere/Land"]',
+        '["{damaged}", 1, 3, 99, "UTC", "UTC"]',
+        '["{damaged}"]',
+        '[5, 1, 3, 0, "UTC", "UTC"]',
+        "5",
+        "{damaged}",
+        "",
+        "x" * 20_000,
+    ],
+)
 def test_what_a_project_tells_of_its_files_is_not_believed(tmp_path: Path, told: str) -> None:
     data = tmp_path / "data"
     data.mkdir()
@@ -135,7 +153,7 @@ def test_what_a_project_tells_of_its_files_is_not_believed(tmp_path: Path, told:
 
     _keep_files(there, data, kept)
 
-    assert kept == ({str(damaged)} if told == "{damaged}" else set())
+    assert [json.loads(line)[0] for line in kept] == ([str(damaged)] if told == DAMAGED else [])
 
 
 @pytest.mark.parametrize(

@@ -70,8 +70,8 @@ def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_the_engine_has_run_afterwards(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from llm_plugin.runs.warm_up import warm_up; "
-        "warm_up(Path(sys.argv[1])); from llm_plugin.engine.data.lean_data import long_files; "
-        "print([path.name for path in long_files()], 'llm_plugin.engine.results.run_state' in sys.modules)"
+        "warm_up(Path(sys.argv[1])); from llm_plugin.engine.data.histories import histories; "
+        "print([history.path.name for history in histories()], 'llm_plugin.engine.results.run_state' in sys.modules)"
     )
     for folder, told in ((DATA, "['spy.zip'] True"), (tmp_path, "[] ")):
         done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)

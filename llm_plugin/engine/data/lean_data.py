@@ -6,6 +6,7 @@ import hashlib
 import os
 import tempfile
 import zipfile
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +27,7 @@ from llm_plugin.engine.data.bar_columns import (
     join_columns,
 )
 from llm_plugin.engine.data.csv_decode import CsvTable, decode, read_member, table_to_bytes
+from llm_plugin.engine.data.histories import History, keep, kept
 from llm_plugin.engine.data.map_files import load_map_file
 from llm_plugin.engine.data.normalization import normalize_columns
 from llm_plugin.engine.market.market_hours import ExchangeHours, MarketHoursEntry, load_market_hours
@@ -38,10 +40,9 @@ __all__ = [
     "home_folder",
     "is_strict_daily",
     "join_columns",
-    "keep_decoded",
-    "long_files",
     "read_columns",
     "read_file_columns",
+    "read_history",
 ]
 
 _EPOCH_ORDINAL = EPOCH.toordinal()
@@ -50,9 +51,6 @@ _SPLIT_QUOTE_TYPES = frozenset({SecurityType.CRYPTO, SecurityType.CRYPTO_FUTURE}
 _CACHE_FROM_BYTES = 1_000_000
 _CACHE_VERSION = 1
 _STRICT_FILES = 256
-# Files of whole histories that were decoded in this process; those of single days are read once in a run.
-_LONG: dict[Path, None] = {}
-_MANY_FILES = 256
 
 
 def cache_folder() -> Path:
@@ -200,24 +198,43 @@ def read_file_columns(
     Raises:
         DataError: The file is damaged and the policy is to stop; path and row are named.
     """
-    if day is None and len(_LONG) < _MANY_FILES:
-        _LONG[path] = None
-    wanted = 6 if tick_type == TickType.TRADE else 11
-    table, rows = open_table(path, _cached_table, wanted)
-    table = sound_rows(table, rows, path, security_type, resolution, tick_type)
-    fields = TRADE_FIELDS if tick_type == TickType.TRADE else QUOTE_FIELDS
-    if not len(table.values):
-        return join_columns([], tick_type)
-    local = _local_starts(table.values[:, 0], day, path)
-    start_us = entry.data_time_zone.utcs(local)
     exchange = entry.exchange_hours.time_zone
-    if resolution == Resolution.DAILY and is_strict_daily(security_type, market, entry.exchange_hours):
-        start_us, end_us = _strict_days(exchange.locals(start_us), entry.exchange_hours)
-    else:
-        step = int(resolution_span(resolution).total_seconds()) * SECOND_US
-        end_us = exchange.utcs(exchange.locals(start_us) + step)
+    columns = read_history(History(path, security_type, resolution, tick_type, entry.data_time_zone, exchange), day)
+    is_daily = resolution == Resolution.DAILY and len(columns) > 0
+    if is_daily and is_strict_daily(security_type, market, entry.exchange_hours):
+        starts, ends = _strict_days(exchange.locals(columns.start_us), entry.exchange_hours)
+        return replace(columns, start_us=starts, end_us=ends)
+    return columns
+
+
+def read_history(history: History, day: date | None = None) -> BarColumns:
+    """Decode one bar file, or take the columns of a whole history that was read before; daily bars run a whole day.
+
+    Raises:
+        DataError: As `read_file_columns`.
+    """
+    path, kind, resolution, tick_type = history[:4]
+    table, rows = open_table(path, _cached_table, 6 if tick_type == TickType.TRADE else 11)
+    columns = kept(history, table) if day is None else None
+    if columns is not None:
+        return columns
+    sound = sound_rows(table, rows, path, kind, resolution, tick_type)
+    if not len(sound.values):
+        return join_columns([], tick_type)
+    columns = _decoded(history, sound, day)
+    if day is None and sound is table and rows is None:
+        keep(history, table, columns)
+    return columns
+
+
+def _decoded(history: History, table: CsvTable, day: date | None) -> BarColumns:
+    path, kind, resolution, tick_type, data_zone, exchange = history
+    fields = TRADE_FIELDS if tick_type == TickType.TRADE else QUOTE_FIELDS
+    start_us = data_zone.utcs(_local_starts(table.values[:, 0], day, path))
+    step = int(resolution_span(resolution).total_seconds()) * SECOND_US
+    end_us = exchange.utcs(exchange.locals(start_us) + step)
     order = list(range(1, 5)) if tick_type == TickType.TRADE else [1, 2, 3, 4, 6, 7, 8, 9]
-    scaled = 4 if security_type in _SCALED_TYPES else 0
+    scaled = 4 if kind in _SCALED_TYPES else 0
     digits = table.digits[:, order] + np.uint8(scaled)
     scale = int(digits.max()) if digits.size else 0
     powers = 10 ** (scale - digits.astype(np.int64))
@@ -301,21 +318,6 @@ def _store(path: Path, payload: bytes) -> None:
     except OSError:
         # A cache that cannot be written costs time only.
         return
-
-
-def long_files() -> list[Path]:
-    """Return the files of whole histories that this process has read."""
-    return list(_LONG)
-
-
-def keep_decoded(path: Path) -> None:
-    """Decode a file before somebody reads it.
-
-    Raises:
-        DataError: It is damaged.
-        OSError: It cannot be read.
-    """
-    _cached_table(path)
 
 
 def _cached_table(path: Path) -> CsvTable:
