@@ -262,8 +262,8 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         times.append(now)
         return one(self, now, updates)
 
-    def counted_too(self: Stretches) -> bool | None:
-        plain = many(self)
+    def counted_too(self: Stretches, take: Any) -> bool | None:
+        plain = many(self, take)
         times.extend(self._times[: self._streams[0].place - self._first])
         return plain
 

@@ -74,8 +74,8 @@ def test_what_user_code_changes_ends_the_stretch(run: Callable[..., Any], monkey
     ends: list[tuple[bool | None, int]] = []
     go = Stretches._go
 
-    def told(self: Stretches) -> bool | None:
-        plain = go(self)
+    def told(self: Stretches, take: Any) -> bool | None:
+        plain = go(self, take)
         ends.append((plain, len(self._times) - (self._streams[0].place - self._first)))
         return plain
 

@@ -6,12 +6,13 @@ the time at which something besides bars is due next. Only where either has some
 
 What ends a stretch from outside is found ahead: other streams, the end of a chunk, prices that leave the band in which
 the account needs no look. An order that waits for bars of these streams is looked at with each of them. A fill changes
-the account: the next stretch then begins at once, and finds what came between the two itself.
+the account: the next stretch then begins at once, with the same streams, and finds what came between itself.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
@@ -49,12 +50,13 @@ class Stretches:
         self._clock, self._portfolio, self._transactions = loop.core.clock, loop.core.portfolio, loop.core.transactions
         self._zone, self._find = loop.core.clock.zone, loop.core.symbol_cache.find
         self._wait = self._vain = 0
-        # Of the stretch at hand: its streams, which of them the user sees (None: all), the benchmark's stream, the
-        # version of the streams and when a universe selects, whether funds are on their way, its moments, its first
-        # point.
+        # Of the stretch at hand: its streams, which of them the user sees (None: all), the benchmark's stream, when
+        # others come, the version of the streams and when a universe selects, whether funds are on their way, its
+        # moments, its first point.
         self._streams: list[Any] = []
         self._seen: list[bool] | None = None
         self._unseen: Any = None
+        self._end = _FAR
         self._known: tuple[int, int | None] = (-1, None)
         self._settles = self._asked_for_late = False
         self._times: list[int] = []
@@ -74,34 +76,49 @@ class Stretches:
         if self._wait:
             self._wait -= 1
             return None
-        plain = self._stretch(universe_us)
-        while self._again:
-            more = self._stretch(universe_us)
-            if more is None:
-                break
-            plain = more
-        return plain
-
-    def _stretch(self, universe_us: int | None) -> bool | None:
-        """Go through one stretch; return as `run` does."""
-        loop, again, self._again = self._loop, self._again, False
+        loop = self._loop
         if loop.on_data is None or not loop.is_solvent or not self._can_wait():
             return None
-        count = self._look_ahead(_FAR if universe_us is None else universe_us)
-        follower = TradeFollower(self._algorithm.trade_builder, self._streams) if count >= _LEAST else None
-        if follower is None or not follower.begin():
-            if not again:
-                # Ever fewer looks where they are for nothing.
-                self._vain = min(2 * self._vain + 1, _PATIENCE)
-                self._wait = self._vain if 0 <= count < _LEAST else _PATIENCE
+        end = _FAR if universe_us is None else universe_us
+        count, plain = self._look_ahead(end), None
+        if count < _LEAST:
+            # Ever fewer looks where they are for nothing.
+            self._vain = min(2 * self._vain + 1, _PATIENCE)
+            self._wait = _PATIENCE if count < 0 else self._vain
             return None
         self._vain, self._known = 0, (self._manager.version, universe_us)
+        take = zip(*[stream.bars() for stream in self._streams], strict=True).__next__
+        try:
+            while count and loop.is_solvent:
+                more = self._stretch(count, take)
+                plain = plain if more is None else more
+                if not self._again:
+                    break
+                count = self._moments(self._end)
+        finally:
+            self._manager.reorder()
+        return plain
+
+    def _stretch(self, count: int, take: Callable[[], tuple[Any, ...]]) -> bool | None:
+        """Go through one stretch.
+
+        Args:
+            count: How many moments it has at most.
+            take: Returns the next bars.
+
+        Returns:
+            Whether the moment after it can be plain; None where it has no moment.
+        """
+        loop, late, watch, self._again = self._loop, self._sampler.late, self._sampler.watch, False
+        follower = TradeFollower(self._algorithm.trade_builder, self._streams)
+        if not follower.begin():
+            self._wait = _PATIENCE
+            return None
         self._times, self._first = self._streams[0].emits(count), self._streams[0].place
         loop.held_before = self._sampler.invested
-        late, watch = self._sampler.late, self._sampler.watch
         watch.begin(self._streams)
         try:
-            plain = self._go()
+            plain = self._go(take)
             late.end()
             watch.end(self._clock.utc_us + 1)
         finally:
@@ -110,7 +127,6 @@ class Stretches:
             late.close()
             watch.end(self._clock.utc_us)
             follower.end()
-            self._manager.reorder()
         loop.tell_progress(self._clock.utc_us, moments)
         return plain
 
@@ -136,7 +152,8 @@ class Stretches:
         self._streams, self._unseen = streams, unseen[0] if unseen else None
         shown = [stream.seen for stream in streams]
         self._seen = None if all(shown) else shown
-        return self._moments(min([end, *(entry[0] for entry in seen if entry[0] != now)]))
+        self._end = min([end, *(entry[0] for entry in seen if entry[0] != now)])
+        return self._moments(self._end)
 
     def _moments(self, end: int) -> int:
         """Count the moments that all the streams have together, before a time and with prices within their bands."""
@@ -157,11 +174,10 @@ class Stretches:
         return count
 
     # The stretch.
-    def _go(self) -> bool | None:
+    def _go(self, take: Callable[[], tuple[Any, ...]]) -> bool | None:
         """Go through the moments; return whether the next one can be plain, None if there was none."""
         clock, algorithm, portfolio, loop = self._clock, self._algorithm, self._portfolio, self._loop
         zone, find, on_data, streams, seen = self._zone, self._find, loop.on_data, self._streams, self._seen
-        take = zip(*[stream.bars() for stream in streams], strict=True).__next__
         self._asked_for_late, self._settles = False, not nothing_settles(self._core)
         mark, due, lanes, plain = PULSE.mark, self._due(), self._lanes(), None
         for now in self._times:
