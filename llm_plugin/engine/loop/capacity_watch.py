@@ -30,10 +30,11 @@ class _Watch:
 
     __slots__ = ("_emits", "_multiplier", "_place", "_rate", "_resolution", "_span", "_stream", "_traded", "item")
 
-    def __init__(self, item: SymbolCapacity, stream: Any, security: Any) -> None:
+    def __init__(self, item: SymbolCapacity, stream: Any, security: Any, back: int) -> None:
         self.item, self._stream = item, stream
         self._rate, self._multiplier = security.quote_currency.exact_rate, security.symbol_properties.exact_multiplier
-        self._emits, _, self._place = stream.points_ahead
+        self._emits, _, place = stream.points_ahead
+        self._place = place - back
         self._traded = stream.config.tick_type == TickType.TRADE
         # The length of the last bar, and what it counts as.
         self._span, self._resolution = -1, Resolution.TICK
@@ -72,8 +73,18 @@ class CapacityWatch:
         self._core, self._estimate = core, estimate
         self._watches: list[_Watch] = []
 
-    def begin(self, streams: list[Any]) -> None:
-        """Begin with the streams' next points, if each symbol has its bars from one of them."""
+    @property
+    def is_wanted(self) -> bool:
+        """Whether bars are waited for that nobody holds back."""
+        return bool(self._estimate.watched) and self._estimate.behind is None
+
+    def begin(self, streams: list[Any], back: int = 0) -> None:
+        """Begin with the streams' next points, if each symbol has its bars from one of them.
+
+        Args:
+            streams: The streams.
+            back: How many points that have gone by are part of it.
+        """
         estimate, watches = self._estimate, []
         for symbol, item in estimate.watched.items():
             security = self._core.securities.get(symbol)
@@ -82,7 +93,7 @@ class CapacityWatch:
             found = [stream for stream in mine if stream.config.tick_type == TickType.TRADE] or mine
             if security is None or len(found) > 1 or security.quote_currency.legs:
                 return
-            watches += [_Watch(item, stream, security) for stream in found]
+            watches += [_Watch(item, stream, security, back) for stream in found]
         if estimate.watched:
             self._watches, estimate.behind = watches, self.follow
 

@@ -49,15 +49,16 @@ class LateCapacity:
         # (security, share of the position's value that it holds, leverage, whether there is a position).
         self._states: dict[Any, tuple[Any, Decimal, Decimal, bool]] = {}
 
-    def begin(self, last_us: int, account: Account) -> bool:
-        """Begin with the next moment; return False where something has to be asked at its own time.
+    def begin(self, first_us: int, last_us: int, account: Account) -> bool:
+        """Begin with a moment; return False where something has to be asked at its own time.
 
         Args:
+            first_us: No moment before it counts.
             last_us: The last of the moments.
             account: What the account is worth at each of them.
         """
         core, estimate = self._core, self._estimate
-        self._account, self._since = account, core.clock.utc_us + 1
+        self._account, self._since = account, first_us
         self._states = {}
         for symbol in estimate.symbols if estimate.due_us <= last_us else ():
             security = core.securities.get(symbol)

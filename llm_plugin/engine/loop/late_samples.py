@@ -46,13 +46,14 @@ class LateSamples:
         # The benchmark's security, where it has no data.
         self._without_data: Any = None
 
-    def begin(self, streams: list[Any], count: int, unseen: Any) -> bool:
+    def begin(self, streams: list[Any], count: int, unseen: Any, back: int = 0) -> bool:
         """Open for the next moments, if all that they need can be had afterwards.
 
         Args:
             streams: The streams that have a bar at each of the moments.
             count: How many moments there are at most.
             unseen: The benchmark's stream, where it is none of them.
+            back: 1 where the samples of the moment that just went by are taken afterwards too.
         """
         core, sampler = self._core, self._sampler
         schedule, ledger, midnight = core.algorithm.schedule, sampler.ledger, sampler.midnight
@@ -64,21 +65,21 @@ class LateSamples:
             return False
         if schedule.due_event is not midnight or not nothing_settles(core) or (ledger.terms and not sampler.invested):
             return False
-        if not self._follow(shape, streams, unseen):
+        if not self._follow(shape, streams, unseen, back):
             return False
         emits, place, end = self._moments
-        end = min(place + count, end)
+        end = min(place + back + count, end)
         self._moments = emits, place, end
-        if not self._capacity.begin(emits[end - 1], self):
+        if not self._capacity.begin(core.clock.utc_us + 1 - back, emits[end - 1], self):
             return False
         schedule.hold()
-        self.is_open, self._opened_us = True, core.clock.utc_us
+        self.is_open, self._opened_us = True, core.clock.utc_us - back
         # Until it is closed no sample is taken at its time.
         sampler.due_us = _FAR
         core.benchmark.on_look = self.close
         return True
 
-    def _follow(self, shape: AccountShape, streams: list[Any], unseen: Any) -> bool:
+    def _follow(self, shape: AccountShape, streams: list[Any], unseen: Any, back: int) -> bool:
         """Find where the prices of positions, of currencies and of the benchmark will come from."""
         ledger = self._sampler.ledger
         self._parts, parts = [], []
@@ -91,11 +92,11 @@ class LateSamples:
                     if prices is not None or stream.block is not term.block:
                         return False
                     prices, (_, rows, first) = stream.priced_points, stream.points_ahead
-            parts.append(Part(prices, term.factor, first, term.value(), term.total, term.held))
+            parts.append(Part(prices, term.factor, first - back, term.value(), term.total, term.held))
             self._parts.append((term.security if term.held else None, term.units, rows))
         self._unseen, compared = unseen, ledger.benchmark()
         emits, _, place = streams[0].points_ahead
-        self._moments, self._bars = (emits, place, len(emits)), ([], 0, 0)
+        self._moments, self._bars = (emits, place - back, len(emits)), ([], 0, 0)
         benchmark = Part(None, 1, 0, compared, False, False)
         if unseen is None:
             if any(stream.security is ledger.compared for stream in streams):

@@ -154,21 +154,28 @@ class PlainMoments:
             loop.next_hour = (now // HOUR_US + 1) * HOUR_US
             loop.on_the_hour()
 
-    def finish(self, now: int, *, asked: bool = True) -> bool:
-        """Work off orders and take samples, after the user has seen a moment; return whether there were orders.
+    def finish(self, now: int, *, asked: bool = True) -> None:
+        """Work off orders and take samples, after the user has seen a moment.
 
         Args:
             now: The moment.
             asked: Whether code of the user's may have been asked in it.
         """
-        transactions, sampler = self._transactions, self._sampler
-        worked = bool(transactions._needs_scan or transactions._queue)
-        if worked and (asked or not transactions.waits_for_data()):
+        self.work_off(asked=asked)
+        self.sample(now)
+
+    def work_off(self, *, asked: bool = True) -> None:
+        """Work off orders, unless nothing can have changed since they were looked at."""
+        transactions = self._transactions
+        if (transactions._needs_scan or transactions._queue) and (asked or not transactions.waits_for_data()):
             transactions.process_synchronous_events()
+
+    def sample(self, now: int) -> None:
+        """Take the samples of a moment."""
+        sampler = self._sampler
         capacity = sampler.capacity
         if now >= sampler.due_us or (capacity.watched and capacity.behind is None):
             sampler.on_slice(now)
-        return worked
 
     def _update(self, updates: list[tuple[Any, Any]]) -> list[Any]:
         """Let prices follow; return what the user gets to see."""

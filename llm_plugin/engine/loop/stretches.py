@@ -61,8 +61,11 @@ class Stretches:
         self._settles = self._asked_for_late = False
         self._times: list[int] = []
         self._first = 0
-        # Whether orders wait for bars, and whether it was only a change of the account that ended a stretch.
-        self._pending = self._again = False
+        # How many moments the stretch has that follows at once.
+        self._next = 0
+        # Whether orders wait for bars.
+        self._pending = False
+        self._follower: Any = None
 
     def run(self, universe_us: int | None) -> bool | None:
         """Go through the stretch that begins at the next moment.
@@ -86,49 +89,59 @@ class Stretches:
             self._vain = min(2 * self._vain + 1, _PATIENCE)
             self._wait = _PATIENCE if count < 0 else self._vain
             return None
-        self._vain, self._known = 0, (self._manager.version, universe_us)
-        take = zip(*[stream.bars() for stream in self._streams], strict=True).__next__
-        try:
-            while count and loop.is_solvent:
-                more = self._stretch(count, take)
-                plain = plain if more is None else more
-                if not self._again:
-                    break
-                count = self._moments(self._end)
-        finally:
-            self._manager.reorder()
-        return plain
-
-    def _stretch(self, count: int, take: Callable[[], tuple[Any, ...]]) -> bool | None:
-        """Go through one stretch.
-
-        Args:
-            count: How many moments it has at most.
-            take: Returns the next bars.
-
-        Returns:
-            Whether the moment after it can be plain; None where it has no moment.
-        """
-        loop, late, watch, self._again = self._loop, self._sampler.late, self._sampler.watch, False
-        follower = TradeFollower(self._algorithm.trade_builder, self._streams)
-        if not follower.begin():
+        if not self._follow():
             self._wait = _PATIENCE
             return None
-        self._times, self._first = self._streams[0].emits(count), self._streams[0].place
-        loop.held_before = self._sampler.invested
+        self._vain, self._known = 0, (self._manager.version, universe_us)
+        take = zip(*[stream.bars() for stream in self._streams], strict=True).__next__
+        late, watch = self._sampler.late, self._sampler.watch
         watch.begin(self._streams)
         try:
-            plain = self._go(take)
+            while count:
+                self._times, self._first = self._streams[0].emits(count), self._streams[0].place
+                more = self._go(take)
+                plain = plain if more is None else more
+                self._count_moments()
+                count = self._next
             late.end()
             watch.end(self._clock.utc_us + 1)
         finally:
-            moments = self._keep_hour()
-            loop.bars += moments * (len(self._streams) if self._seen is None else sum(self._seen))
+            self._count_moments()
             late.close()
             watch.end(self._clock.utc_us)
-            follower.end()
-        loop.tell_progress(self._clock.utc_us, moments)
+            self._follower.end()
+            self._manager.reorder()
         return plain
+
+    def _count_moments(self) -> None:
+        """Tell the loop of the moments that went by."""
+        loop, moments = self._loop, self._keep_hour()
+        if moments:
+            loop.bars += moments * (len(self._streams) if self._seen is None else sum(self._seen))
+            self._first = self._streams[0].place
+            loop.tell_progress(self._clock.utc_us, moments)
+
+    def _follow(self) -> bool:
+        """Hold back the prices for open trades; return whether that can be done."""
+        self._loop.held_before = self._sampler.invested
+        self._follower = TradeFollower(self._algorithm.trade_builder, self._streams)
+        return bool(self._follower.begin())
+
+    def _turn(self) -> None:
+        """Let another stretch begin with the account that a moment has left, and with the samples of that moment."""
+        late, watch = self._sampler.late, self._sampler.watch
+        count = self._moments(self._end) if self._loop.is_solvent else 0
+        self._follower.end()
+        if not count or not self._follow():
+            return
+        self._next = count
+        if late.is_open:
+            late.close()
+        if watch.is_wanted:
+            watch.begin(self._streams, 1)
+        # A value that was asked for stays that of its moment, even where money came since.
+        if self._asked_for_late and not watch.is_wanted and self._portfolio._total is None:
+            late.begin(self._streams, count, self._unseen, 1)
 
     def _can_wait(self) -> bool:
         """Whether there are no orders to look at, but for those that wait for bars of their own security."""
@@ -178,7 +191,8 @@ class Stretches:
         """Go through the moments; return whether the next one can be plain, None if there was none."""
         clock, algorithm, portfolio, loop = self._clock, self._algorithm, self._portfolio, self._loop
         zone, find, on_data, streams, seen = self._zone, self._find, loop.on_data, self._streams, self._seen
-        self._asked_for_late, self._settles = False, not nothing_settles(self._core)
+        self._asked_for_late, self._settles = self._sampler.late.is_open, not nothing_settles(self._core)
+        self._next = 0
         mark, due, lanes, plain = PULSE.mark, self._due(), self._lanes(), None
         for now in self._times:
             busy, pending = now >= due, self._pending
@@ -211,7 +225,6 @@ class Stretches:
                 if (ends := self._after(now, data, mark, told=pending)) is not None:
                     return ends
                 mark, due, lanes = PULSE.mark, self._due(), self._lanes()
-        self._again = len(self._times) == _AHEAD
         return plain
 
     def _work_orders(self, now: int, data: Slice, points: tuple[Any, ...]) -> bool:
@@ -310,17 +323,19 @@ class Stretches:
         self._keep_hour()
         self._settles = not nothing_settles(self._core)
         same = plain.is_plain() or (not told and plain.work_on(data))
-        plain.finish(now)
+        plain.work_off()
         known = self._manager.version, self._core.universes.next_us
         same = same and self._can_wait() and known == self._known
         same = same and all(stream.is_as_begun for stream in self._streams)
         held = loop.held_before
         changed = sampler.invested is not held or (held and not self._guard.is_same())
-        if changed or (sampler.late.is_open and not sampler.late.holds()):
+        changed = changed or (sampler.late.is_open and not sampler.late.holds())
+        if changed:
             loop.keep_value()
-            self._again = same
-            return same
-        return None if same else False
+            if same:
+                self._turn()
+        plain.sample(now)
+        return same if changed else None if same else False
 
     def _pass_unseen(self, end: int) -> int:
         """Let the benchmark's bars before a time set its price; return when its next one is due."""
