@@ -32,7 +32,8 @@ def test_many_prices_leave_what_they_leave_one_by_one(direction: TradeDirection,
             values = [10_000 + rng.randint(-60, 60) for _ in range(length)]
             prices = [Decimal(value).scaleb(-2) for value in values]
             for price in prices:
-                if not one.quiet_low < float(price) < one.quiet_high:
+                low, high = one.quiet
+                if not low < float(price) < high:
                     one.follow(price)
             many.follow_many(values, 2, prices.__getitem__)
             assert str((one.lowest, one.highest, one.open[0].best, one.open[0].drawdown)) == str(

@@ -39,12 +39,21 @@ class OpenPosition:
     open: list[OpenTrade]
     lowest: Decimal
     highest: Decimal
-    # Prices strictly between these change no figure of the position.
-    quiet_low: float = 0.0
-    quiet_high: float = 0.0
+    # Prices strictly between these change no figure of the position; None: to be found.
+    _quiet: tuple[float, float] | None = None
 
     def settle(self) -> None:
-        """Find the prices that change nothing, with a margin for the rounding of floats."""
+        """Forget which prices change nothing: the figures have changed."""
+        self._quiet = None
+
+    @property
+    def quiet(self) -> tuple[float, float]:
+        """Prices strictly between these change no figure; there is a margin for the rounding of floats."""
+        if self._quiet is None:
+            self._quiet = self._between()
+        return self._quiet
+
+    def _between(self) -> tuple[float, float]:
         low, high = self.lowest, self.highest
         for item in self.open:
             entry, best, worst = item.trade.entry_price, item.best, item.best - item.drawdown
@@ -53,13 +62,13 @@ class OpenPosition:
             else:
                 low, high = max(low, entry - best), min(high, entry - worst)
         margin = _MARGIN * float(abs(self.highest))
-        self.quiet_low, self.quiet_high = float(low) + margin, float(high) - margin
+        return float(low) + margin, float(high) - margin
 
     def turn(self, opened: OpenTrade, price: Decimal) -> None:
-        """Start anew with one trade at a price; no price is quiet yet."""
+        """Start anew with one trade at a price."""
         self.open = [opened]
         self.lowest = self.highest = price
-        self.quiet_low = self.quiet_high = 0.0
+        self._quiet = None
 
     def observe(self, price: Decimal) -> None:
         """Take a new price into account."""
@@ -90,13 +99,7 @@ class OpenPosition:
             item.drawdown = item.best - profit
         else:
             return
-        worst = item.best - item.drawdown
-        if long:
-            low, high = max(self.lowest, entry + worst), min(self.highest, entry + item.best)
-        else:
-            low, high = max(self.lowest, entry - item.best), min(self.highest, entry - worst)
-        margin = _MARGIN * float(abs(price))
-        self.quiet_low, self.quiet_high = float(low) + margin, float(high) - margin
+        self._quiet = None
 
     def follow_many(self, values: Sequence[int], digits: int, exact: Callable[[int], Decimal]) -> None:
         """Take prices one after another where one trade is open, as `follow` would, and leave what it leaves.
@@ -107,14 +110,16 @@ class OpenPosition:
             exact: Returns the price at a place.
         """
         low, high, scale = min(values), max(values), 10.0**digits
-        if self.quiet_low * scale < low and high < self.quiet_high * scale:
+        # At first no price is quiet.
+        quiet = (0.0, 0.0) if self.highest is self.lowest else self.quiet
+        if quiet[0] * scale < low and high < quiet[1] * scale:
             return
         item = self.open[0]
         entry: Decimal = item.trade.entry_price
         long = item.trade.direction is _LONG
-        known = self.highest, self.lowest, entry, item.best, item.drawdown
-        unit = max(digits, -min([int(value.as_tuple().exponent) for value in known]))
-        highest, lowest, start, best, drawdown = [int(value.scaleb(unit)) for value in known]
+        unit, (start, highest, lowest, best, drawdown) = _whole(
+            digits, entry, self.highest, self.lowest, item.best, item.drawdown
+        )
         step = 10 ** (unit - digits)
         if high * step > highest:
             self.highest = exact(values.index(high))
@@ -141,4 +146,16 @@ class OpenPosition:
         if fell is not None:
             item.drawdown = profit_at(fell[0]) - profit_at(fell[1])
         item.best = profit_at(top)
-        self.settle()
+        self._quiet = None
+
+
+def _whole(digits: int, *values: Decimal) -> tuple[int, list[int]]:
+    """Return values as whole units, and the decimals of a unit: those given, or more where the values need them."""
+    # A fresh trade has one price, and nothing was won or lost with it.
+    known = {id(ZERO): 0}
+    exponents = {id(value): value.as_tuple().exponent for value in values if value is not ZERO}
+    unit = max(digits, -min([int(exponent) for exponent in exponents.values()], default=0))
+    for value in values:
+        if id(value) not in known:
+            known[id(value)] = int(value.scaleb(unit))
+    return unit, [known[id(value)] for value in values]

@@ -121,7 +121,10 @@ class TradeBuilder(LeanObject):
     def is_quiet(self, symbol: Any, price: float) -> bool:
         """Whether `set_market_price` with this price would change nothing."""
         position = self._positions.get(symbol)
-        return position is None or position.quiet_low < price < position.quiet_high
+        if position is None:
+            return True
+        low, high = position.quiet
+        return low < price < high
 
     def position(self, symbol: Any) -> OpenPosition | None:
         """Return the open trades of a symbol."""
