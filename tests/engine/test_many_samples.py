@@ -439,9 +439,9 @@ def test_midnights_and_slices_without_data_are_taken_without_going_through_them(
     opened: list[int] = []
     begin, midnight = LateSamples.begin, RunSampler._midnight
 
-    def begun(self: LateSamples, streams: list[Any], count: int, unseen: Any) -> bool:
-        done = begin(self, streams, count, unseen)
-        opened.append(count if done else 0)
+    def begun(self: LateSamples, *args: Any) -> bool:
+        done = begin(self, *args)
+        opened.append(args[1] if done else 0)
         return done
 
     def counted(self: RunSampler) -> None:

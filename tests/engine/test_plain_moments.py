@@ -192,6 +192,32 @@ def on_end_of_day(self, symbol):
 
 other = None
 """,
+    "dividends and splits of raw prices": """
+def initialize(self):
+    self.set_start_date(2013, 1, 1)
+    self.set_end_date(2014, 12, 31)
+    self.set_cash(100000)
+    for ticker in ('SPY', 'AAPL'):
+        self.add_equity(ticker, Resolution.DAILY, data_normalization_mode=DataNormalizationMode.RAW)
+    self.roc_ = self.roc('SPY', 3)
+    self.seen = []
+
+def on_dividends(self, dividends):
+    for symbol, dividend in dividends.items():
+        self.seen.append((self.time, str(symbol), dividend.distribution, self.portfolio.cash))
+        if len(self.seen) == 4:
+            self.mean = self.sma('SPY', 4)
+
+def on_splits(self, splits):
+    self.seen += [(self.time, str(symbol), self.portfolio[symbol].quantity) for symbol in splits.keys()]
+
+def on_data(self, data):
+    if data.contains_key('SPY') and data['SPY'] is not None and self.roc_.is_ready:
+        side = 1 if self.roc_.current.value < 0 else -1
+        for ticker, size in ('SPY', 100), ('AAPL', 30):
+            if not self.transactions.get_open_orders(ticker) and self.portfolio[ticker].quantity * side <= 0:
+                self.market_order(ticker, size * side)
+""",
     "orders of a day": DAILY
     + """        options = OrderProperties()
         options.time_in_force = TimeInForce.DAY

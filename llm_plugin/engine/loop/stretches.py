@@ -94,8 +94,7 @@ class Stretches:
             return None
         self._vain, self._known = 0, (self._manager.version, universe_us)
         take = zip(*[stream.bars() for stream in self._streams], strict=True).__next__
-        late, watch = self._sampler.late, self._sampler.watch
-        watch.begin(self._streams)
+        self._sampler.watch.begin(self._streams)
         try:
             while count:
                 self._times, self._first = self._streams[0].emits(count), self._streams[0].place
@@ -103,15 +102,53 @@ class Stretches:
                 plain = plain if more is None else more
                 self._count_moments()
                 count = self._next
-            late.end()
-            watch.end(self._clock.utc_us + 1)
-        finally:
+                if not count:
+                    self._close()
+                    if more and self._is_corporate(end):
+                        plain, count = False, self._pass_corporate(end)
+        except BaseException:
             self._count_moments()
-            late.close()
-            watch.end(self._clock.utc_us)
+            self._sampler.late.close()
+            self._sampler.watch.end(self._clock.utc_us)
             self._follower.end()
             self._manager.reorder()
+            raise
         return plain
+
+    def _close(self) -> None:
+        """Leave everything as moments one by one would have left it."""
+        self._sampler.late.end()
+        self._sampler.watch.end(self._clock.utc_us + 1)
+        self._follower.end()
+        self._manager.reorder()
+
+    def _is_corporate(self, end: int) -> bool:
+        """Whether what comes next, before a time, is a corporate event alone."""
+        if not self._manager.heap:
+            return False
+        now, _, stream = self._manager.heap[0]
+        alone = stream.auxiliary and all(other.next_emit > now for other in self._streams)
+        return alone and now < end and self._schedule.due_us >= now
+
+    def _pass_corporate(self, end: int) -> int:
+        """Go through the moment of a corporate event; return how many moments of the same streams come then."""
+        loop, manager, streams = self._loop, self._manager, self._streams
+        now = manager.heap[0][0]
+        loop.step(now, manager.collect(now))
+        if not (self._core.status is AlgorithmStatus.RUNNING and self._plain.is_plain() and self._is_known()):
+            return 0
+        if not (loop.is_solvent and self._can_wait()):
+            return 0
+        count = self._look_ahead(end)
+        if count < 1 or self._streams != streams or not self._follow():
+            return 0
+        self._sampler.watch.begin(streams)
+        return count
+
+    def _is_known(self) -> bool:
+        """Whether streams and universes are those that the stretch began with."""
+        known = self._manager.version, self._core.universes.next_us
+        return known == self._known and all(stream.is_as_begun for stream in self._streams)
 
     def _count_moments(self) -> None:
         """Tell the loop of the moments that went by."""
@@ -324,9 +361,7 @@ class Stretches:
         self._settles = not nothing_settles(self._core)
         same = plain.is_plain() or (not told and plain.work_on(data))
         plain.work_off()
-        known = self._manager.version, self._core.universes.next_us
-        same = same and self._can_wait() and known == self._known
-        same = same and all(stream.is_as_begun for stream in self._streams)
+        same = same and self._can_wait() and self._is_known()
         held = loop.held_before
         changed = sampler.invested is not held or (held and not self._guard.is_same())
         changed = changed or (sampler.late.is_open and not sampler.late.holds())
