@@ -5,8 +5,8 @@ looks at two things: the pulse (`base/pulse.py`), which says whether anything ha
 the time at which something besides bars is due next. Only where either has something to tell, all questions are asked.
 
 What ends a stretch from outside is found ahead: other streams, the end of a chunk, prices that leave the band in which
-the account needs no look. An order that waits for bars of these streams is looked at with each of them. A fill changes
-the account: the next stretch then begins at once, with the same streams, and finds what came between itself.
+the account needs no look. An order that waits for bars of these streams is looked at with each of them. After a fill
+the stretch turns: it goes on with the new account and the bands that are drawn for it.
 """
 
 from __future__ import annotations
@@ -61,8 +61,6 @@ class Stretches:
         self._settles = self._asked_for_late = False
         self._times: list[int] = []
         self._first = 0
-        # How many moments the stretch has that follows at once.
-        self._next = 0
         # Whether orders wait for bars.
         self._pending = False
         self._follower: Any = None
@@ -101,11 +99,10 @@ class Stretches:
                 more = self._go(take)
                 plain = plain if more is None else more
                 self._count_moments()
-                count = self._next
-                if not count:
-                    self._close()
-                    if more and self._is_corporate(end):
-                        plain, count = False, self._pass_corporate(end)
+                self._close()
+                if not (more and self._is_corporate(end)):
+                    break
+                plain, count = False, self._pass_corporate(end)
         except BaseException:
             self._count_moments()
             self._sampler.late.close()
@@ -164,14 +161,16 @@ class Stretches:
         self._follower = TradeFollower(self._algorithm.trade_builder, self._streams)
         return bool(self._follower.begin())
 
-    def _turn(self) -> None:
-        """Let another stretch begin with the account that a moment has left, and with the samples of that moment."""
+    def _turn(self) -> bool:
+        """Go on with the account that a moment has left, and with the samples of that moment; return whether it can."""
         late, watch = self._sampler.late, self._sampler.watch
         count = self._moments(self._end) if self._loop.is_solvent else 0
         self._follower.end()
         if not count or not self._follow():
-            return
-        self._next = count
+            return False
+        first = self._streams[0]
+        # The loop over the moments goes on with those that come now.
+        self._times[first.place - self._first :] = first.emits(count)
         if late.is_open:
             late.close()
         if watch.is_wanted:
@@ -179,6 +178,8 @@ class Stretches:
         # A value that was asked for stays that of its moment, even where money came since.
         if self._asked_for_late and not watch.is_wanted and self._portfolio._total is None:
             late.begin(self._streams, count, self._unseen, 1)
+        self._asked_for_late = late.is_open
+        return True
 
     def _can_wait(self) -> bool:
         """Whether there are no orders to look at, but for those that wait for bars of their own security."""
@@ -228,8 +229,7 @@ class Stretches:
         """Go through the moments; return whether the next one can be plain, None if there was none."""
         clock, algorithm, portfolio, loop = self._clock, self._algorithm, self._portfolio, self._loop
         zone, find, on_data, streams, seen = self._zone, self._find, loop.on_data, self._streams, self._seen
-        self._asked_for_late, self._settles = self._sampler.late.is_open, not nothing_settles(self._core)
-        self._next = 0
+        self._asked_for_late, self._settles = False, not nothing_settles(self._core)
         mark, due, lanes, plain = PULSE.mark, self._due(), self._lanes(), None
         for now in self._times:
             busy, pending = now >= due, self._pending
@@ -367,10 +367,11 @@ class Stretches:
         changed = changed or (sampler.late.is_open and not sampler.late.holds())
         if changed:
             loop.keep_value()
-            if same:
-                self._turn()
+        turned = changed and same and self._turn()
         plain.sample(now)
-        return same if changed else None if same else False
+        if changed and not turned:
+            return same
+        return None if same else False
 
     def _pass_unseen(self, end: int) -> int:
         """Let the benchmark's bars before a time set its price; return when its next one is due."""

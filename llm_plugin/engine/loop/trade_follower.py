@@ -64,8 +64,11 @@ class TradeFollower:
 
     def _catch_up(self) -> None:
         for at, (position, stream) in enumerate(self._items):
-            first, end = stream.rows_between(self._since[at], stream.place)
-            self._since[at] = stream.place
+            since, place = self._since[at], stream.place
+            if since == place:
+                continue
+            self._since[at] = place
+            first, end = stream.rows_between(since, place)
             if first < end:
                 values, digits = stream.exact_values
                 position.follow_many(values[first:end], digits, partial(_exact, stream, first))
