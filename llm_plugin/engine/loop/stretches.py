@@ -61,6 +61,8 @@ class Stretches:
         self._settles = self._asked_for_late = False
         self._times: list[int] = []
         self._first = 0
+        # Those that were found last.
+        self._coming: list[int] = []
         # Whether orders wait for bars.
         self._pending = False
         self._follower: Any = None
@@ -95,7 +97,7 @@ class Stretches:
         self._sampler.watch.begin(self._streams)
         try:
             while count:
-                self._times, self._first = self._streams[0].emits(count), self._streams[0].place
+                self._times, self._first = self._coming, self._streams[0].place
                 more = self._go(take)
                 plain = plain if more is None else more
                 self._count_moments()
@@ -168,9 +170,8 @@ class Stretches:
         self._follower.end()
         if not count or not self._follow():
             return False
-        first = self._streams[0]
         # The loop over the moments goes on with those that come now.
-        self._times[first.place - self._first :] = first.emits(count)
+        self._times[self._streams[0].place - self._first :] = self._coming
         if late.is_open:
             late.close()
         if watch.is_wanted:
@@ -209,9 +210,10 @@ class Stretches:
     def _moments(self, end: int) -> int:
         """Count the moments that all the streams have together, before a time and with prices within their bands."""
         streams = self._streams
-        first = streams[0]
-        count: int = min([_AHEAD, *(stream.ahead for stream in streams)])
-        emits = first.emits(count)
+        count = _AHEAD
+        for stream in streams:
+            count = min(count, stream.ahead)
+        emits = streams[0].emits(count)
         for stream in streams[1:]:
             while count >= _LEAST and stream.emits(count) != emits:
                 count //= 4
@@ -219,9 +221,11 @@ class Stretches:
         count = bisect_left(emits, end)
         if self._sampler.invested:
             for stream in streams:
-                bands = self._guard.bands(stream.security) if sets_price(stream) else ()
-                for low, high in bands:
-                    count = stream.within(low, high, count)
+                if sets_price(stream):
+                    for low, high in self._guard.bands(stream.security):
+                        count = stream.within(low, high, count)
+        del emits[count:]
+        self._coming = emits
         return count
 
     # The stretch.

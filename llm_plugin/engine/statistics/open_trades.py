@@ -109,32 +109,37 @@ class OpenPosition:
             digits: Decimals of the integers.
             exact: Returns the price at a place.
         """
-        low, high, scale = min(values), max(values), 10.0**digits
-        # At first no price is quiet.
-        quiet = (0.0, 0.0) if self.highest is self.lowest else self.quiet
-        if quiet[0] * scale < low and high < quiet[1] * scale:
-            return
-        item = self.open[0]
+        low, high, item = min(values), max(values), self.open[0]
         entry: Decimal = item.trade.entry_price
-        long = item.trade.direction is _LONG
-        unit, (start, highest, lowest, best, drawdown) = _whole(
-            digits, entry, self.highest, self.lowest, item.best, item.drawdown
-        )
+        if self.highest is entry is self.lowest and item.best is item.drawdown is ZERO:
+            # A fresh trade: no price is quiet, and there is one figure to be put into units.
+            unit, (start,) = _whole(digits, entry)
+            highest, lowest, best, drawdown = start, start, 0, 0
+        else:
+            quiet, scale = self.quiet, 10.0**digits
+            if quiet[0] * scale < low and high < quiet[1] * scale:
+                return
+            known = entry, self.highest, self.lowest, item.best, item.drawdown
+            unit, (start, highest, lowest, best, drawdown) = _whole(digits, *known)
         step = 10 ** (unit - digits)
         if high * step > highest:
             self.highest = exact(values.index(high))
         if low * step < lowest:
             self.lowest = exact(values.index(low))
+        long = item.trade.direction is _LONG
         if not long:
-            step, start = -step, -start
+            values, start = [-value for value in values], -start
+        # From which value on the best profit is reached, and below which one it falls the most; how far it fell.
+        reach = start + best
+        limit, fall_below, fallen = -(-reach // step), -((drawdown - reach) // step), drawdown // step
         # Where the best profit was made, and between which places it fell the most; -1: before.
         top, fell = -1, None
         for place, value in enumerate(values):
-            profit = value * step - start
-            if profit >= best:
-                best, top = profit, place
-            elif best - profit > drawdown:
-                drawdown, fell = best - profit, (top, place)
+            if value >= limit:
+                limit, top, fall_below = value, place, value - fallen
+            elif value < fall_below:
+                fall_below, fell = value, (top, place)
+                fallen = limit - value if top >= 0 else (reach - value * step) // step
 
         def profit_at(place: int) -> Decimal:
             if place < 0:
@@ -151,11 +156,5 @@ class OpenPosition:
 
 def _whole(digits: int, *values: Decimal) -> tuple[int, list[int]]:
     """Return values as whole units, and the decimals of a unit: those given, or more where the values need them."""
-    # A fresh trade has one price, and nothing was won or lost with it.
-    known = {id(ZERO): 0}
-    exponents = {id(value): value.as_tuple().exponent for value in values if value is not ZERO}
-    unit = max(digits, -min([int(exponent) for exponent in exponents.values()], default=0))
-    for value in values:
-        if id(value) not in known:
-            known[id(value)] = int(value.scaleb(unit))
-    return unit, [known[id(value)] for value in values]
+    unit = max(digits, -min([int(value.as_tuple().exponent) for value in values]))
+    return unit, [int(value.scaleb(unit)) for value in values]
