@@ -44,9 +44,9 @@ setup: $(VENV)/.dev ## install everything for development
 backtest: $(VENV)/.run ## EURUSD 2013-2018 under the LLM validator with memory: a report in backtests/
 	@$(RUN) backtest lean_algorithms/eurusd_ensemble --output backtests $(ARGS)
 
-test: $(VENV)/.dev ## all tests, with a real Weaviate
+test: $(VENV)/.dev ## all tests on up to four cores, with a real Weaviate; ARGS="-n 0 -x tests/engine": one process, some of them
 	@$(RUN) up weaviate --install-only
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/.dev ## lint, types, import contracts, drift of generated docs
 	@$(VENV)/bin/ruff check .

@@ -148,8 +148,8 @@ def test_an_open_breaker_costs_no_time(faulty: Any, backend: Backend) -> None:
     client.validate(question())
     asked = len(server.asked)
     started = time.monotonic()
-    assert not client.validate(question(hours=1)).approved
-    assert time.monotonic() - started < 0.1
+    assert not any(client.validate(question(hours=hour)).approved for hour in range(1, 51))
+    assert time.monotonic() - started < 2.0  # one that tried its 0.4 s each time would take twenty
     assert len(server.asked) == asked
 
 

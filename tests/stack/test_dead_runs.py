@@ -42,7 +42,11 @@ def test_a_run_without_a_process_has_crashed() -> None:
     assert server.crashed == ["1"]
 
 
-@pytest.mark.parametrize("pid", [None, "", "x", f"elsewhere:{2**22 + 1}", str(os.getpid())])
+@pytest.mark.parametrize(
+    "pid",
+    [None, "", "x", f"elsewhere:{2**22 + 1}", str(os.getpid())],
+    ids=["nobody", "empty", "no number", "elsewhere", "this one"],
+)
 def test_one_that_lives_or_is_unknown_is_left_alone(pid: str | None) -> None:
     server = Server(pid)
     assert mark_dead_runs(server, "lean-llm") == []
