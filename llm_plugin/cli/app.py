@@ -114,10 +114,10 @@ def run() -> None:
         err.print("stopped")
         sys.exit(130)
     except LeanLlmError as error:
-        err.print(f"[bold red]{type(error).__name__}[/]: {_plain(str(error))}")
+        _say(error, str(error))
         sys.exit(error.exit_code)
     except OSError as error:
-        err.print(f"[bold red]{type(error).__name__}[/]: {_plain(_told(error))}")
+        _say(error, _told(error))
         sys.exit(RetryableError.exit_code)
     except Exception as error:
         if type(error).__module__.startswith(("click", "typer")) and hasattr(error, "show"):
@@ -143,6 +143,11 @@ def _show_warning(
     if not issubclass(category, DeprecationWarning | ResourceWarning):
         text = warnings.formatwarning(message, category, filename, lineno, line)
         print(text, end="", file=file or sys.stderr)
+
+
+def _say(error: Exception, text: str) -> None:
+    """Print an error; lines are not broken, so that a path in it stays whole."""
+    err.print(f"[bold red]{type(error).__name__}[/]: {_plain(text)}", soft_wrap=True)
 
 
 def _told(error: OSError) -> str:

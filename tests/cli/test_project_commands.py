@@ -93,9 +93,11 @@ def test_doctor_finds_a_resolved_configuration_that_is_older_than_its_yaml(tmp_p
 
 
 def test_a_folder_without_main_ends_with_the_data_exit_code(tmp_path: Path) -> None:
-    result = lean_llm("backtest", str(tmp_path), cwd=tmp_path)
+    folder = tmp_path / ("long-name-" * 14)
+    folder.mkdir()
+    result = lean_llm("backtest", str(folder), cwd=tmp_path)
     assert result.returncode == 3
-    assert "has no main.py" in result.stderr
+    assert f"{folder} is no LEAN project: it has no main.py" in result.stderr  # whole, where no terminal is as wide
     assert "Traceback" not in result.stderr
 
 
