@@ -54,7 +54,8 @@ def _killed_writer(url: str, first: int, chance: random.Random) -> list[tuple[st
     command = [sys.executable, str(WRITER), url, str(first)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as process:
         assert process.stdout is not None
-        head = process.stdout.readline()  # it is writing: from here on every moment may be its last
+        # It is writing, however slow the machine; from here on every moment may be its last.
+        head = "".join(process.stdout.readline() for _ in range(chance.randint(6, 20)))
         time.sleep(chance.uniform(0, 0.05))
         os.kill(process.pid, signal.SIGKILL)
         text = head + process.stdout.read()
