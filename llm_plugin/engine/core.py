@@ -108,7 +108,7 @@ class EngineCore:
         self.cash_book = CashBook()
         self.cash_book["USD"].set_amount(Decimal(100000))
         self.securities = SecurityManager(self.symbol_cache.find)
-        self.subscription_manager = SubscriptionManager()
+        self.subscription_manager = SubscriptionManager(self.clock)
         self.settings = AlgorithmSettings()
         self.universe_settings = UniverseSettings()
         self.brokerage_model: Any = DefaultBrokerageModel()

@@ -119,3 +119,31 @@ def test_a_universe_that_loses_its_last_hourly_security_begins_anew(run, market)
     chosen = '["XYZ"] if time.day == 7 else []'
     seen = run(source("", _prepared(chosen, "HOUR"), last=9), market).algorithm.seen
     assert seen == [f"{day} 00:00 select" for day in ("07", "07", "08", "08", "09")]
+
+
+@rule("2.7")
+def test_what_is_added_by_hand_has_no_bar_of_that_moment(run, market):
+    """It comes a tick after the slice that added it: the bars that end with the slice are over for it."""
+    for ticker in ("xyz", "abc"):
+        market.minutes(ticker, DAY, steady(10, count=4))
+    prepare = """
+def prepare(self):
+    self.add_equity("XYZ", Resolution.MINUTE)
+"""
+    body = """
+def on_data(self, data):
+    self.stamp(sorted(str(symbol) for symbol in data.bars.keys()))
+    if self.time.minute == 32:
+        self.add_equity("ABC", Resolution.MINUTE)
+
+def on_securities_changed(self, changes):
+    if self.time.hour == 9:
+        self.stamp([str(security.symbol) for security in changes.added_securities])
+"""
+    seen = run(source(body, prepare), market).algorithm.seen
+    assert seen[:4] == [
+        "07 09:31 ['XYZ']",
+        "07 09:32 ['XYZ']",
+        "07 09:32 ['ABC']",
+        "07 09:33 ['ABC', 'XYZ']",
+    ]

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
+from llm_plugin.engine.base.clock import Clock
 from llm_plugin.engine.base.enums import DataNormalizationMode, Resolution, SecurityType, TickType, resolution_span
 from llm_plugin.engine.base.names import LeanObject, find_member
 from llm_plugin.engine.base.pulse import BeatingList, beat
+from llm_plugin.engine.consolidators.scan_times import ScanPlan
 from llm_plugin.engine.data.bars import BaseData, QuoteBar, Tick, TradeBar
 
 __all__ = ["DEFAULT_DATA", "SubscriptionDataConfig", "SubscriptionManager", "data_kind", "default_data"]
@@ -123,8 +125,10 @@ class SubscriptionDataConfig(LeanObject):
 class SubscriptionManager(LeanObject):
     """`self.subscription_manager` of an algorithm."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
         self._configs: list[SubscriptionDataConfig] = []
+        # When consolidators are asked the time.
+        self.scans = ScanPlan(Clock() if clock is None else clock)
         # Raised on every change, so that the loop can rebuild what it derived.
         self.version = 0
 
@@ -158,6 +162,7 @@ class SubscriptionManager(LeanObject):
         """Drop a stream and its consolidators."""
         self._configs.remove(config)
         for consolidator in config.consolidators:
+            self.scans.forget(consolidator)
             dispose = find_member(consolidator, "dispose")
             if dispose is not None:
                 dispose()
@@ -186,6 +191,8 @@ class SubscriptionManager(LeanObject):
         for config in sorted(configs, key=lambda c: (c.is_internal_feed, c.tick_type)):
             if self.is_subscription_valid_for_consolidator(config, consolidator, tick_type):
                 config.consolidators.append(consolidator)
+                increment = config.increment // timedelta(microseconds=1)
+                self.scans.follow(consolidator, config.exchange_time_zone, increment)
                 self.version += 1
                 beat()
                 return
@@ -210,6 +217,7 @@ class SubscriptionManager(LeanObject):
         for config in self.get_subscription_data_configs(symbol, include_internal_configs=True):
             if consolidator in config.consolidators:
                 config.consolidators.remove(consolidator)
+        self.scans.forget(consolidator)
         self.version += 1
         beat()
         dispose = find_member(consolidator, "dispose")

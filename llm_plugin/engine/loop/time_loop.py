@@ -173,6 +173,8 @@ class TimeLoop:
             core.universes.leave(universe, security, now)
         if core.pending_streams:
             core.universes.check_pending(None)
+            # What is added by hand comes a tick later: bars that end now are over for it.
+            core.clock.stand(now, core.clock.ticks + 1)
         self._activate(now)
         if core.added or core.removed:
             self.step(now, self.manager.collect(now))
