@@ -147,3 +147,25 @@ def on_securities_changed(self, changes):
         "07 09:32 ['ABC']",
         "07 09:33 ['ABC', 'XYZ']",
     ]
+
+
+@rule("2.7")
+def test_what_is_added_on_being_told_of_a_removal_comes_before_time_goes_on(run, market):
+    for ticker in ("xyz", "abc"):
+        market.minutes(ticker, DAY, steady(10, count=4))
+    prepare = """
+def prepare(self):
+    self.add_equity("XYZ", Resolution.MINUTE)
+"""
+    body = """
+def on_data(self, data):
+    self.stamp(sorted(str(symbol) for symbol in data.bars.keys()))
+    if self.time.minute == 32:
+        self.remove_security("XYZ")
+
+def on_securities_changed(self, changes):
+    if changes.removed_securities:
+        self.add_equity("ABC", Resolution.MINUTE)
+"""
+    seen = run(source(body, prepare), market).algorithm.seen
+    assert seen[:3] == ["07 09:31 ['XYZ']", "07 09:32 ['XYZ']", "07 09:33 ['ABC']"]

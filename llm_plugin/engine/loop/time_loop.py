@@ -105,6 +105,8 @@ class TimeLoop:
         while core.status is AlgorithmStatus.RUNNING:
             if core.added or core.removed or core.pending_streams or core.leaving:
                 self._apply_changes()
+                # What the user does on being told comes before time goes on.
+                continue
             if subscriptions.version != consolidators.version:
                 consolidators.follow()
             due = core.universes.next_us
