@@ -376,3 +376,17 @@ def on_data(self, data):
         self.seen.append((str(self.time), data.bars.count, data.dividends[self.spy].distribution))
 """
     assert run(body).algorithm.seen == [("2013-09-20 00:00:00", 0, pytest.approx(0.84, abs=0.01))]
+
+
+@rule("1.7")
+def test_a_benchmark_may_have_more_decimals_than_64_bits_hold(run, market):
+    """A price times both factors: 4 + 7 + 8 decimals."""
+    market.factors("xyz", ["20131231,0.8856747,0.03571431,480.94"])
+    market.days("xyz", [(f"201310{day:02d} 10:00", 480.94, 480.94, 480.94, 480.94, 1) for day in (4, 7, 8)], "hour")
+    prepare = """
+def prepare(self):
+    self.set_benchmark("XYZ")
+"""
+    result = run(source("", prepare, last=8), market)
+    series = result.run_state.charts["Benchmark"].series["Benchmark"]
+    assert {float(point.y) for point in series.values} == {round(480.94 * 0.8856747 * 0.03571431, 5)}

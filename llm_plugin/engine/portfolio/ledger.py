@@ -156,7 +156,9 @@ class Ledger:
         security = self.compared
         if security is None or security._fixed is not None:
             return None
-        return _block_of(security.cache.source)
+        block = _block_of(security.cache.source)
+        # Prices with so many decimals that their units take more than 64 bits are compared as decimals.
+        return None if block is None or block.unit_column[0].dtype == object else block
 
     def _look_at_benchmark(self) -> int | None:
         """Return the decimals of the benchmark's units, None where it is taken as a decimal."""
