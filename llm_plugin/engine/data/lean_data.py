@@ -192,8 +192,10 @@ def read_file_columns(
     tick_type: TickType,
     entry: MarketHoursEntry,
     day: date | None = None,
+    *,
+    precise: bool = True,
 ) -> BarColumns:
-    """Decode one bar file.
+    """Decode one bar file; `precise` lets daily bars run from open to close where the market closes.
 
     Raises:
         DataError: The file is damaged and the policy is to stop; path and row are named.
@@ -201,7 +203,7 @@ def read_file_columns(
     exchange = entry.exchange_hours.time_zone
     columns = read_history(History(path, security_type, resolution, tick_type, entry.data_time_zone, exchange), day)
     is_daily = resolution == Resolution.DAILY and len(columns) > 0
-    if is_daily and is_strict_daily(security_type, market, entry.exchange_hours):
+    if is_daily and precise and is_strict_daily(security_type, market, entry.exchange_hours):
         starts, ends = _strict_days(exchange.locals(columns.start_us), entry.exchange_hours)
         return replace(columns, start_us=starts, end_us=ends)
     return columns

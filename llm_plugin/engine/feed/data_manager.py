@@ -123,7 +123,8 @@ class DataManager:
             stream: Any = cast("CustomDataConfig", config).open_stream(start, self.end_us)
             stream.security = security
             return [stream]
-        source = BarSource(self.core.data_folder, config, self.core.entry_of(config.symbol), start, self.end_us)
+        core, precise = self.core, bool(self.core.settings.daily_precise_end_time)
+        source = BarSource(core.data_folder, config, core.entry_of(config.symbol), start, self.end_us, precise)
         if config.resolution == Resolution.TICK:
             # Suspicious ticks reach the user, but set no price and feed no consolidator.
             return [TickStream(source, security), TickStream(source, security, suspicious=True)]
@@ -228,7 +229,8 @@ class DataManager:
         """Return the last bar that ended up to now, or None."""
         days = _SEED_DAYS.get(config.resolution, 5)
         entry = self.core.entry_of(config.symbol)
-        source = BarSource(self.core.data_folder, config, entry, now_us - days * DAY_US, now_us)
+        precise = bool(self.core.settings.daily_precise_end_time)
+        source = BarSource(self.core.data_folder, config, entry, now_us - days * DAY_US, now_us, precise)
         plain = SubscriptionDataConfig(
             config.type, config.symbol, config.resolution, config.data_time_zone, config.exchange_time_zone,
             tick_type=config.tick_type, fill_forward=False, extended=config.extended_market_hours,

@@ -46,13 +46,23 @@ def _overlapping(starts: Ints, ends: Ints, low: Ints, high: Ints) -> NDArray[np.
 
 @dataclass(slots=True)
 class BarSource:
-    """Where one stream's bars are, and between which UTC times they are wanted."""
+    """Where one stream's bars are, and between which UTC times they are wanted.
+
+    Args:
+        data_folder: The LEAN data folder.
+        config: The subscription.
+        entry: Market hours of its symbol.
+        start_us: First time.
+        end_us: Last time.
+        precise: The setting `daily_precise_end_time`: a day's bar ends at the close, not at midnight.
+    """
 
     data_folder: Path
     config: SubscriptionDataConfig
     entry: MarketHoursEntry
     start_us: int
     end_us: int
+    precise: bool = True
 
     @property
     def hours(self) -> ExchangeHours:
@@ -120,7 +130,14 @@ class BarSource:
             return None
         config = self.config
         columns = read_file_columns(
-            path, config.security_type, config.market, config.resolution, config.tick_type, self.entry, day
+            path,
+            config.security_type,
+            config.market,
+            config.resolution,
+            config.tick_type,
+            self.entry,
+            day,
+            precise=self.precise,
         )
         return columns if len(columns) else None
 
@@ -206,7 +223,7 @@ class BarSource:
 
     def _daily_grid(self, first: int, last: int) -> tuple[Ints, Ints]:
         hours = self.hours
-        if is_strict_daily(self.config.security_type, self.config.market, hours):
+        if self.precise and is_strict_daily(self.config.security_type, self.config.market, hours):
             _, starts, ends = hours.day_spans(first, last)
             return starts, ends
         midnights = np.arange(first - 1, last + 2, dtype=np.int64) * DAY_US
