@@ -96,7 +96,8 @@ def _unit_column(columns: BarColumns) -> tuple[Any, int]:
         spare = columns.scale - columns.digits[name].astype(np.int64)
         if not spare.any():
             return columns.exact[name]
-        step = _POWERS[spare]
+        # More decimals than 64 bits hold make Python's own numbers.
+        step = _POWERS[spare] if spare.max() < len(_POWERS) else 10 ** spare.astype(object)
         return columns.exact[name] // step * step
 
     if "close" in columns.exact:
