@@ -229,10 +229,10 @@ def test_a_killed_optimisation_goes_on_and_a_torn_line_is_run_again(tmp_path):
 
 
 def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(options, tmp_path):
-    given = options(["a=1:40:1"], source=NOISE.replace('== "3"', '== "none"'))
+    given = options(["a=1:400:1"], source=NOISE.replace('== "3"', '== "none"'))
     command = [
         sys.executable, "-c", "from llm_plugin.cli import main; main()", "optimize", str(given.project),
-        "--param", "a=1:40:1", "--data", str(DATA), "--output", str(given.output), "-j", "1", "--json",
+        "--param", "a=1:400:1", "--data", str(DATA), "--output", str(given.output), "-j", "1", "--json",
     ]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
     until = time.monotonic() + 90
@@ -246,6 +246,6 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(options, tmp_pat
     summary = json.loads(printed)
     done = summary["trials"]["finished"]
     assert summary["interrupted"] is True
-    assert 3 <= done < 40
+    assert 3 <= done < 400
     again, _ = _run(options(["a=1,2,3"], source=NOISE.replace('== "3"', '== "none"')))
     assert again.reused == 3
