@@ -31,6 +31,21 @@ def test_market_impact_needs_time(name):
         MarketImpactSlippageModel(None, **{name: 0})
 
 
+def test_market_impact_says_that_it_is_near_leans_only(run):
+    result = run("""
+def initialize(self):
+    self.set_start_date(2013, 10, 7)
+    self.set_end_date(2013, 10, 11)
+    self.add_equity('SPY', Resolution.DAILY).set_slippage_model(MarketImpactSlippageModel(self))
+
+def on_data(self, data):
+    self.market_order('SPY', 10)
+""")
+
+    assert sum(event.exact_fill_quantity != 0 for event in result.order_events) > 1
+    assert sum("MarketImpactSlippageModel is near LEAN's, not equal" in line for line in result.log_lines) == 1
+
+
 def test_risk_parity_of_uncorrelated_returns_is_inverse_volatility():
     cov = np.diag([0.04, 0.01])
     weights = RiskParityPortfolioOptimizer().optimize(pd.DataFrame({"a": [0, 1], "b": [1, 0]}), covariance=cov)
