@@ -11,7 +11,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -20,6 +19,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from llm_plugin.detached import has_ended, start_detached
 from llm_plugin.errors import MemoryUnavailable
 from llm_plugin.memory.binary import Progress, home, obtain_binary
 
@@ -28,7 +28,6 @@ __all__ = ["ServerInfo", "running", "start", "status", "stop"]
 READY_SECONDS = 60.0
 STOP_SECONDS = 20.0
 HOST = "127.0.0.1"
-_STARTED: dict[int, subprocess.Popen[bytes]] = {}  # children of this process, so that their end can be collected
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,17 +131,8 @@ def _launch(binary: Path) -> ServerInfo:
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
     command = [str(binary), "--scheme", "http", "--host", HOST, "--port", str(http)]
     with _log_file().open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603
-            command,
-            env=inherited | settings,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=folder(),
-            start_new_session=True,
-        )
-    _STARTED[process.pid] = process
-    return ServerInfo(process.pid, http, grpc, str(binary), str(data))
+        pid = start_detached(command, log, folder(), inherited | settings)
+    return ServerInfo(pid, http, grpc, str(binary), str(data))
 
 
 def _free_ports() -> tuple[int, int, int, int]:
@@ -199,8 +189,8 @@ def _is_ours(info: ServerInfo) -> bool:
 
 
 def _exited(pid: int) -> bool:
-    if pid in _STARTED:
-        return _STARTED[pid].poll() is not None
+    if has_ended(pid):
+        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

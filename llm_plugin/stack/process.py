@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from llm_plugin.detached import has_ended, start_detached
 from llm_plugin.errors import BackendUnavailable
 from llm_plugin.files import home, write_whole
 
@@ -24,7 +25,6 @@ __all__ = ["HOST", "Running", "alive", "claim_port", "folder", "last_lines", "lo
 
 HOST = "127.0.0.1"
 STOP_SECONDS = 20.0
-_CHILDREN: dict[int, subprocess.Popen[bytes]] = {}  # of this process, so that their end can be collected
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +75,8 @@ def start(
     """
     folder().mkdir(parents=True, exist_ok=True)
     with log_file(name).open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603
-            list(command),
-            env=None if environment is None else dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=cwd or folder(),
-            start_new_session=True,
-        )
-    _CHILDREN[process.pid] = process
-    running = Running(name, process.pid, _born(process.pid), port, list(command), dict(facts or {}))
+        pid = start_detached(command, log, cwd or folder(), environment)
+    running = Running(name, pid, _born(pid), port, list(command), dict(facts or {}))
     write_whole(_file(name), json.dumps(asdict(running), indent=1))
     return running
 
@@ -101,8 +92,7 @@ def read(name: str) -> Running | None:
 
 def alive(process: Running) -> bool:
     """True while that very process runs."""
-    child = _CHILDREN.get(process.pid)
-    if child is not None and child.poll() is not None:
+    if has_ended(process.pid):
         return False
     return bool(process.born) and _born(process.pid) == process.born
 
