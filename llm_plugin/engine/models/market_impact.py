@@ -23,7 +23,7 @@ __all__ = ["MarketImpactSlippageModel"]
 _DAY_SECONDS = 86_400.0
 # LEAN's regression algorithm for it shows the difference; what makes it is not known.
 _NEARLY = (
-    "Warning: MarketImpactSlippageModel is near LEAN's, not equal: its slippage has differed by 0.04 % where LEAN "
+    "Warning: MarketImpactSlippageModel is near LEAN's, not equal: its slippage has differed by 0.03 % where LEAN "
     "published results. Use another slippage model where they have to be the same to the last digit."
 )
 
