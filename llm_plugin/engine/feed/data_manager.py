@@ -123,8 +123,7 @@ class DataManager:
             stream: Any = cast("CustomDataConfig", config).open_stream(start, self.end_us)
             stream.security = security
             return [stream]
-        core, precise = self.core, bool(self.core.settings.daily_precise_end_time)
-        source = BarSource(core.data_folder, config, core.entry_of(config.symbol), start, self.end_us, precise)
+        source = BarSource.of(self.core, config, start, self.end_us)
         if config.resolution == Resolution.TICK:
             # Suspicious ticks reach the user, but set no price and feed no consolidator.
             return [TickStream(source, security), TickStream(source, security, suspicious=True)]
@@ -228,9 +227,7 @@ class DataManager:
     def last_point(self, config: SubscriptionDataConfig, security: Security, now_us: int) -> Any:
         """Return the last bar that ended up to now, or None."""
         days = _SEED_DAYS.get(config.resolution, 5)
-        entry = self.core.entry_of(config.symbol)
-        precise = bool(self.core.settings.daily_precise_end_time)
-        source = BarSource(self.core.data_folder, config, entry, now_us - days * DAY_US, now_us, precise)
+        source = BarSource.of(self.core, config, now_us - days * DAY_US, now_us)
         plain = SubscriptionDataConfig(
             config.type, config.symbol, config.resolution, config.data_time_zone, config.exchange_time_zone,
             tick_type=config.tick_type, fill_forward=False, extended=config.extended_market_hours,

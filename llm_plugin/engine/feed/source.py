@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from llm_plugin.engine.data.map_files import FactorFile, load_factor_file, load_
 from llm_plugin.engine.data.normalization import normalize_columns as normalize
 from llm_plugin.engine.feed.subscriptions import SubscriptionDataConfig
 from llm_plugin.engine.market.market_hours import ExchangeHours, MarketHoursEntry
+
+if TYPE_CHECKING:
+    from llm_plugin.engine.core import EngineCore
 
 __all__ = ["BarSource", "open_segments"]
 
@@ -62,7 +66,13 @@ class BarSource:
     entry: MarketHoursEntry
     start_us: int
     end_us: int
-    precise: bool = True
+    precise: bool
+
+    @classmethod
+    def of(cls, core: EngineCore, config: SubscriptionDataConfig, start_us: int, end_us: int) -> BarSource:
+        """Return where a run has a subscription's bars between two times."""
+        precise = bool(core.settings.daily_precise_end_time)
+        return cls(core.data_folder, config, core.entry_of(config.symbol), start_us, end_us, precise)
 
     @property
     def hours(self) -> ExchangeHours:

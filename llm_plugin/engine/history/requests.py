@@ -170,8 +170,7 @@ class HistoryReader:
     def _emitted(self, config: SubscriptionDataConfig, start_us: int, end_us: int) -> Iterator[tuple[int, Any]]:
         if isinstance(config, CustomDataConfig):
             return drained(config.open_stream(start_us, end_us))
-        core, precise = self._core, bool(self._core.settings.daily_precise_end_time)
-        source = BarSource(core.data_folder, config, core.entry_of(config.symbol), start_us, end_us, precise)
+        source = BarSource.of(self._core, config, start_us, end_us)
         if config.resolution == Resolution.TICK:
             streams = [TickStream(source, None), TickStream(source, None, suspicious=True)]
             return merge(*map(drained, streams), key=lambda pair: pair[0])

@@ -166,7 +166,7 @@ class Stretches:
     def _turn(self) -> bool:
         """Go on with the account that a moment has left, and with the samples of that moment; return whether it can."""
         late, watch = self._sampler.late, self._sampler.watch
-        count = self._moments(self._end) if self._loop.is_solvent else 0
+        count = self._moments() if self._loop.is_solvent else 0
         self._follower.end()
         if not count or not self._follow():
             return False
@@ -205,10 +205,10 @@ class Stretches:
         shown = [stream.seen for stream in streams]
         self._seen = None if all(shown) else shown
         self._end = min([end, *(entry[0] for entry in seen if entry[0] != now)])
-        return self._moments(self._end)
+        return self._moments()
 
-    def _moments(self, end: int) -> int:
-        """Count the moments that all the streams have together, before a time and with prices within their bands."""
+    def _moments(self) -> int:
+        """Count the moments that all the streams have together, before others come and with prices within bands."""
         streams = self._streams
         count = _AHEAD
         for stream in streams:
@@ -218,7 +218,7 @@ class Stretches:
             while count >= _LEAST and stream.emits(count) != emits:
                 count //= 4
                 emits = emits[:count]
-        count = bisect_left(emits, end)
+        count = bisect_left(emits, self._end)
         if self._sampler.invested:
             for stream in streams:
                 if sets_price(stream):

@@ -68,8 +68,7 @@ def bars_back(
     local = zone.local(now_us)
     days = max(3, int(timedelta(microseconds=span) / timedelta(days=1) * count * 2) + 10)
     while True:
-        precise = bool(core.settings.daily_precise_end_time)
-        source = BarSource(core.data_folder, probe, entry, now_us - days * DAY_US, now_us, precise)
+        source = BarSource.of(core, probe, now_us - days * DAY_US, now_us)
         starts, _ = source.fill_grid(span, local - days * DAY_US, local)
         if len(starts) >= count or days > 20_000:
             row = max(0, len(starts) - count)
